@@ -1,0 +1,88 @@
+package dlq
+
+import "time"
+
+// Change is one step of one letter. The store applies it in a transaction: it checks the version, asks the transition
+// table, moves the letter, its counts, its due work and its replay, and appends the event.
+type Change struct {
+	LetterID int64
+	Version  int64 // the version that was seen; 0 for "whatever it is now"
+	Trigger  Trigger
+	To       State
+
+	Resolution Resolution // with To resolved
+	Hold       *Hold      // nil: leave
+	Route      Route      // "": leave
+	Severity   Severity   // "": leave
+	Owner      *string    // nil: leave
+	AddFlags   []Flag
+	DropFlags  []Flag
+	DueAt      *time.Time // when scheduled, snoozed or compensating: the next step; cleared by every other state
+	Verdict    *Verdict   // with a new verdict; Facts must be set too
+	Facts      *Facts
+
+	Replay      *Replay // with TriggerClaim: the intent to insert; else the replay to update, by its ID
+	CountReplay int     // +1 with a claim, -1 when it surely was not sent
+	Call        *Call   // the compensation call to insert or update, by its ID
+
+	Event Event // LetterID, ID and At are filled by the store; a zero Kind appends none
+}
+
+// Arrival is one dead message with what the classifier made of it, ready to be stored.
+type Arrival struct {
+	Message DeadMessage
+	Facts   Facts
+	Verdict Verdict
+	Plan    Plan
+	Join    *Join // the letter that it belongs to; nil for a new letter
+	Foreign bool  // it carries a replay id that this console never wrote
+}
+
+// Plan is what shall happen to an arriving letter: its state, why it is held if it is, and when the next step is due.
+type Plan struct {
+	State State
+	Hold  Hold
+	DueAt *time.Time
+	Call  *Call // with compensating: the call to be made
+}
+
+// Join ties an arrival to the letter whose replay died.
+type Join struct {
+	LetterID int64
+	ReplayID string
+}
+
+// AdmitBatch is one queue's batch, judged, ready for the store.
+type AdmitBatch struct {
+	Queue    Queue
+	Epoch    int64
+	From     int64
+	Next     int64
+	Gap      *Gap
+	Arrivals []Arrival
+}
+
+// Known is what the store knows that bears on an arriving message.
+type Known struct {
+	Letter  *Letter // the letter that it joins; nil for none
+	Replay  *Replay // the replay that died
+	Report  *Report // newest report about it; nil for none
+	Foreign bool    // it carries a replay id that is not ours
+}
+
+// Automation is the persisted switch that lets the console act without a person.
+type Automation struct {
+	On        bool       `json:"on"`
+	Stopped   bool       `json:"stopped"`         // the global stop: no automatic and no bulk send
+	Since     *time.Time `json:"since,omitempty"` // when it was switched on: only letters that die later act
+	ChangedAt *time.Time `json:"changed_at,omitempty"`
+	Actor     string     `json:"actor,omitempty"`
+	Note      string     `json:"note,omitempty"`
+	Version   int64      `json:"version"`
+}
+
+// AutomationPolicy is the automation section of rules.yaml.
+type AutomationPolicy struct {
+	MaxAge Duration `json:"max_age"` // letters that died earlier never act by themselves
+	Rate   float64  `json:"rate"`    // automatic sends per second and consumer group
+}

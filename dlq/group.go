@@ -1,0 +1,99 @@
+package dlq
+
+import "time"
+
+// GroupKind is what kind of consumer group it is. Doors depend on it.
+type GroupKind string
+
+// The kinds of consumer group.
+const (
+	GroupConcurrent GroupKind = "concurrent"
+	GroupOrderly    GroupKind = "orderly"
+	GroupPop        GroupKind = "pop"       // Java remoting consumers in POP mode
+	GroupGRPC       GroupKind = "grpc"      // gRPC clients through the 5.x proxy
+	GroupGRPCFIFO   GroupKind = "grpc_fifo" // gRPC clients of a FIFO group
+	GroupBroadcast  GroupKind = "broadcast"
+	GroupUnknown    GroupKind = "unknown"
+)
+
+// GroupInfo is what a cluster says about a consumer group.
+type GroupInfo struct {
+	Name     string        `json:"name"`
+	Exists   bool          `json:"exists"` // a broker has its subscription group or its retry topic
+	Kind     GroupKind     `json:"kind"`
+	KindWhy  string        `json:"kind_why"` // stable code of how the kind was told
+	Online   bool          `json:"online"`
+	LastSeen *time.Time    `json:"last_seen,omitempty"` // when this console last saw it online
+	Clients  []GroupClient `json:"clients,omitempty"`
+	Topics   []string      `json:"topics,omitempty"` // topics that it subscribes to, as far as known
+	Lag      int64         `json:"lag"`              // messages not consumed yet, over its topics and its retry topic; -1 unknown
+	MaxRetry int           `json:"max_retry"`        // the subscription group's retryMaxTimes; -1 unknown
+}
+
+// GroupClient is one connected client of a consumer group.
+type GroupClient struct {
+	ID       string `json:"id"`
+	Address  string `json:"address"`
+	Language string `json:"language"`
+	Version  string `json:"version"`
+}
+
+// Capabilities is what the brokers that hold a letter can do.
+type Capabilities struct {
+	Broker         string     `json:"broker"`
+	Version        string     `json:"version"` // "" unknown
+	Major          int        `json:"major"`   // 4 or 5; 0 unknown
+	Levels         []Duration `json:"levels"`  // delay levels, level 1 first
+	Timer          bool       `json:"timer"`   // arbitrary delays are served
+	TimerMax       Duration   `json:"timer_max,omitempty"`
+	OrderlyDiverts bool       `json:"orderly_diverts"` // sends to %RETRY% of an orderly group that is online go to the DLQ (since 5.1.1)
+	RefusesEmpty   bool       `json:"refuses_empty"`   // sends with an empty body are refused (5.x)
+}
+
+// Level returns the smallest delay level that is at least d, and its duration. Level 0 is no delay. ok is false above the
+// highest level: a broker would lower it in silence (apache/rocketmq HookUtils.handleScheduleMessage), so it is refused.
+func (c Capabilities) Level(d time.Duration) (level int, actual time.Duration, ok bool) {
+	if d <= 0 {
+		return 0, 0, true
+	}
+	for i, have := range c.Levels {
+		if time.Duration(have) >= d && (level == 0 || time.Duration(have) < actual) {
+			level, actual = i+1, time.Duration(have)
+		}
+	}
+	return level, actual, level > 0
+}
+
+// Permission bits of a topic.
+const (
+	PermWrite = 2
+	PermRead  = 4
+)
+
+// TopicInfo is one %DLQ% topic on one broker: what the broker holds and how far it has been read.
+type TopicInfo struct {
+	Queue
+	ConsumerGroup string     `json:"consumer_group"`
+	Perm          int        `json:"perm"` // 2 write only (cannot be read until repaired), 4 read only, 6 both
+	Readable      bool       `json:"readable"`
+	Min           int64      `json:"min,string"`
+	Max           int64      `json:"max,string"`  // next offset to be written
+	Next          int64      `json:"next,string"` // next offset to be read into the store
+	Unread        int64      `json:"unread"`      // messages not yet read
+	OldestUnread  *time.Time `json:"oldest_unread,omitempty"`
+	ExpiresAt     *time.Time `json:"expires_at,omitempty"` // earliest time at which the broker may delete what is unread
+	LastError     string     `json:"last_error,omitempty"` // public sentence
+	CheckedAt     time.Time  `json:"checked_at"`
+}
+
+// ClusterStatus is how the console stands with its cluster.
+type ClusterStatus struct {
+	Cluster     string     `json:"cluster"` // "" until known
+	NameServers []string   `json:"name_servers"`
+	Reachable   bool       `json:"reachable"`
+	Since       *time.Time `json:"since,omitempty"` // since when it is so
+	Error       string     `json:"error,omitempty"` // public sentence, when not reachable
+	Simulated   bool       `json:"simulated"`       // the in-memory stand-in is in use
+	Brokers     []string   `json:"brokers,omitempty"`
+	Foreign     bool       `json:"foreign_console"` // another console replays on this cluster
+}
