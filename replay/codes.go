@@ -1,0 +1,85 @@
+package replay
+
+// The codes of this file are stable: the page translates them and scripts test them. They stand in
+// dlq.DoorOption.Why and Warnings, dlq.ReplayOptions.Why, dlq.Replay.Why and Detail, and in the details of events.
+
+// Why a door is open, and why it is the one that the console chooses.
+const (
+	WhyOnlyThisGroup      = "only_this_group"      // B: the retry topic is read by the failed consumer group alone, online or not
+	WhyPopReadsRetry      = "pop_reads_retry"      // B: Java POP consumers read the retry topic beside popping
+	WhyOrderlyNotDiverted = "orderly_not_diverted" // B: an orderly group, on a broker that does not divert (before 5.1.1)
+	WhyOrderlyOffline     = "orderly_offline"      // B: an orderly group that holds no queue lock any more
+	WhyKindUnknown        = "kind_unknown"         // B: nobody can say what kind of group it is; right for all but gRPC groups
+	WhyOrderlyOnline      = "orderly_online"       // C: an orderly group that is online, where the broker would divert B to the DLQ
+	WhyDeadCopy           = "dead_copy"            // C: the broker gives its own dead copy back, as it is
+	WhyEveryGroup         = "every_group"          // A: every consumer group that subscribes to the topic gets it
+	WhyOnlyTopic          = "only_topic"           // A: the only door that leads to a gRPC group today
+	WhyChosen             = "chosen"               // in Replay.Why: a person chose another door than the console would
+)
+
+// Why a door is shut.
+const (
+	ShutTopicUnknown    = "topic_unknown"       // A, B: the original topic cannot be told
+	ShutTopicMissing    = "topic_missing"       // A: the cluster has no such topic any more
+	ShutEmptyBody       = "empty_body"          // A, B: this broker refuses an empty body (apache/rocketmq 5.x)
+	ShutGRPC            = "grpc_never_reads"    // B, C: a gRPC group never reads the retry topic; the broker would say success
+	ShutOrderlyDiverted = "orderly_diverted"    // B: the broker would put it straight into the DLQ while the orderly group is online
+	ShutBroadcast       = "broadcast"           // B, C: broadcasting consumers read no retry topic
+	ShutGroupMissing    = "group_missing"       // B, C: no broker knows the group; a send would make it and nobody would read it
+	ShutEnvelope        = "envelope"            // C: the dead copy is an envelope, and C cannot take the message out of it
+	ShutEnvelopeBroken  = "envelope_broken"     // A, B: the message inside the envelope cannot be decoded
+	ShutNotYet          = "not_yet"             // P, D: this version of the console does not have the door
+	ShutNotGRPC         = "not_grpc"            // P: the door is for gRPC groups
+	ShutFIFO            = "fifo_reads_no_retry" // P: a gRPC FIFO group reads no retry topic at all
+	ShutBrokerAway      = "broker_away"         // all: the broker cannot be asked now
+)
+
+// What a person should know before going through a door.
+const (
+	WarnOffline        = "group_offline"      // nobody of the group is connected: it waits at the broker until somebody is
+	WarnOtherGroups    = "other_groups"       // A: other consumer groups get it too, also those that had consumed it
+	WarnReceivers      = "receivers_unknown"  // A: the list of receivers may not be whole
+	WarnOneAttempt     = "one_attempt"        // C: the counter goes on; one failure and it is in the DLQ again
+	WarnOutOfOrder     = "out_of_order"       // orderly and FIFO groups: it comes after messages that followed it
+	WarnKindUnknown    = "kind_unknown"       // B: a gRPC group would never read it
+	WarnMaybeSent      = "possible_duplicate" // an earlier send may have arrived
+	WarnConfirmed      = "confirmed_before"   // an earlier replay was consumed
+	WarnDeadCopyOld    = "dead_copy_old"      // C: the broker may have deleted the dead copy by now
+	WarnForeignConsole = "foreign_console"    // another console replays on this cluster
+)
+
+// Why a letter cannot be replayed at all now, in ReplayOptions.Why.
+const (
+	StuckSending      = "state_sending"      // a replay is on its way
+	StuckAwaiting     = "state_awaiting"     // the outcome of a replay is still open
+	StuckCompensating = "state_compensating" // its compensation is being asked
+	StuckResolved     = "state_resolved"     // done; restore it first
+	StuckDiscarded    = "state_discarded"    // given up; restore it first
+	StuckNoDoor       = "no_door"            // every door is shut
+	StuckBrokerAway   = "broker_away"        // the broker cannot be asked now
+)
+
+// What is waited for, or what was seen, in Replay.Detail.
+const (
+	DetailIntended       = "intended"        // the intent is written, the send is under way
+	DetailSendUnknown    = "send_unknown"    // the broker's answer did not come; it is being asked
+	DetailAbsentOnce     = "absent_once"     // a complete search found nothing; a second one follows
+	DetailAbsent         = "absent"          // two complete searches found nothing: it was not sent
+	DetailUndecidable    = "undecidable"     // nobody could say for ten minutes
+	DetailRefused        = "refused"         // the broker refused the send, or could not be reached
+	DetailFound          = "found"           // the search found it: it was sent
+	DetailSent           = "sent"            // the broker has it
+	DetailDiverted       = "diverted"        // the broker put it straight into the DLQ
+	DetailParked         = "parked"          // at the broker, which will hand it over later
+	DetailNotSeen        = "not_seen"        // no copy is found at the moment
+	DetailOffline        = "group_offline"   // nobody of the group is connected
+	DetailNotConsumed    = "not_consumed"    // the group has not come to it yet
+	DetailPassedOnce     = "passed_once"     // the committed offset passed it; a second look follows
+	DetailConsumed       = "consumed"        // the committed offset passed it, and two looks found no newer copy
+	DetailBeingRetried   = "being_retried"   // the consumer failed it, the broker tries again
+	DetailBackInDLQ      = "back_in_dlq"     // it is in the DLQ again and will be read in a moment
+	DetailWaitSchedule   = "wait_schedule"   // this kind of group leaves no trace of success: its retry schedule must pass first
+	DetailSchedulePassed = "schedule_passed" // the retry schedule passed, the group was online, nothing came back
+	DetailFiltered       = "filtered"        // the group's subscription dropped it unread
+	DetailExpired        = "expired"         // the broker deleted the evidence
+)

@@ -1,0 +1,127 @@
+// Package replay gives dead letters back to their consumers and finds out what became of them.
+//
+// A replay is an intent written to the store, then a send through one of the doors, then a settled send, and in the
+// end an outcome. Whatever is killed in between, the intent is found again and the broker is asked whether the message
+// arrived: nothing is sent twice on a guess, and nothing is forgotten.
+//
+// Three parts share one Service: Replay for people, RunDue for letters that rules have scheduled, RunTracker for sends
+// that are not settled and outcomes that are not known.
+package replay
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"deadletteroffice/dlq"
+)
+
+// Letters is where letters are read.
+type Letters interface {
+	Letter(ctx context.Context, id int64) (dlq.Letter, error)
+	Detail(ctx context.Context, id int64) (dlq.Detail, error)
+	Message(ctx context.Context, id int64) (dlq.DeadMessage, error)
+	SameFailures(ctx context.Context, fingerprint string, since time.Time) (int64, error)
+}
+
+// Work is where work that is due is found, and where steps of letters are written.
+type Work interface {
+	Due(ctx context.Context, state dlq.State, now time.Time, limit int) ([]dlq.Letter, error)
+	ApplyEach(ctx context.Context, changes []dlq.Change) ([]dlq.Letter, []error)
+}
+
+// Replays is where the tracker finds what it has to look at, and keeps its notes.
+type Replays interface {
+	Replay(ctx context.Context, id string) (dlq.Replay, error)
+	OpenReplays(ctx context.Context, now time.Time, limit int) ([]dlq.Replay, error)
+	Unsettled(ctx context.Context) ([]dlq.Replay, error)
+	SaveLook(ctx context.Context, r dlq.Replay) error
+}
+
+// Store is all that this package asks of the store.
+type Store interface {
+	Letters
+	Work
+	Replays
+}
+
+// Cluster answers questions about consumer groups, brokers and topics.
+type Cluster interface {
+	Status() dlq.ClusterStatus
+	Group(ctx context.Context, group string, m *dlq.DeadMessage) (dlq.GroupInfo, error)
+	Capabilities(ctx context.Context, brokerName string) (dlq.Capabilities, error)
+	Subscribers(ctx context.Context, topic string) (groups []string, complete bool, err error)
+}
+
+// Post takes messages to brokers, and looks where they went.
+//
+// Send's error explains a result that is not dlq.Sent. Its code tells a refusal for good from one that may pass:
+// dlq.CodeUnavailable may be tried again. Look answers an error unless it could ask every broker that may hold a copy,
+// so that no copies and no error mean that there is none.
+type Post interface {
+	Send(ctx context.Context, req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error)
+	Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error)
+}
+
+// Broker is all that this package asks of a message broker.
+type Broker interface {
+	Cluster
+	Post
+}
+
+// Rules takes messages out of their envelopes.
+type Rules interface {
+	Unwrap(m *dlq.DeadMessage) (body []byte, topic string, wrapped bool, err error)
+}
+
+// Deps are what a Service works with. Now, Logger and Registerer may be nil.
+type Deps struct {
+	Store      Store
+	Broker     Broker
+	Rules      Rules
+	Automation func() dlq.Automation       // the switch as it stands
+	Policy     func() dlq.AutomationPolicy // of the rules in force
+	Now        func() time.Time
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Service replays letters and tracks what became of them. Its methods may be called at the same time.
+type Service struct {
+	Deps
+	metrics metrics
+
+	wake chan struct{} // a send wants to be looked at
+
+	mu       sync.Mutex
+	inFlight map[string]bool // replays that this process is sending now: the tracker leaves them alone
+}
+
+// New makes a Service. RunDue and RunTracker are its loops.
+func New(d Deps) *Service {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Service{
+		Deps:     d,
+		metrics:  newMetrics(d.Registerer),
+		wake:     make(chan struct{}, 1),
+		inFlight: map[string]bool{},
+	}
+}
+
+func (s *Service) now() time.Time { return s.Now().UTC() }
+
+// stir wakes the tracker.
+func (s *Service) stir() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
