@@ -1,0 +1,181 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"deadletteroffice/dlq"
+)
+
+// config is what serve and demo are told. Every field is a flag with a twin in the environment.
+type config struct {
+	nameServers   []string
+	listen        string
+	data          string
+	rules         string
+	publicURL     string
+	tokens        string
+	accessKey     string
+	secretKey     string
+	tls           bool
+	tlsCA         string
+	logLevel      slog.Level
+	logFormat     string
+	retention     time.Duration
+	allowLoopback bool
+	simulated     bool // demo only
+}
+
+// parseConfig reads flags and their twins: a flag wins over the environment, which wins over the default. extra adds
+// flags of one command.
+func parseConfig(name string, args []string, env environment, defaults config, extra func(*flag.FlagSet)) (config, error) {
+	c := defaults
+	set := flag.NewFlagSet("dlq "+name, flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	var nameServers, retention, level string
+	set.StringVar(&nameServers, "namesrv", strings.Join(defaults.nameServers, ";"), "name servers as host:port, several separated by ;")
+	set.StringVar(&c.listen, "listen", defaults.listen, "address of the page and the API; beyond loopback it needs --tokens")
+	set.StringVar(&c.data, "data", defaults.data, "the SQLite file")
+	set.StringVar(&c.rules, "rules", defaults.rules, "the rules file")
+	set.StringVar(&c.publicURL, "public-url", "", "the URL under which people open the page, if it is not the listen address: sets the allowed Host and the links in messages")
+	set.StringVar(&c.tokens, "tokens", "", "file of tokens, see dlq token new; without it only this machine can connect, as admin")
+	set.StringVar(&c.accessKey, "access-key", "", "ACL access key for the brokers")
+	set.StringVar(&c.secretKey, "secret-key", "", "ACL secret key as env:NAME or file:PATH")
+	set.BoolVar(&c.tls, "tls", false, "speak TLS to name servers and brokers")
+	set.StringVar(&c.tlsCA, "tls-ca", "", "PEM file of the authority that signed the brokers' certificates; default: the system's")
+	set.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	set.StringVar(&c.logFormat, "log-format", "text", "text or json")
+	set.StringVar(&retention, "retention", dlq.Duration(defaults.retention).String(), "resolved and discarded letters are deleted after this time")
+	set.BoolVar(&c.allowLoopback, "allow-loopback", defaults.allowLoopback, "compensation endpoints may be on this machine")
+	if extra != nil {
+		extra(set)
+	}
+	if err := fromEnvironment(set, env); err != nil {
+		return c, err
+	}
+	if err := set.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			set.SetOutput(env.stdout)
+			fmt.Fprintf(env.stdout, "Usage: dlq %s [flags]\n", name)
+			set.PrintDefaults()
+			return c, err
+		}
+		return c, usageErrorf("dlq %s: %w", name, err)
+	}
+	if set.NArg() > 0 {
+		return c, usageErrorf("dlq %s takes no argument, but got %q", name, set.Arg(0))
+	}
+	return c, c.check(env, nameServers, retention, level)
+}
+
+// fromEnvironment sets each flag whose twin DLQ_… is set.
+func fromEnvironment(set *flag.FlagSet, env environment) (err error) {
+	set.VisitAll(func(f *flag.Flag) {
+		twin := "DLQ_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if v := env.get(twin); v != "" && err == nil {
+			if e := set.Set(f.Name, v); e != nil {
+				err = usageErrorf("%s=%q: %w", twin, v, e)
+			}
+		}
+	})
+	return err
+}
+
+// check refuses what cannot work, before anything is opened.
+func (c *config) check(env environment, nameServers, retention, level string) error {
+	for _, s := range strings.FieldsFunc(nameServers, func(r rune) bool { return r == ';' || r == ',' }) {
+		s = strings.TrimSpace(s)
+		if _, port, err := net.SplitHostPort(s); err != nil {
+			return usageErrorf("--namesrv %q is not host:port, for example 127.0.0.1:9876", s)
+		} else if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return usageErrorf("--namesrv %q has no port between 1 and 65535", s)
+		}
+		c.nameServers = append(c.nameServers[:len(c.nameServers):len(c.nameServers)], s)
+	}
+	if _, _, err := net.SplitHostPort(c.listen); err != nil {
+		return usageErrorf("--listen %q is not host:port, for example 127.0.0.1:8642", c.listen)
+	}
+	if c.publicURL != "" {
+		if u, err := url.Parse(c.publicURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return usageErrorf("--public-url %q is not an address such as https://dlq.example.com", c.publicURL)
+		}
+	}
+	keep, err := dlq.ParseDuration(retention)
+	if err != nil || keep < dlq.Duration(time.Minute) {
+		return usageErrorf("--retention %q is not a duration of at least 1m, for example 30d", retention)
+	}
+	c.retention = time.Duration(keep)
+	if err := c.logLevel.UnmarshalText([]byte(level)); err != nil {
+		return usageErrorf("--log-level %q is none of debug, info, warn, error", level)
+	}
+	if c.logFormat != "text" && c.logFormat != "json" {
+		return usageErrorf("--log-format %q is neither text nor json", c.logFormat)
+	}
+	if c.secretKey, err = secret(c.secretKey, env); err != nil {
+		return err
+	}
+	if (c.accessKey == "") != (c.secretKey == "") {
+		return usageErrorf("--access-key and --secret-key belong together: one of them is empty")
+	}
+	if c.tlsCA != "" && !c.tls {
+		return usageErrorf("--tls-ca has no effect without --tls")
+	}
+	return nil
+}
+
+// secret reads env:NAME or file:PATH. A literal would stand in the list of processes, so it is refused.
+func secret(value string, env environment) (string, error) {
+	switch {
+	case value == "":
+		return "", nil
+	case strings.HasPrefix(value, "env:"):
+		return env.get(strings.TrimPrefix(value, "env:")), nil
+	case strings.HasPrefix(value, "file:"):
+		b, err := os.ReadFile(strings.TrimPrefix(value, "file:"))
+		if err != nil {
+			return "", dlq.Errorf(dlq.CodeInvalid, "the secret key's file cannot be read: %w", err)
+		}
+		return strings.TrimSpace(string(b)), nil
+	default:
+		return "", usageErrorf("--secret-key takes env:NAME or file:PATH, so that the secret is not in the list of processes")
+	}
+}
+
+// tlsConfig returns nil when TLS is off.
+func (c *config) tlsConfig() (*tls.Config, error) {
+	if !c.tls {
+		return nil, nil
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.tlsCA == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(c.tlsCA)
+	if err != nil {
+		return nil, dlq.Errorf(dlq.CodeInvalid, "the file of --tls-ca cannot be read: %w", err)
+	}
+	t.RootCAs = x509.NewCertPool()
+	if !t.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, dlq.Errorf(dlq.CodeInvalid, "the file of --tls-ca holds no certificate in PEM form")
+	}
+	return t, nil
+}
+
+func (c *config) logger(w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.logLevel}
+	if c.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
