@@ -94,6 +94,7 @@ func fromEnvironment(set *flag.FlagSet, env environment) (err error) {
 
 // check refuses what cannot work, before anything is opened.
 func (c *config) check(env environment, nameServers, retention, level string) error {
+	c.nameServers = nil
 	for _, s := range strings.FieldsFunc(nameServers, func(r rune) bool { return r == ';' || r == ',' }) {
 		s = strings.TrimSpace(s)
 		if _, port, err := net.SplitHostPort(s); err != nil {
@@ -101,7 +102,7 @@ func (c *config) check(env environment, nameServers, retention, level string) er
 		} else if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 			return usageErrorf("--namesrv %q has no port between 1 and 65535", s)
 		}
-		c.nameServers = append(c.nameServers[:len(c.nameServers):len(c.nameServers)], s)
+		c.nameServers = append(c.nameServers, s)
 	}
 	if _, _, err := net.SplitHostPort(c.listen); err != nil {
 		return usageErrorf("--listen %q is not host:port, for example 127.0.0.1:8642", c.listen)

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"deadletteroffice/demo"
+	"deadletteroffice/dlq"
+)
+
+// demoCommand runs the console with the shop, the shop alone, or turns faults of a shop that runs.
+func demoCommand(ctx context.Context, args []string, env environment) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "heal", "break", "status":
+			return turnFaults(ctx, args[0], args[1:], env)
+		case "shop":
+			return shopAlone(ctx, args[1:], env)
+		}
+	}
+	return demoConsole(ctx, args, env)
+}
+
+// turnFaults asks the running shop to heal or break, and prints how its faults stand.
+func turnFaults(ctx context.Context, act string, args []string, env environment) error {
+	set := flag.NewFlagSet("dlq demo "+act, flag.ContinueOnError)
+	set.SetOutput(env.stderr)
+	shop := set.String("shop", shopURL(env), "address of the shop's page")
+	if err := set.Parse(args); err != nil {
+		return usageError{err}
+	}
+	if act != "status" && set.NArg() == 0 {
+		return usageErrorf("dlq demo %s NAME…: which faults? `dlq demo status` lists them, all means all", act)
+	}
+	client := &http.Client{Timeout: 5 * time.Second}
+	for _, name := range set.Args() {
+		if act == "status" {
+			return usageErrorf("dlq demo status takes no argument, but got %q", name)
+		}
+		if err := call(ctx, client, http.MethodPost, *shop+"/faults/"+name+"/"+act, nil); err != nil {
+			return err
+		}
+	}
+	var status demo.Status
+	if err := call(ctx, client, http.MethodGet, *shop+"/faults", &status); err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
+	for _, f := range status.Faults {
+		state := "healthy"
+		if f.Broken {
+			state = "broken"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, state, f.Group, f.Title.English)
+	}
+	return w.Flush()
+}
+
+// call makes one request and decodes its answer into v, unless v is nil.
+func call(ctx context.Context, client *http.Client, method, url string, v any) error {
+	r, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return fmt.Errorf("make a request: %w", err)
+	}
+	answer, err := client.Do(r)
+	if err != nil {
+		return dlq.Errorf(dlq.CodeUnavailable, "nothing answers at %s: %w", url, err).WithHint("is it running? start it with `make run`")
+	}
+	defer answer.Body.Close()
+	switch {
+	case answer.StatusCode == http.StatusNotFound:
+		return dlq.Errorf(dlq.CodeNotFound, "%s is not known there", url).WithHint("`dlq demo status` lists the faults")
+	case answer.StatusCode/100 != 2:
+		return dlq.Errorf(dlq.CodeUnavailable, "%s answers %s", url, answer.Status)
+	case v == nil:
+		return nil
+	}
+	if err := json.NewDecoder(answer.Body).Decode(v); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", url, err)
+	}
+	return nil
+}
+
+// Where the shop listens and what it shares with the console.
+func shopListen(env environment) string {
+	if v := env.get("DLQ_SHOP_LISTEN"); v != "" {
+		return v
+	}
+	return "127.0.0.1:8643"
+}
+
+func shopURL(env environment) string { return "http://" + strings.TrimSuffix(shopListen(env), "/") }
+
+// shopAlone runs the shop without a console, against the cluster of --namesrv.
+func shopAlone(ctx context.Context, args []string, env environment) error {
+	c, err := parseConfig("demo shop", args, env, serveDefaults(), nil)
+	if err != nil {
+		return err
+	}
+	if len(c.nameServers) == 0 {
+		return usageErrorf("dlq demo shop needs --namesrv, for example 127.0.0.1:9876")
+	}
+	shop := demo.New(demo.Options{NameServers: c.nameServers, Listen: shopListen(env), ConsoleURL: consoleURL(c), ReportToken: env.get("DLQ_REPORT_TOKEN"),
+		Secret: env.get("DLQ_SETTLE_SECRET"), Logger: c.logger(env.stderr)})
+	return shop.Run(ctx)
+}
+
+func consoleURL(c config) string {
+	if c.publicURL != "" {
+		return c.publicURL
+	}
+	return "http://" + c.listen
+}
