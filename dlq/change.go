@@ -36,6 +36,8 @@ type Arrival struct {
 	Plan    Plan
 	Join    *Join // the letter that it belongs to; nil for a new letter
 	Foreign bool  // it carries a replay id that this console never wrote
+
+	ReportsSeen int64 // Known.ReportsSeen as it was given; 0 does not check for reports that came in between
 }
 
 // Plan is what shall happen to an arriving letter: its state, why it is held if it is, and when the next step is due.
@@ -68,6 +70,8 @@ type Known struct {
 	Replay  *Replay // the replay that died
 	Report  *Report // newest report about it; nil for none
 	Foreign bool    // it carries a replay id that is not ours
+
+	ReportsSeen int64 // which reports were looked at; goes into the Arrival, so that one that comes in between is not missed
 }
 
 // Automation is the persisted switch that lets the console act without a person.

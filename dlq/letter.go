@@ -111,6 +111,8 @@ type Detail struct {
 	ReplayList []Replay          `json:"replay_list"` // newest first
 	Events     []Event           `json:"events"`      // newest first
 	Calls      []Call            `json:"calls"`       // compensation calls, newest first
+	Verdict    Verdict           `json:"verdict"`     // what the rules said when they judged it last
+	Judged     Judgement         `json:"judged"`      // when that was and what it was judged by; with the letter's facts and rule version it gives the trace again
 }
 
 // BodyState says what the stored body is.

@@ -78,9 +78,9 @@ type Explanation struct {
 
 // Judgement is what the classifier needs beside the message and its facts.
 type Judgement struct {
-	Now     time.Time
-	Deaths  int // this one included
-	Replays int
+	Now     time.Time `json:"now"`
+	Deaths  int       `json:"deaths"` // this one included
+	Replays int       `json:"replays"`
 }
 
 // RuleHits counts the letters of one rule.

@@ -1,0 +1,2 @@
+// Package store keeps letters in one SQLite file. It is the only package that knows SQL.
+package store
