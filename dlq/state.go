@@ -65,6 +65,7 @@ const (
 	TriggerClaim       Trigger = "claim"       // taken for a replay; the intent is written in the same transaction
 	TriggerSent        Trigger = "sent"        // the broker accepted the replay
 	TriggerNotSent     Trigger = "not_sent"    // the replay surely did not reach the broker
+	TriggerFound       Trigger = "found"       // a send that could not be decided was found at the broker after all
 	TriggerUndecided   Trigger = "undecided"   // whether it was sent cannot be found out
 	TriggerSettle      Trigger = "settle"      // confirmed or assumed
 	TriggerLost        Trigger = "lost"        // the evidence expired before an outcome was found
@@ -92,6 +93,7 @@ var transitions = map[Trigger]struct{ from, to []State }{
 	TriggerClaim:       {[]State{StateOpen, StateSnoozed, StateScheduled}, []State{StateSending}},
 	TriggerSent:        {[]State{StateSending}, []State{StateAwaiting}},
 	TriggerNotSent:     {[]State{StateSending}, []State{StateOpen, StateScheduled}},
+	TriggerFound:       {[]State{StateOpen}, []State{StateAwaiting}},
 	TriggerUndecided:   {[]State{StateSending}, []State{StateOpen}},
 	TriggerSettle:      {[]State{StateAwaiting}, []State{StateResolved}},
 	TriggerLost:        {[]State{StateAwaiting}, []State{StateOpen}},

@@ -11,7 +11,7 @@ import (
 func TestTransitions(t *testing.T) {
 	want := map[State]map[Trigger][]State{
 		"":                {TriggerArrive: {StateOpen, StateScheduled, StateCompensating, StateDiscarded}},
-		StateOpen:         {TriggerPlan: {StateScheduled}, TriggerSnooze: {StateSnoozed}, TriggerClaim: {StateSending}, TriggerResolve: {StateResolved}, TriggerDiscard: {StateDiscarded}, TriggerReclassify: {StateOpen, StateScheduled, StateCompensating, StateDiscarded}},
+		StateOpen:         {TriggerFound: {StateAwaiting}, TriggerPlan: {StateScheduled}, TriggerSnooze: {StateSnoozed}, TriggerClaim: {StateSending}, TriggerResolve: {StateResolved}, TriggerDiscard: {StateDiscarded}, TriggerReclassify: {StateOpen, StateScheduled, StateCompensating, StateDiscarded}},
 		StateSnoozed:      {TriggerPlan: {StateScheduled}, TriggerWake: {StateOpen}, TriggerClaim: {StateSending}, TriggerResolve: {StateResolved}, TriggerDiscard: {StateDiscarded}},
 		StateScheduled:    {TriggerCancel: {StateOpen}, TriggerClaim: {StateSending}, TriggerResolve: {StateResolved}, TriggerDiscard: {StateDiscarded}},
 		StateSending:      {TriggerSent: {StateAwaiting}, TriggerNotSent: {StateOpen, StateScheduled}, TriggerUndecided: {StateOpen}},
