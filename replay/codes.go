@@ -28,6 +28,7 @@ const (
 	ShutGroupMissing    = "group_missing"       // B, C: no broker knows the group; a send would make it and nobody would read it
 	ShutEnvelope        = "envelope"            // C: the dead copy is an envelope, and C cannot take the message out of it
 	ShutEnvelopeBroken  = "envelope_broken"     // A, B: the message inside the envelope cannot be decoded
+	ShutDeadCopyGone    = "dead_copy_gone"      // C: the broker has deleted the dead copy
 	ShutNotYet          = "not_yet"             // P, D: this version of the console does not have the door
 	ShutNotGRPC         = "not_grpc"            // P: the door is for gRPC groups
 	ShutFIFO            = "fifo_reads_no_retry" // P: a gRPC FIFO group reads no retry topic at all
@@ -83,3 +84,27 @@ const (
 	DetailFiltered       = "filtered"        // the group's subscription dropped it unread
 	DetailExpired        = "expired"         // the broker deleted the evidence
 )
+
+// sentences say a code in English, for errors. The page has its own words in both languages.
+var sentences = map[string]string{
+	ShutTopicUnknown:    "the original topic cannot be told",
+	ShutTopicMissing:    "the original topic does not exist any more",
+	ShutEmptyBody:       "the body is empty, and this broker refuses empty bodies",
+	ShutGRPC:            "gRPC consumers never read the retry topic",
+	ShutOrderlyDiverted: "the orderly consumer group is online, and the broker would put it straight into the dead-letter queue",
+	ShutBroadcast:       "broadcasting consumers read no retry topic",
+	ShutGroupMissing:    "no broker knows the consumer group",
+	ShutEnvelope:        "the dead copy is an envelope, and this door cannot take the message out of it",
+	ShutEnvelopeBroken:  "the message inside the envelope cannot be decoded",
+	ShutDeadCopyGone:    "the broker has deleted the dead copy",
+	ShutNotYet:          "this door is not available yet",
+	ShutNotGRPC:         "this door is for gRPC consumer groups only",
+	ShutFIFO:            "gRPC FIFO groups read no retry topic",
+	ShutBrokerAway:      "the broker cannot be reached now",
+	StuckSending:        "a replay of this letter is on its way",
+	StuckAwaiting:       "the outcome of its last replay is still open",
+	StuckCompensating:   "its compensation is being asked",
+	StuckResolved:       "it is resolved; restore it first",
+	StuckDiscarded:      "it is discarded; restore it first",
+	StuckNoDoor:         "no door leads back to the consumer group",
+}

@@ -54,6 +54,7 @@ type Cluster interface {
 	Group(ctx context.Context, group string, m *dlq.DeadMessage) (dlq.GroupInfo, error)
 	Capabilities(ctx context.Context, brokerName string) (dlq.Capabilities, error)
 	Subscribers(ctx context.Context, topic string) (groups []string, complete bool, err error)
+	Topics(ctx context.Context) ([]dlq.TopicInfo, error)
 }
 
 // Post takes messages to brokers, and looks where they went.

@@ -1,0 +1,178 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"deadletteroffice/dlq"
+)
+
+// askLimit bounds what one look at doors may wait for brokers.
+const askLimit = 8 * time.Second
+
+// survey is one letter with everything that a replay of it depends on.
+type survey struct {
+	letter  dlq.Letter
+	message dlq.DeadMessage
+	head    letterhead
+	at      situation
+	doors   []dlq.DoorOption
+	def     dlq.Door
+	err     error // the broker could not be asked
+}
+
+// history is what a letter's earlier replays say about the next one.
+type history struct {
+	maybeSent   *dlq.Replay // newest replay of which nobody knows whether it was sent
+	confirmedAt *time.Time
+}
+
+func historyOf(d dlq.Detail) (h history) {
+	for i, r := range d.ReplayList { // newest first
+		if h.confirmedAt == nil && r.Outcome == dlq.OutcomeConfirmed {
+			h.confirmedAt = r.SettledAt
+		}
+		if h.maybeSent == nil && r.Detail == DetailUndecidable && d.HasFlag(dlq.FlagPossibleDuplicate) {
+			h.maybeSent = &d.ReplayList[i]
+		}
+	}
+	return h
+}
+
+// Options tells everything that a person should know before giving a letter back: every door with what it would do, the
+// delays, the consumer group. A broker that cannot be asked is no error: nothing is allowed then, and BrokerError says
+// why. Errors are those of the store, dlq.CodeNotFound among them.
+func (s *Service) Options(ctx context.Context, letterID int64) (dlq.ReplayOptions, error) {
+	detail, err := s.Store.Detail(ctx, letterID)
+	if err != nil {
+		return dlq.ReplayOptions{}, err
+	}
+	h := historyOf(detail)
+	sv, err := s.survey(ctx, detail.Letter, h, s.asker())
+	if err != nil {
+		return dlq.ReplayOptions{}, err
+	}
+	o := dlq.ReplayOptions{
+		LetterID: sv.letter.ID, Version: sv.letter.Version, Doors: sv.doors, Default: sv.def,
+		Timer: sv.at.broker.Timer, TimerMax: sv.at.broker.TimerMax, Levels: []dlq.DelayOption{},
+		Group: sv.at.group, Broker: sv.at.broker, ConfirmedAt: h.confirmedAt, Unwraps: sv.head.wrapped && sv.head.err == nil,
+	}
+	for i, d := range sv.at.broker.Levels {
+		o.Levels = append(o.Levels, dlq.DelayOption{Level: i + 1, Delay: d})
+	}
+	if sv.letter.Fingerprint != "" {
+		if o.SameLast5m, err = s.Store.SameFailures(ctx, sv.letter.Fingerprint, s.now().Add(-5*time.Minute)); err != nil {
+			return dlq.ReplayOptions{}, err
+		}
+	}
+	if sv.err != nil {
+		o.BrokerError = sentence(sv.err)
+	}
+	switch {
+	case !dlq.MayStart(dlq.TriggerClaim, sv.letter.State):
+		o.Why = "state_" + string(sv.letter.State)
+	case sv.err != nil:
+		o.Why = StuckBrokerAway
+	case !slices.ContainsFunc(sv.doors, func(d dlq.DoorOption) bool { return d.Allowed }):
+		o.Why = StuckNoDoor
+	default:
+		o.Allowed = true
+	}
+	return o, nil
+}
+
+// survey reads the dead message, asks the cluster and tells the doors. The error is one of the store; one of the broker
+// is in the survey.
+func (s *Service) survey(ctx context.Context, l dlq.Letter, h history, ask *asker) (survey, error) {
+	m, err := s.Store.Message(ctx, l.ID)
+	if err != nil {
+		return survey{}, err
+	}
+	sv := survey{letter: l, message: m, head: s.unwrap(&m)}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	a := ask.about(ctx, &m, sv.head.topic)
+	sv.err = a.err
+	sv.at = situation{
+		topic: sv.head.topic, empty: len(sv.head.body) == 0, wrapped: sv.head.wrapped, unwrapFail: sv.head.err != nil,
+		group: a.group, broker: a.broker, receivers: a.receivers, complete: a.complete, topicMissing: a.topicMissing,
+		brokerAway: a.err != nil, foreign: s.Broker.Status().Foreign, now: s.now(),
+		maybeSent: h.maybeSent != nil, confirmed: h.confirmedAt != nil,
+		deadGone: a.firstKept > m.Offset,
+	}
+	sv.doors, sv.def = sv.at.doors()
+	return sv, nil
+}
+
+// answers is what the cluster says about one dead message.
+type answers struct {
+	group        dlq.GroupInfo
+	broker       dlq.Capabilities
+	receivers    []string
+	complete     bool
+	topicMissing bool
+	firstKept    int64 // lowest offset of its dead-letter queue that the broker still has
+	err          error
+}
+
+// asker asks the cluster, and each question once: for one letter, or for one batch of them.
+type asker struct {
+	cluster Cluster
+	known   map[askKey]answers
+}
+
+type askKey struct{ group, broker, topic string }
+
+func (s *Service) asker() *asker { return &asker{cluster: s.Broker, known: map[askKey]answers{}} }
+
+func (k *asker) about(ctx context.Context, m *dlq.DeadMessage, topic string) answers {
+	key := askKey{m.ConsumerGroup, m.Broker, topic}
+	a, ok := k.known[key]
+	if !ok {
+		a = k.ask(ctx, m, topic)
+		k.known[key] = a
+	}
+	return a
+}
+
+func (k *asker) ask(ctx context.Context, m *dlq.DeadMessage, topic string) (a answers) {
+	a.group.Name = m.ConsumerGroup
+	group, err := k.cluster.Group(ctx, m.ConsumerGroup, m)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	a.group = group
+	if a.broker, a.err = k.cluster.Capabilities(ctx, m.Broker); a.err != nil {
+		return a
+	}
+	if topic != "" {
+		a.receivers, a.complete, err = k.cluster.Subscribers(ctx, topic)
+		switch {
+		case dlq.CodeOf(err) == dlq.CodeNotFound:
+			a.topicMissing, a.receivers, a.complete = true, nil, true
+		case err != nil:
+			a.receivers, a.complete = nil, false // only door A needs it, and says so
+		}
+	}
+	topics, err := k.cluster.Topics(ctx)
+	if err == nil {
+		for _, t := range topics {
+			if t.Queue == m.Queue {
+				a.firstKept = t.Min
+			}
+		}
+	}
+	return a
+}
+
+// sentence is what a person may read of an error.
+func sentence(err error) string {
+	var e *dlq.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return "the broker could not be asked"
+}

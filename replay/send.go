@@ -1,0 +1,288 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"deadletteroffice/dlq"
+)
+
+const (
+	maxBatch    = 100              // intents and settles of one transaction
+	maxSends    = 12               // sends that are under way at once
+	sendLimit   = 20 * time.Second // longest wait for a broker's answer
+	safetyLook  = time.Minute      // when the tracker asks for a send whose settling was lost
+	settleGrace = 20 * time.Millisecond
+)
+
+// job is one replay on its way: intent, send, settle.
+type job struct {
+	letter    dlq.Letter // as it is after the last step that was written
+	replay    dlq.Replay
+	request   dlq.SendRequest
+	dropFlags []dlq.Flag
+	retryAt   *time.Time // automatic: when to try again after a send that may work later
+
+	claimed bool
+	result  dlq.SendResult
+	err     error // of the claim, or why the message is not sent
+}
+
+// send takes jobs through intent, send and settle, at most maxBatch of them at once. Everything after the intents goes on
+// when ctx ends, save sends that have not begun: those are settled as not sent. Each job has its own outcome and error.
+func (s *Service) send(ctx context.Context, jobs []*job) {
+	live := s.claim(ctx, jobs)
+	defer s.stir()
+	stop := ctx
+	ctx = context.WithoutCancel(ctx)
+	done := make(chan *job, len(live))
+	gate := make(chan struct{}, maxSends)
+	go func() {
+		for _, j := range live {
+			gate <- struct{}{}
+			go func() {
+				s.post(ctx, stop, j)
+				<-gate
+				done <- j
+			}()
+		}
+	}()
+	for left := len(live); left > 0; {
+		batch := []*job{<-done}
+		timer := time.NewTimer(settleGrace)
+	gather:
+		for len(batch) < left {
+			select {
+			case j := <-done:
+				batch = append(batch, j)
+			case <-timer.C:
+				break gather
+			}
+		}
+		timer.Stop()
+		s.settle(ctx, batch)
+		left -= len(batch)
+	}
+}
+
+// claim writes the intents in one transaction and returns the jobs that got their letter.
+func (s *Service) claim(ctx context.Context, jobs []*job) (live []*job) {
+	changes := make([]dlq.Change, len(jobs))
+	s.mu.Lock()
+	for _, j := range jobs {
+		s.inFlight[j.replay.ID] = true
+	}
+	s.mu.Unlock()
+	for i, j := range jobs {
+		look := j.replay.IntendedAt.Add(safetyLook)
+		j.replay.NextLook = &look
+		r := j.replay
+		detail := map[string]string{"door": string(r.Door), "why": r.Why, "target": r.Target}
+		if r.Delay > 0 {
+			detail["delay"] = r.Delay.String()
+		}
+		if r.AsNew {
+			detail["as_new"] = "true"
+		}
+		changes[i] = dlq.Change{
+			LetterID: j.letter.ID, Version: j.letter.Version, Trigger: dlq.TriggerClaim, To: dlq.StateSending,
+			Replay: &r, CountReplay: 1, DropFlags: append([]dlq.Flag{dlq.FlagSendFailed}, j.dropFlags...),
+			Event: dlq.Event{Kind: dlq.EventIntended, Actor: r.Actor, ReplayID: r.ID, Rule: ruleOf(j), Note: r.Note, Detail: detail},
+		}
+	}
+	letters, errs := s.Store.ApplyEach(ctx, changes)
+	for i, j := range jobs {
+		if errs[i] != nil {
+			j.err = errs[i]
+			s.landed(j)
+			continue
+		}
+		j.claimed, j.letter = true, letters[i]
+		live = append(live, j)
+	}
+	return live
+}
+
+func ruleOf(j *job) string {
+	if j.replay.Automatic {
+		return j.letter.Rule
+	}
+	return ""
+}
+
+func (s *Service) landed(j *job) {
+	s.mu.Lock()
+	delete(s.inFlight, j.replay.ID)
+	s.mu.Unlock()
+}
+
+// post asks the broker once.
+func (s *Service) post(ctx, stop context.Context, j *job) {
+	if stop.Err() != nil {
+		j.result = dlq.NotSent
+		j.err = dlq.Errorf(dlq.CodeUnavailable, "the console was stopping, so nothing was sent: %w", stop.Err())
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendLimit)
+	defer cancel()
+	var receipt dlq.Receipt
+	receipt, j.result, j.err = s.Broker.Send(ctx, j.request)
+	j.replay.Receipt = receipt
+	switch j.result {
+	case dlq.Sent, dlq.NotSent, dlq.Diverted:
+	default:
+		j.result = dlq.SentUnknown
+	}
+}
+
+// settle writes what became of sends, in one transaction.
+func (s *Service) settle(ctx context.Context, jobs []*job) {
+	now := s.now()
+	changes := make([]dlq.Change, len(jobs))
+	for i, j := range jobs {
+		changes[i] = s.settling(j, now)
+	}
+	letters, errs := s.Store.ApplyEach(ctx, changes)
+	for i, j := range jobs {
+		if errs[i] == nil {
+			j.letter = letters[i]
+		} else {
+			s.settleLate(ctx, j, changes[i], errs[i])
+		}
+		if j.result != dlq.SentUnknown {
+			s.metrics.count(j.replay, resultName(j.result))
+		}
+		s.landed(j)
+	}
+}
+
+func resultName(r dlq.SendResult) string {
+	if r == dlq.NotSent {
+		return string(dlq.OutcomeSendFailed)
+	}
+	return string(r)
+}
+
+// settling is the step after a send.
+func (s *Service) settling(j *job, now time.Time) dlq.Change {
+	r := &j.replay
+	c := dlq.Change{LetterID: j.letter.ID, Version: j.letter.Version}
+	ev := dlq.Event{Actor: r.Actor, ReplayID: r.ID, Rule: ruleOf(j), Detail: map[string]string{"door": string(r.Door), "target": r.Target}}
+	look := now.Add(time.Second)
+	r.NextLook = &look
+	switch j.result {
+	case dlq.Sent:
+		r.Outcome, r.Detail, r.SentAt = dlq.OutcomeWaiting, DetailSent, &now
+		if r.DeliverAt != nil {
+			r.Detail, look = DetailParked, r.DeliverAt.Add(time.Second)
+			ev.Detail["deliver_at"] = r.DeliverAt.Format(time.RFC3339)
+		}
+		if r.Receipt.Weak {
+			ev.Detail["weak"] = "true"
+		}
+		c.Trigger, c.To, ev.Kind = dlq.TriggerSent, dlq.StateAwaiting, dlq.EventSent
+	case dlq.Diverted:
+		// The broker has it, and it is dead already: the copy carries the replay's id, so the intake will join it to this
+		// letter as one more death. Until then nobody may send it again.
+		r.Outcome, r.Detail, r.SentAt, r.Error = dlq.OutcomeWaiting, DetailDiverted, &now, sentenceOr(j.err, "the broker put it straight into the dead-letter queue")
+		ev.Detail["detail"] = DetailDiverted
+		c.Trigger, c.To, ev.Kind = dlq.TriggerSent, dlq.StateAwaiting, dlq.EventSendFailed
+		c.AddFlags = []dlq.Flag{dlq.FlagSendFailed}
+	case dlq.NotSent:
+		r.Outcome, r.Detail, r.SettledAt, r.NextLook, r.Error = dlq.OutcomeSendFailed, DetailRefused, &now, nil, sentenceOr(j.err, "it was not sent")
+		c = notSent(c, r, j.retryAt)
+		ev.Kind, ev.Note = dlq.EventSendFailed, ""
+		ev.Detail["error"] = r.Error
+	default:
+		r.Detail, r.Error = DetailSendUnknown, sentenceOr(j.err, "the broker did not answer")
+		c.Trigger, c.To, ev.Kind = dlq.TriggerEdit, dlq.StateSending, dlq.EventSendUnknown
+		ev.Detail["error"] = r.Error
+	}
+	copied := *r
+	c.Replay, c.Event = &copied, ev
+	if j.result == dlq.SentUnknown || j.result == dlq.Diverted {
+		j.err = nil // the replay says it
+	}
+	return c
+}
+
+// notSent takes a letter back whose replay surely did not reach the broker.
+func notSent(c dlq.Change, r *dlq.Replay, again *time.Time) dlq.Change {
+	c.Trigger, c.To, c.CountReplay = dlq.TriggerNotSent, dlq.StateOpen, -1
+	c.AddFlags = []dlq.Flag{dlq.FlagSendFailed}
+	if r.Automatic && again != nil {
+		c.To, c.DueAt = dlq.StateScheduled, again
+	}
+	return c
+}
+
+// settleLate writes a settle whose letter moved while the message was on its way: somebody wrote a note, or the replay is
+// back in the DLQ already and the intake was faster. A settle that cannot be written at all is left to the tracker, which
+// asks the broker.
+func (s *Service) settleLate(ctx context.Context, j *job, c dlq.Change, err error) {
+	for range 3 {
+		if code := dlq.CodeOf(err); code != dlq.CodeConflict && code != dlq.CodeRefused {
+			break
+		}
+		stored, e := s.Store.Replay(ctx, j.replay.ID)
+		if e != nil {
+			err = errors.Join(err, e)
+			break
+		}
+		if stored.Outcome != dlq.OutcomeSending {
+			stored.SentAt, stored.Receipt = j.replay.SentAt, j.replay.Receipt
+			if e := s.Store.SaveLook(ctx, stored); e != nil {
+				s.Logger.Error("note when a replay was sent", "replay", stored.ID, "error", e)
+			}
+			j.replay = stored
+			if l, e := s.Store.Letter(ctx, j.letter.ID); e == nil {
+				j.letter = l
+			}
+			return
+		}
+		l, e := s.Store.Letter(ctx, j.letter.ID)
+		if e != nil {
+			err = errors.Join(err, e)
+			break
+		}
+		c.Version = l.Version
+		if j.letter, err = s.apply(ctx, c); err == nil {
+			return
+		}
+		j.letter = l
+	}
+	j.replay.Outcome, j.replay.Detail, j.replay.SettledAt = dlq.OutcomeSending, DetailSendUnknown, nil
+	s.Logger.Error("settle a replay; the broker will be asked for it", "replay", j.replay.ID, "letter", strconv.FormatInt(j.letter.ID, 10), "result", j.result, "error", err)
+}
+
+func sentenceOr(err error, otherwise string) string {
+	var e *dlq.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return otherwise
+}
+
+// backOff remembers how often automatic sends of a letter did not get through, and spaces the next. It forgets when the
+// process ends, which only makes the next try come sooner.
+type backOff struct {
+	mu    sync.Mutex
+	tries map[int64]int
+}
+
+func (b *backOff) next(id int64) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := b.tries[id]
+	b.tries[id] = n + 1
+	return min(30*time.Second<<min(n, 5), 10*time.Minute)
+}
+
+func (b *backOff) forget(id int64) {
+	b.mu.Lock()
+	delete(b.tries, id)
+	b.mu.Unlock()
+}
