@@ -94,11 +94,13 @@ type Deps struct {
 type Service struct {
 	Deps
 	metrics metrics
+	backOff backOff
 
 	wake chan struct{} // a send wants to be looked at
 
 	mu       sync.Mutex
-	inFlight map[string]bool // replays that this process is sending now: the tracker leaves them alone
+	inFlight map[string]bool  // replays that this process is sending now: the tracker leaves them alone
+	sights   map[string]sight // replays that the tracker follows; losing it loses none of them
 }
 
 // New makes a Service. RunDue and RunTracker are its loops.
@@ -112,8 +114,10 @@ func New(d Deps) *Service {
 	return &Service{
 		Deps:     d,
 		metrics:  newMetrics(d.Registerer),
+		backOff:  backOff{tries: map[int64]int{}},
 		wake:     make(chan struct{}, 1),
 		inFlight: map[string]bool{},
+		sights:   map[string]sight{},
 	}
 }
 

@@ -43,20 +43,18 @@ func (s *Service) Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay
 	if err != nil {
 		return none(err)
 	}
-	absent := false
 	if h.maybeSent != nil {
 		r, l, found, err := s.askFirst(ctx, detail.Letter, *h.maybeSent, req.Actor)
 		if err != nil || found {
 			return r, l, err
 		}
-		absent = true
 	}
 	j, err := s.job(sv, door, req)
 	if err != nil {
 		return none(err)
 	}
-	if absent {
-		j.dropFlags = append(j.dropFlags, dlq.FlagPossibleDuplicate)
+	if h.maybeSent != nil { // and surely was not: it no longer counts
+		j.recount, j.dropFlags = -1, []dlq.Flag{dlq.FlagPossibleDuplicate}
 	}
 	s.send(ctx, []*job{j})
 	if dlq.CodeOf(j.err) == dlq.CodeConflict && !j.claimed {

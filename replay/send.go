@@ -14,7 +14,7 @@ const (
 	maxBatch    = 100              // intents and settles of one transaction
 	maxSends    = 12               // sends that are under way at once
 	sendLimit   = 20 * time.Second // longest wait for a broker's answer
-	safetyLook  = time.Minute      // when the tracker asks for a send whose settling was lost
+	safetyLook  = time.Minute      // after the intent: when the tracker asks for a send whose settling was lost
 	settleGrace = 20 * time.Millisecond
 )
 
@@ -24,7 +24,7 @@ type job struct {
 	replay    dlq.Replay
 	request   dlq.SendRequest
 	dropFlags []dlq.Flag
-	retryAt   *time.Time // automatic: when to try again after a send that may work later
+	recount   int // added to the letter's count of replays beside the one of this claim
 
 	claimed bool
 	result  dlq.SendResult
@@ -34,10 +34,10 @@ type job struct {
 // send takes jobs through intent, send and settle, at most maxBatch of them at once. Everything after the intents goes on
 // when ctx ends, save sends that have not begun: those are settled as not sent. Each job has its own outcome and error.
 func (s *Service) send(ctx context.Context, jobs []*job) {
-	live := s.claim(ctx, jobs)
-	defer s.stir()
 	stop := ctx
 	ctx = context.WithoutCancel(ctx)
+	live := s.claim(ctx, jobs)
+	defer s.stir()
 	done := make(chan *job, len(live))
 	gate := make(chan struct{}, maxSends)
 	go func() {
@@ -89,7 +89,7 @@ func (s *Service) claim(ctx context.Context, jobs []*job) (live []*job) {
 		}
 		changes[i] = dlq.Change{
 			LetterID: j.letter.ID, Version: j.letter.Version, Trigger: dlq.TriggerClaim, To: dlq.StateSending,
-			Replay: &r, CountReplay: 1, DropFlags: append([]dlq.Flag{dlq.FlagSendFailed}, j.dropFlags...),
+			Replay: &r, CountReplay: 1 + j.recount, DropFlags: append([]dlq.Flag{dlq.FlagSendFailed}, j.dropFlags...),
 			Event: dlq.Event{Kind: dlq.EventIntended, Actor: r.Actor, ReplayID: r.ID, Rule: ruleOf(j), Note: r.Note, Detail: detail},
 		}
 	}
@@ -113,10 +113,14 @@ func ruleOf(j *job) string {
 	return ""
 }
 
+// landed ends a job: from now on the tracker follows its replay.
 func (s *Service) landed(j *job) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.inFlight, j.replay.ID)
-	s.mu.Unlock()
+	if j.claimed && !j.replay.Outcome.Final() && j.replay.NextLook != nil {
+		s.sights[j.replay.ID] = sight{next: *j.replay.NextLook}
+	}
 }
 
 // post asks the broker once.
@@ -152,18 +156,15 @@ func (s *Service) settle(ctx context.Context, jobs []*job) {
 		} else {
 			s.settleLate(ctx, j, changes[i], errs[i])
 		}
-		if j.result != dlq.SentUnknown {
-			s.metrics.count(j.replay, resultName(j.result))
+		switch j.result {
+		case dlq.Sent:
+			s.backOff.forget(j.letter.ID)
+			s.metrics.count(j.replay, string(dlq.Sent))
+		case dlq.NotSent:
+			s.metrics.count(j.replay, string(dlq.OutcomeSendFailed))
 		}
 		s.landed(j)
 	}
-}
-
-func resultName(r dlq.SendResult) string {
-	if r == dlq.NotSent {
-		return string(dlq.OutcomeSendFailed)
-	}
-	return string(r)
 }
 
 // settling is the step after a send.
@@ -193,8 +194,8 @@ func (s *Service) settling(j *job, now time.Time) dlq.Change {
 		c.AddFlags = []dlq.Flag{dlq.FlagSendFailed}
 	case dlq.NotSent:
 		r.Outcome, r.Detail, r.SettledAt, r.NextLook, r.Error = dlq.OutcomeSendFailed, DetailRefused, &now, nil, sentenceOr(j.err, "it was not sent")
-		c = notSent(c, r, j.retryAt)
-		ev.Kind, ev.Note = dlq.EventSendFailed, ""
+		c = notSent(c, r, s.again(*r, j.err, now))
+		ev.Kind = dlq.EventSendFailed
 		ev.Detail["error"] = r.Error
 	default:
 		r.Detail, r.Error = DetailSendUnknown, sentenceOr(j.err, "the broker did not answer")
@@ -209,14 +210,23 @@ func (s *Service) settling(j *job, now time.Time) dlq.Change {
 	return c
 }
 
-// notSent takes a letter back whose replay surely did not reach the broker.
+// notSent takes a letter back whose replay surely did not reach the broker; again is when it is tried by itself, nil never.
 func notSent(c dlq.Change, r *dlq.Replay, again *time.Time) dlq.Change {
 	c.Trigger, c.To, c.CountReplay = dlq.TriggerNotSent, dlq.StateOpen, -1
 	c.AddFlags = []dlq.Flag{dlq.FlagSendFailed}
-	if r.Automatic && again != nil {
+	if again != nil {
 		c.To, c.DueAt = dlq.StateScheduled, again
 	}
 	return c
+}
+
+// again tells when an automatic replay that was not sent is tried once more: only when trying later may help.
+func (s *Service) again(r dlq.Replay, cause error, now time.Time) *time.Time {
+	if !r.Automatic || dlq.CodeOf(cause) != dlq.CodeUnavailable {
+		return nil
+	}
+	at := now.Add(s.backOff.next(r.LetterID))
+	return &at
 }
 
 // settleLate writes a settle whose letter moved while the message was on its way: somebody wrote a note, or the replay is

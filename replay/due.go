@@ -1,0 +1,182 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"deadletteroffice/dlq"
+)
+
+const (
+	dueInterval = time.Second // between looks for due letters
+	dueLimit    = 1000        // letters of one look
+	defaultRate = 10          // automatic sends per second and consumer group where the rules name none
+	askPause    = 5 * time.Second
+)
+
+// RunDue gives back the letters that rules have scheduled, when they are due, until ctx ends; it returns nil then. While
+// automation is off or stopped, or the broker is away, they stay scheduled. Each consumer group gets at most the rate of
+// the policy, and only through doors that reach it alone; a letter without such a door is left to a person.
+func (s *Service) RunDue(ctx context.Context) error {
+	d := &dueRun{Service: s, pace: map[string]*rate.Limiter{}, pause: map[string]time.Time{}}
+	tick := time.NewTicker(dueInterval)
+	defer tick.Stop()
+	for {
+		if err := d.runOnce(ctx); err != nil && ctx.Err() == nil {
+			s.Logger.Error("send due replays", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// dueRun is what RunDue remembers between looks.
+type dueRun struct {
+	*Service
+	pace  map[string]*rate.Limiter // by consumer group
+	pause map[string]time.Time     // groups whose broker could not be asked, and until when they are left alone
+	slots map[string]time.Time     // by consumer group: the next free time for letters that are beyond the pace
+}
+
+func (d *dueRun) runOnce(ctx context.Context) error {
+	if a := d.Automation(); !a.On || a.Stopped || !d.Broker.Status().Reachable {
+		return nil
+	}
+	now := d.now()
+	due, err := d.Store.Due(ctx, dlq.StateScheduled, now, dueLimit)
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	ask := d.asker()
+	var batch []*job
+	var changes []dlq.Change
+	var late []dlq.Letter
+	for _, l := range due {
+		if ctx.Err() != nil {
+			break
+		}
+		if now.Before(d.pause[l.ConsumerGroup]) {
+			late = append(late, l)
+			continue
+		}
+		if !d.limiter(l.ConsumerGroup).AllowN(now, 1) {
+			late = append(late, l)
+			continue
+		}
+		j, shut, err := d.prepare(ctx, l, ask)
+		switch {
+		case err != nil && dlq.CodeOf(err) == dlq.CodeNotFound:
+			continue // gone in between
+		case err != nil:
+			d.pause[l.ConsumerGroup] = now.Add(askPause)
+			d.Logger.Warn("prepare due replays", "consumer_group", l.ConsumerGroup, "error", err)
+			continue
+		case j == nil:
+			changes = append(changes, leave(l, shut))
+		default:
+			batch = append(batch, j)
+		}
+		if len(batch) == maxBatch {
+			d.send(ctx, batch)
+			batch = nil
+			if a := d.Automation(); !a.On || a.Stopped {
+				break
+			}
+		}
+	}
+	if len(batch) > 0 {
+		d.send(ctx, batch)
+	}
+	if len(due) == dueLimit && len(late) > 0 {
+		// A long queue of one consumer group would hide the due letters of the others behind it.
+		changes = append(changes, d.queueUp(late, now)...)
+	}
+	return d.write(ctx, changes)
+}
+
+// prepare makes the job of a due letter. Without a job, shut says why no door is open to the console.
+func (d *dueRun) prepare(ctx context.Context, l dlq.Letter, ask *asker) (j *job, shut string, err error) {
+	sv, err := d.survey(ctx, l, history{}, ask)
+	if err != nil {
+		return nil, "", err
+	}
+	if sv.err != nil {
+		return nil, "", sv.err
+	}
+	door, ok := automatic(sv.doors, sv.def)
+	if !ok {
+		return nil, door.Why, nil
+	}
+	j, err = d.job(sv, door, dlq.ReplayRequest{LetterID: l.ID, Version: l.Version, Actor: dlq.ActorAutomation, Automatic: true})
+	return j, "", err
+}
+
+// leave hands a due letter to a person.
+func leave(l dlq.Letter, why string) dlq.Change {
+	hold := dlq.HoldNoDoor
+	return dlq.Change{
+		LetterID: l.ID, Version: l.Version, Trigger: dlq.TriggerCancel, To: dlq.StateOpen, Hold: &hold,
+		Event: dlq.Event{Kind: dlq.EventCancelled, Actor: dlq.ActorAutomation, Rule: l.Rule, Detail: map[string]string{"hold": string(hold), "why": why}},
+	}
+}
+
+// queueUp gives letters that are beyond their consumer group's pace the time at which their turn comes.
+func (d *dueRun) queueUp(late []dlq.Letter, now time.Time) (changes []dlq.Change) {
+	if d.slots == nil {
+		d.slots = map[string]time.Time{}
+	}
+	for _, l := range late {
+		at := d.slots[l.ConsumerGroup]
+		if at.Before(now.Add(dueInterval)) {
+			at = now.Add(dueInterval)
+		}
+		turn := at
+		d.slots[l.ConsumerGroup] = at.Add(time.Duration(float64(time.Second) / d.rate()))
+		changes = append(changes, dlq.Change{LetterID: l.ID, Version: l.Version, Trigger: dlq.TriggerEdit, To: l.State, DueAt: &turn})
+	}
+	return changes
+}
+
+// write applies changes in transactions of maxBatch. A letter that somebody changed in between is none of ours any more.
+func (d *dueRun) write(ctx context.Context, changes []dlq.Change) (err error) {
+	for len(changes) > 0 {
+		n := min(maxBatch, len(changes))
+		_, errs := d.Store.ApplyEach(ctx, changes[:n])
+		for _, e := range errs {
+			if code := dlq.CodeOf(e); code != "" && code != dlq.CodeConflict && code != dlq.CodeRefused && code != dlq.CodeNotFound {
+				err = errors.Join(err, e)
+			}
+		}
+		changes = changes[n:]
+	}
+	return err
+}
+
+func (d *dueRun) rate() float64 {
+	if r := d.Policy().Rate; r > 0 {
+		return r
+	}
+	return defaultRate
+}
+
+// limiter paces one consumer group. After a pause it lets at most one second's worth pass at once.
+func (d *dueRun) limiter(group string) *rate.Limiter {
+	r := d.rate()
+	burst := max(1, int(r))
+	l, ok := d.pace[group]
+	if !ok {
+		l = rate.NewLimiter(rate.Limit(r), burst)
+		d.pace[group] = l
+	}
+	if l.Limit() != rate.Limit(r) {
+		l.SetLimitAt(d.now(), rate.Limit(r))
+		l.SetBurstAt(d.now(), burst)
+	}
+	return l
+}
