@@ -33,7 +33,7 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-if "$node" start --version "$version" --dir "$dir"; then
+if "$node" start --dir "$dir" --version "$version"; then
   started=1
   # shellcheck disable=SC1091
   . "$dir/env"

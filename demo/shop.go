@@ -132,7 +132,9 @@ func (s *Shop) send(ctx context.Context, p rocketmq.Producer, f Fault) {
 	}
 	m := makeMessage(f, int(s.number.Add(1)), s.opt.Now())
 	out := primitive.NewMessage(m.topic, m.body).WithTag(m.kind).WithKeys([]string{m.key})
-	out.WithProperties(m.properties)
+	for name, value := range m.properties { // WithProperties would drop the tag and the key
+		out.WithProperty(name, value)
+	}
 	if m.sharding != "" {
 		out.WithShardingKey(m.sharding)
 	}
