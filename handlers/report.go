@@ -1,0 +1,178 @@
+package handlers
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"deadletteroffice/dlq"
+)
+
+const (
+	maxReports    = 500
+	maxName       = 512  // bytes of a consumer group, message id, key or reason
+	maxReasonText = 4096 // bytes; longer texts are cut, for stack traces come whole
+	maxMatched    = 100  // letters that one report changes; a key can be shared by many
+)
+
+// Report keeps what applications tell about failures, up to 500 at once, and lets each report change the letters that it
+// concerns, as long as they are open, nobody owns them and nobody has touched them since they died. A report about a
+// letter that has not arrived yet is used when it does. Reporter and time are set here.
+func (d *Desk) Report(ctx context.Context, actor string, reports []dlq.Report) ([]dlq.ReportResult, error) {
+	if len(reports) == 0 {
+		return nil, dlq.Errorf(dlq.CodeInvalid, "there is no report in the call")
+	}
+	if len(reports) > maxReports {
+		return nil, dlq.Errorf(dlq.CodeTooLarge, "%d reports are more than the %d of one call", len(reports), maxReports)
+	}
+	clean := make([]dlq.Report, len(reports))
+	for n, r := range reports {
+		if err := checkReport(r); err != nil {
+			err.Params = map[string]string{"report": strconv.Itoa(n + 1)}
+			err.Message = "report " + strconv.Itoa(n+1) + ": " + err.Message
+			return nil, err
+		}
+		r.ID, r.Reporter, r.At, r.ReasonText = 0, actor, d.now().UTC(), cut(r.ReasonText, maxReasonText)
+		clean[n] = r
+	}
+	matched, err := d.store.AddReports(ctx, clean)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]dlq.ReportResult, len(clean))
+	for n := range clean {
+		if n >= len(matched) {
+			break
+		}
+		results[n].Matched = matched[n]
+		for i, id := range matched[n] {
+			if i == maxMatched {
+				break
+			}
+			if err := d.reconsider(ctx, id, clean[n]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return results, nil
+}
+
+// reconsider judges a letter anew in the light of a report.
+func (d *Desk) reconsider(ctx context.Context, id int64, r dlq.Report) error {
+	for try := 1; ; try++ {
+		detail, err := d.store.Detail(ctx, id)
+		if dlq.CodeOf(err) == dlq.CodeNotFound {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		l := detail.Letter
+		if l.State != dlq.StateOpen || l.Owner != "" || touched(detail.Events) {
+			return nil
+		}
+		change, err := d.rejudge(ctx, l, &r, false)
+		if err != nil {
+			return err
+		}
+		if l.Reason == change.Facts.Reason && l.ReasonText == change.Facts.ReasonText && l.ReasonOrigin == change.Facts.Origin {
+			return nil // it says nothing new; judging by newer rules is a person's choice
+		}
+		change.Event.Kind, change.Event.Actor = dlq.EventReported, r.Reporter
+		_, err = d.store.Apply(ctx, *change)
+		switch code := dlq.CodeOf(err); {
+		case err == nil:
+			d.metrics.decided(string(change.Verdict.Route), string(change.To), "auto")
+			return nil
+		case (code == dlq.CodeConflict || code == dlq.CodeRefused) && try < 3:
+			continue // somebody acted in between: look whether it is still untouched
+		case code == dlq.CodeConflict, code == dlq.CodeRefused, code == dlq.CodeNotFound:
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+// rejudge makes the change that a new judgement of an open letter brings. person says that somebody asked for it, so
+// that the letter's age does not keep it from acting.
+func (d *Desk) rejudge(ctx context.Context, l dlq.Letter, r *dlq.Report, person bool) (*dlq.Change, error) {
+	m, err := d.store.Message(ctx, l.ID)
+	if err != nil {
+		return nil, err
+	}
+	facts := d.rules.Facts(&m, r)
+	verdict := d.rules.Classify(&m, facts, dlq.Judgement{Now: d.now(), Deaths: l.Deaths, Replays: l.Replays})
+	plan := d.planner.plan(l.DiedAt, facts, verdict, l.Replays, person)
+	if !person && verdict.Route == l.Route && tried(l.Hold) {
+		plan = planManual(l.Hold)
+	}
+	change := follow(l, plan)
+	change.LetterID, change.Version = l.ID, l.Version
+	change.Route, change.Severity, change.Facts, change.Verdict = verdict.Route, verdict.Severity, &facts, &verdict
+	change.Event.Rule = verdict.Rule
+	change.Event.Detail = map[string]string{
+		"reason": facts.Reason, "from_reason": l.Reason,
+		"route": string(verdict.Route), "from_route": string(l.Route),
+		"rule": verdict.Rule, "from_rule": l.Rule,
+	}
+	return change, nil
+}
+
+// tried reports whether the route was followed already and came to nothing, so that the same route must not start anew
+// by itself.
+func tried(h dlq.Hold) bool {
+	switch h {
+	case dlq.HoldRetriesUsedUp, dlq.HoldCompensationManual, dlq.HoldCompensationUsedUp, dlq.HoldCompensationBroken, dlq.HoldNoDoor:
+		return true
+	}
+	return false
+}
+
+// touched reports whether a person did something to a letter since its newest death. Events are newest first.
+func touched(events []dlq.Event) bool {
+	for _, e := range events {
+		if e.Kind == dlq.EventArrived || e.Kind == dlq.EventDiedAgain {
+			return false
+		}
+		if e.Kind != dlq.EventReported && isPerson(e.Actor) {
+			return true
+		}
+	}
+	return false
+}
+
+func checkReport(r dlq.Report) *dlq.Error {
+	switch {
+	case r.ConsumerGroup == "":
+		return dlq.Errorf(dlq.CodeInvalid, "consumer_group is missing")
+	case r.MessageID == "" && r.UniqueKey == "" && r.Key == "":
+		return dlq.Errorf(dlq.CodeInvalid, "it does not say which message: one of message_id, unique_key and key is needed")
+	case strings.TrimSpace(r.Reason) == "":
+		return dlq.Errorf(dlq.CodeInvalid, "reason is missing")
+	}
+	for name, value := range map[string]string{
+		"consumer_group": r.ConsumerGroup, "message_id": r.MessageID, "unique_key": r.UniqueKey, "key": r.Key, "reason": r.Reason,
+	} {
+		if len(value) > maxName {
+			return dlq.Errorf(dlq.CodeTooLarge, "%s has more than %d bytes", name, maxName)
+		}
+		if !utf8.ValidString(value) {
+			return dlq.Errorf(dlq.CodeInvalid, "%s is not UTF-8", name)
+		}
+	}
+	return nil
+}
+
+// cut shortens a text to at most so many bytes of whole characters.
+func cut(s string, most int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}
