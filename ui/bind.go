@@ -1,0 +1,382 @@
+package ui
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"deadletteroffice/dlq"
+)
+
+// bodyLimit is how long the body of a request may be, in bytes.
+const bodyLimit = 1 << 20
+
+// checker is a request that knows what else must hold for it.
+type checker interface {
+	check(now time.Time) error
+}
+
+// bind fills a request struct: fields tagged path from the path, those tagged query from the query, those tagged json
+// from the body, and then lets the request check itself. What the struct does not know is refused with the name that was
+// probably meant, since a misspelt field that is ignored does something else than what was asked. It returns the body as
+// it came.
+func bind(c echo.Context, req any, now time.Time) ([]byte, error) {
+	v := reflect.ValueOf(req).Elem()
+	if err := bindPath(c, v); err != nil {
+		return nil, err
+	}
+	if err := bindQuery(c.Request().URL, v); err != nil {
+		return nil, err
+	}
+	body, err := bindBody(c, v)
+	if err != nil {
+		return nil, err
+	}
+	if r, ok := req.(checker); ok {
+		if err := r.check(now); err != nil {
+			return nil, err
+		}
+	}
+	return body, nil
+}
+
+func bindPath(c echo.Context, v reflect.Value) error {
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("path")
+		if v.Type().Field(i).Anonymous {
+			if err := bindPath(c, v.Field(i)); err != nil {
+				return err
+			}
+		}
+		if name == "" {
+			continue
+		}
+		text := c.Param(name)
+		if c.Request().URL.RawPath != "" { // then echo matched the raw path and left its escapes in the parameters
+			var err error
+			if text, err = url.PathUnescape(text); err != nil {
+				return dlq.Errorf(dlq.CodeInvalid, "the path is not escaped well: %w", err)
+			}
+		}
+		if v.Field(i).Kind() == reflect.Int64 {
+			id, err := dlq.ParseID(text)
+			if err != nil {
+				return err
+			}
+			v.Field(i).SetInt(id)
+			continue
+		}
+		v.Field(i).SetString(text)
+	}
+	return nil
+}
+
+// bindQuery reads query parameters. An empty value is as good as none.
+func bindQuery(u *url.URL, v reflect.Value) error {
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return dlq.Errorf(dlq.CodeInvalid, "the query is not escaped well: %w", err)
+	}
+	fields := map[string]reflect.Value{}
+	queryFields(v, fields)
+	for name, given := range values {
+		field, ok := fields[name]
+		if !ok {
+			return unknownName("query parameter", name, keys(fields))
+		}
+		given = slices.DeleteFunc(given, func(s string) bool { return s == "" })
+		if field.Kind() != reflect.Slice && len(given) > 1 {
+			return dlq.Errorf(dlq.CodeInvalid, "the query parameter %q is given %d times, and may be given once", name, len(given))
+		}
+		for _, text := range given {
+			if err := setText(field, text); err != nil {
+				return dlq.Errorf(dlq.CodeInvalid, "the query parameter %q is %s", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func queryFields(v reflect.Value, into map[string]reflect.Value) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if f.Anonymous {
+			queryFields(v.Field(i), into)
+		} else if name := f.Tag.Get("query"); name != "" {
+			into[name] = v.Field(i)
+		}
+	}
+}
+
+// setText sets a field from text; a slice gets one more member.
+func setText(field reflect.Value, text string) error {
+	switch {
+	case field.Kind() == reflect.Slice:
+		one := reflect.New(field.Type().Elem()).Elem()
+		if err := setText(one, text); err != nil {
+			return err
+		}
+		field.Set(reflect.Append(field, one))
+	case field.Type() == reflect.TypeFor[*time.Time]():
+		at, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			return errors.New("not an instant such as 2026-11-21T06:24:00Z")
+		}
+		at = at.UTC()
+		field.Set(reflect.ValueOf(&at))
+	case field.Kind() == reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return errors.New("not a whole number")
+		}
+		field.SetInt(int64(n))
+	default:
+		field.SetString(text)
+	}
+	return nil
+}
+
+// ownBody is a request that reads its body itself.
+type ownBody interface {
+	decode(body []byte) error
+}
+
+func bindBody(c echo.Context, v reflect.Value) ([]byte, error) {
+	own, custom := v.Addr().Interface().(ownBody)
+	if !custom && len(jsonFields(v)) == 0 {
+		return nil, nil
+	}
+	r := c.Request()
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return nil, dlq.Errorf(dlq.CodeInvalid, "the body is not application/json").WithHint("send the header \"Content-Type: application/json\"")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, bodyLimit))
+	if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
+		return nil, dlq.Errorf(dlq.CodeTooLarge, "the body is longer than %d bytes", tooBig.Limit).WithHint("send it in parts")
+	}
+	if err != nil {
+		return nil, dlq.Errorf(dlq.CodeInvalid, "the body could not be read: %w", err)
+	}
+	if custom {
+		return body, own.decode(body)
+	}
+	return body, decodeJSON(body, v, "")
+}
+
+// decodeJSON reads JSON into v, strictly: names are exact, unknown and repeated ones are refused, and null counts as
+// left out. at is the path to the value for messages, "" for the whole.
+func decodeJSON(text []byte, v reflect.Value, at string) error {
+	t := v.Type()
+	switch {
+	case string(bytes.TrimSpace(text)) == "null":
+		if at == "" {
+			return wrongJSON(at, "an object")
+		}
+		return nil
+	case t.Kind() == reflect.Pointer:
+		one := reflect.New(t.Elem())
+		if err := decodeJSON(text, one.Elem(), at); err != nil {
+			return err
+		}
+		v.Set(one)
+		return nil
+	case t == reflect.TypeFor[time.Time]():
+		at2 := time.Time{}
+		if err := json.Unmarshal(text, &at2); err != nil {
+			return wrongJSON(at, "an instant such as \"2026-11-21T06:24:00Z\"")
+		}
+		v.Set(reflect.ValueOf(at2.UTC()))
+		return nil
+	case t == reflect.TypeFor[dlq.Duration]():
+		return decodeText(text, v, at, "a duration such as \"10s\", \"5m\" or \"2d\"")
+	case t.Kind() == reflect.Struct:
+		return decodeObject(text, v, at)
+	case t.Kind() == reflect.Slice:
+		var parts []json.RawMessage
+		if err := json.Unmarshal(text, &parts); err != nil {
+			return wrongJSON(at, "a list")
+		}
+		list := reflect.MakeSlice(t, len(parts), len(parts))
+		for i, part := range parts {
+			if string(part) == "null" {
+				return wrongJSON(fmt.Sprintf("%s[%d]", at, i), "a value")
+			}
+			if err := decodeJSON(part, list.Index(i), fmt.Sprintf("%s[%d]", at, i)); err != nil {
+				return err
+			}
+		}
+		v.Set(list)
+		return nil
+	default:
+		if err := json.Unmarshal(text, v.Addr().Interface()); err != nil {
+			return wrongJSON(at, map[reflect.Kind]string{reflect.String: "text", reflect.Bool: "true or false", reflect.Int64: "a whole number"}[t.Kind()])
+		}
+		return nil
+	}
+}
+
+func decodeText(text []byte, v reflect.Value, at, want string) error {
+	var s string
+	if err := json.Unmarshal(text, &s); err != nil {
+		return wrongJSON(at, want)
+	}
+	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)); err != nil {
+		return wrongJSON(at, want)
+	}
+	return nil
+}
+
+// decodeObject reads one object. at is the path to it, "" for the whole body.
+func decodeObject(text []byte, v reflect.Value, at string) error {
+	fields := jsonFields(v)
+	d := json.NewDecoder(bytes.NewReader(text))
+	open, err := d.Token()
+	if err != nil || open != json.Delim('{') {
+		return wrongJSON(at, "an object")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return wrongJSON(at, "JSON")
+		}
+		name := key.(string) // an object's keys are strings, or Token fails
+		path := strings.TrimPrefix(at+"."+name, ".")
+		field, ok := fields[name]
+		switch {
+		case !ok:
+			return unknownName("field", path, keys(fields))
+		case seen[name]:
+			return dlq.Errorf(dlq.CodeInvalid, "the field %q stands twice in the body", path)
+		}
+		seen[name] = true
+		var part json.RawMessage
+		if err := d.Decode(&part); err != nil {
+			return wrongJSON(path, "JSON")
+		}
+		if err := decodeJSON(part, field, path); err != nil {
+			return err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return wrongJSON(at, "JSON")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return dlq.Errorf(dlq.CodeInvalid, "something follows the end of the body's object")
+	}
+	return nil
+}
+
+func jsonFields(v reflect.Value) map[string]reflect.Value {
+	fields := map[string]reflect.Value{}
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous:
+			for k, field := range jsonFields(v.Field(i)) {
+				fields[k] = field
+			}
+		case name != "" && name != "-":
+			fields[name] = v.Field(i)
+		}
+	}
+	return fields
+}
+
+// wrongJSON never repeats the value: it may be secret.
+func wrongJSON(at, want string) error {
+	if at == "" {
+		return dlq.Errorf(dlq.CodeInvalid, "the body is not %s", want).WithHint("send one JSON object")
+	}
+	return dlq.Errorf(dlq.CodeInvalid, "the field %q is not %s", at, want)
+}
+
+// unknownName refuses a name that is not known, with the nearest one that is.
+func unknownName[T ~string](what, name string, known []T) error {
+	err := dlq.Errorf(dlq.CodeInvalid, "the %s %q is not known here", what, cut(name, 80))
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	if near, ok := nearest(last, known); ok {
+		return err.WithHint("did you mean %q?", near)
+	}
+	return err.WithHint("known are: %s", joined(known))
+}
+
+func keys(m map[string]reflect.Value) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func joined[T ~string](list []T) string {
+	words := make([]string, len(list))
+	for i, w := range list {
+		words[i] = string(w)
+	}
+	return strings.Join(words, ", ")
+}
+
+func idTexts(ids []int64) []string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.FormatInt(id, 10)
+	}
+	return texts
+}
+
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+// nearest returns the word that differs least from s, if it differs by at most two letters and less than half of it.
+func nearest[T ~string](s string, words []T) (best T, ok bool) {
+	if len(s) > 80 {
+		return best, false
+	}
+	least := min(3, (len(s)+1)/2)
+	for _, w := range words {
+		if d := distance(strings.ToLower(s), string(w)); d < least {
+			best, least, ok = w, d, true
+		}
+	}
+	return best, ok
+}
+
+// distance is the Levenshtein distance in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = min(diagonal, row[j], row[j+1]) + 1
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

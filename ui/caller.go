@@ -1,0 +1,72 @@
+package ui
+
+import (
+	"context"
+
+	"deadletteroffice/dlq"
+)
+
+// Role is what a caller may do.
+type Role string
+
+// The roles. RolePublic is not given to anybody: routes that need no log-in carry it.
+const (
+	RolePublic   Role = "public"
+	RoleReporter Role = "reporter" // may only report why messages failed
+	RoleViewer   Role = "viewer"   // reads
+	RoleOperator Role = "operator" // reads, acts on letters, reports
+	RoleAdmin    Role = "admin"    // also switches automation and repairs topics
+)
+
+// Roles lists the roles that a token may have, least first.
+var Roles = []Role{RoleReporter, RoleViewer, RoleOperator, RoleAdmin}
+
+// May reports whether a caller of this role may use a route that asks for the role need.
+func (r Role) May(need Role) bool {
+	switch need {
+	case RolePublic:
+		return true
+	case RoleReporter:
+		return r == RoleReporter || r == RoleOperator || r == RoleAdmin
+	case RoleViewer:
+		return r == RoleViewer || r == RoleOperator || r == RoleAdmin
+	case RoleOperator:
+		return r == RoleOperator || r == RoleAdmin
+	case RoleAdmin:
+		return r == RoleAdmin
+	default:
+		return false
+	}
+}
+
+// caller is who asks. The zero caller is nobody.
+type caller struct {
+	name string
+	role Role
+}
+
+type callerKey struct{}
+
+func withCaller(ctx context.Context, c caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// actor returns the name under which the caller's acts are recorded.
+func actor(ctx context.Context) string {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c.name
+}
+
+// allow refuses a caller whose role does not reach.
+func allow(c caller, need Role) error {
+	switch {
+	case c.role.May(need):
+		return nil
+	case c.role == "":
+		return dlq.Errorf(dlq.CodeUnauthorized, "this needs a log-in").
+			WithHint("send the header \"Authorization: Bearer <token>\", or log in on the page; \"dlq token new\" makes a token")
+	default:
+		return dlq.Errorf(dlq.CodeForbidden, "the role %s does not allow this; it needs %s", c.role, need).
+			WithHint("ask an admin of this console for a token with the role %s", need)
+	}
+}
