@@ -3,6 +3,9 @@
 // Every route stands in one table (routes.go) with its operation id and the role that it asks for; docs/openapi.yaml
 // describes the same routes, and a test holds the two together. Handlers are typed functions from a request to an answer
 // (endpoint.go); binding, encoding, errors, idempotency and access are the same for all. echo is used for routing alone.
+//
+// It is larger than other rooms because all that stands between a socket and the house is in it, and its parts (access,
+// strictness, stream, page) are of no use to any other room.
 package ui
 
 import (
