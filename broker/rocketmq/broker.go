@@ -20,15 +20,19 @@
 package rocketmq
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"deadletteroffice/broker/rocketmq/remoting"
 	"deadletteroffice/dlq"
@@ -60,18 +64,30 @@ type Intake interface {
 	Accept(ctx context.Context, batches []dlq.Batch) <-chan error
 }
 
-// Broker is one RocketMQ cluster. Its methods may be called at the same time, before, during and after Run.
+// Broker is one RocketMQ cluster. Its methods may be called at the same time, before, during and after Run. It is a
+// prometheus.Collector of its own figures.
 type Broker struct {
-	opt   Options
-	log   *slog.Logger
-	now   func() time.Time
-	names string // name server addresses, joined by ";"
-	wire  *remoting.Client
+	opt    Options
+	log    *slog.Logger
+	now    func() time.Time
+	names  string // name server addresses, joined by ";"
+	wire   *remoting.Client
+	client *lane // of the client library, for bulk reading
+	sender *sender
+	memory *semaphore.Weighted
+	gauges *gauges
+	kick   chan struct{} // asks for a discovery round at once
 
-	kick chan struct{} // asks for a discovery round at once
-
-	mu     sync.Mutex
-	status dlq.ClusterStatus
+	mu        sync.Mutex
+	status    dlq.ClusterStatus
+	cluster   *cluster // of the last round that succeeded; nil before
+	readers   map[dlq.Queue]*running
+	ages      map[dlq.Queue]age
+	known     map[string]traits     // by broker name
+	groups    map[string]seen       // by consumer group
+	presences map[string]presence   // likewise, for seconds
+	tables    map[string]groupTable // by broker address
+	routes    map[string]holders    // by topic, for seconds
 }
 
 // New makes a Broker. It connects when it is first asked something, or by Run.
@@ -83,71 +99,63 @@ func New(o Options) (*Broker, error) {
 	if len(addrs) == 0 {
 		return nil, dlq.Errorf(dlq.CodeInvalid, "no name server is given").WithHint("name at least one as host:port, for example 127.0.0.1:9876")
 	}
-	b := &Broker{opt: o, log: o.Logger, now: o.Now, names: strings.Join(addrs, ";"), kick: make(chan struct{}, 1)}
+	for _, a := range addrs {
+		if host, port, err := net.SplitHostPort(a); err != nil || host == "" || port == "" {
+			return nil, dlq.Errorf(dlq.CodeInvalid, "%q is not the address of a name server", a).WithHint("write it as host:port, for example 127.0.0.1:9876; several are separated by ;")
+		}
+	}
+	o.DiscoveryInterval = cmp.Or(o.DiscoveryInterval, 5*time.Second)
+	o.Group = cmp.Or(o.Group, "dlq-console")
+	o.BodyLimit = cmp.Or(o.BodyLimit, 16<<20)
+	o.QueueMemory = cmp.Or(o.QueueMemory, 16<<20)
+	o.TotalMemory = max(cmp.Or(o.TotalMemory, 64<<20), o.QueueMemory)
+	b := &Broker{
+		opt: o, log: o.Logger, now: o.Now, names: strings.Join(addrs, ";"),
+		memory: semaphore.NewWeighted(o.TotalMemory), gauges: newGauges(), kick: make(chan struct{}, 1),
+		status:  dlq.ClusterStatus{NameServers: addrs},
+		readers: map[dlq.Queue]*running{}, ages: map[dlq.Queue]age{}, known: map[string]traits{},
+		groups: map[string]seen{}, presences: map[string]presence{}, tables: map[string]groupTable{}, routes: map[string]holders{},
+	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
 	if b.now == nil {
 		b.now = time.Now
 	}
-	b.status = dlq.ClusterStatus{NameServers: addrs}
+	bridgeClientLog(b.log)
 	b.wire = remoting.New(remoting.Options{Credentials: o.Credentials, TLS: o.TLS, Logger: b.log})
+	b.client = newLane(o, addrs, b.log)
+	b.sender = newSender(o, addrs)
+	if o.Registerer != nil {
+		if err := o.Registerer.Register(b); err != nil {
+			b.wire.Close()
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
 	return b, nil
 }
 
-// Run reads every %DLQ% topic of the cluster into the intake until ctx ends, and returns nil then. A cluster that is
-// away, at the start or later, is no error: Run goes on trying, and Status says since when.
-func (b *Broker) Run(ctx context.Context, in Intake) error {
-	return errors.New("not built yet")
-}
-
 // Close ends all connections. Run must have returned.
-func (b *Broker) Close() error { return b.wire.Close() }
+func (b *Broker) Close() error {
+	b.client.close()
+	b.sender.close()
+	return b.wire.Close()
+}
 
 // Status says whether the cluster answers, and since when it does or does not.
 func (b *Broker) Status() dlq.ClusterStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.status
+	st := b.status
+	st.NameServers, st.Brokers = slices.Clone(st.NameServers), slices.Clone(st.Brokers)
+	return st
 }
 
-// Topics lists the queues of all %DLQ% topics: what the brokers hold and how far it is read. The list is at most one
-// discovery interval old while Run runs.
-func (b *Broker) Topics(ctx context.Context) ([]dlq.TopicInfo, error) {
-	return nil, errors.New("not built yet")
-}
-
-// Repair makes a %DLQ% topic readable (permission 6) on every master that holds it, and keeps all else of its
-// configuration. Brokers up to 4.9.1 create these topics write-only, and an upgrade does not change them.
-func (b *Broker) Repair(ctx context.Context, topic string) error {
-	return errors.New("not built yet")
-}
-
-// Group tells what the cluster knows of a consumer group. m is one of its dead messages, which tells the kind of a
-// group that is offline; nil when there is none at hand.
-func (b *Broker) Group(ctx context.Context, group string, m *dlq.DeadMessage) (dlq.GroupInfo, error) {
-	return dlq.GroupInfo{}, errors.New("not built yet")
-}
-
-// Capabilities tells what a broker can do; "" means any broker of the cluster. The answer may be a minute old.
-func (b *Broker) Capabilities(ctx context.Context, brokerName string) (dlq.Capabilities, error) {
-	return dlq.Capabilities{}, errors.New("not built yet")
-}
-
-// Subscribers lists the consumer groups that get what is sent to a topic: those online and those that committed an
-// offset once. complete is false when a broker could not be asked. A topic that does not exist is dlq.CodeNotFound.
-func (b *Broker) Subscribers(ctx context.Context, topic string) (groups []string, complete bool, err error) {
-	return nil, false, errors.New("not built yet")
-}
-
-// Send gives one message back through the door that the replay names, once: it never tries again by itself. The error
-// explains every result but dlq.Sent, in words for people.
-func (b *Broker) Send(ctx context.Context, req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error) {
-	return dlq.Receipt{}, dlq.NotSent, errors.New("not built yet")
-}
-
-// Look finds out where a replayed message is now. It fails unless every broker that may hold a copy answered, so that
-// no copies and no error mean that there are none.
-func (b *Broker) Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error) {
-	return dlq.Evidence{}, errors.New("not built yet")
+func (b *Broker) newReader(q dlq.Queue, in Intake) *reader {
+	return &reader{
+		queue: q, src: &queueSource{b: b, queue: q}, in: in,
+		own: semaphore.NewWeighted(b.opt.QueueMemory), ownSize: b.opt.QueueMemory, total: b.memory,
+		bodyLimit: b.opt.BodyLimit, now: b.now, wake: make(chan struct{}, 1),
+		log: b.log.With("cluster", q.Cluster, "broker", q.Broker, "topic", q.Topic, "queue", q.Number),
+	}
 }

@@ -1,0 +1,408 @@
+package rocketmq
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"deadletteroffice/broker/rocketmq/remoting"
+	"deadletteroffice/dlq"
+)
+
+const (
+	askPatience = 5 * time.Second // for one question to one node
+	askAtOnce   = 16              // questions under way at the same time
+)
+
+// cluster is what one discovery round found.
+type cluster struct {
+	at      time.Time
+	name    string                         // of the cluster; several clusters on one set of name servers are joined by ", "
+	brokers map[string]remoting.BrokerData // by broker name
+	topics  map[string]bool                // every topic of the cluster
+	queues  []found                        // of %DLQ% topics, sorted
+	away    map[string]error               // masters that do not answer, by broker name
+}
+
+// found is one queue of a %DLQ% topic as its broker describes it.
+type found struct {
+	queue    dlq.Queue
+	perm     int
+	min, max int64
+	failed   error // why min and max are not known
+}
+
+func (c *cluster) masters() []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(c.brokers)) {
+		if b := c.brokers[name]; b.Master() != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// round looks at the cluster once. The error says that no name server answers, or none of the brokers.
+func (b *Broker) round(ctx context.Context) (*cluster, error) {
+	c := &cluster{at: b.now().UTC(), topics: map[string]bool{}, away: map[string]error{}}
+	info, topics, err := b.askNames(ctx)
+	if err != nil {
+		return nil, dlq.Errorf(dlq.CodeUnavailable, "no name server answers (%s): %w", b.names, err).WithHint("check that the addresses are right and that a name server runs there")
+	}
+	c.brokers = info.Brokers
+	c.name = strings.Join(slices.Sorted(maps.Keys(info.Clusters)), ", ")
+	var dead []string
+	for _, t := range topics {
+		c.topics[t] = true
+		if strings.HasPrefix(t, dlq.DLQPrefix) && t != dlq.DLQPrefix {
+			dead = append(dead, t)
+		}
+	}
+	if len(c.brokers) == 0 {
+		return nil, dlq.Errorf(dlq.CodeUnavailable, "the name server %s knows no broker", b.names).WithHint("start a broker, or check that it registers with this name server")
+	}
+	if err := b.findQueues(ctx, c, dead); err != nil {
+		return nil, err
+	}
+	if len(c.away) > 0 && len(c.away) == len(c.masters()) {
+		return nil, dlq.Errorf(dlq.CodeUnavailable, "no broker answers (%s): %w", strings.Join(c.masters(), ", "), errors.Join(slices.Collect(maps.Values(c.away))...)).
+			WithHint("brokers register the address in brokerIP1; it must be reachable from here")
+	}
+	return c, nil
+}
+
+func (b *Broker) askNames(ctx context.Context) (remoting.ClusterInfo, []string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*askPatience)
+	defer cancel()
+	info, err := b.wire.ClusterInfo(ctx, b.names)
+	if err != nil {
+		return info, nil, err
+	}
+	topics, err := b.wire.TopicList(ctx, b.names)
+	return info, topics, err
+}
+
+// findQueues asks where each %DLQ% topic lies, and then each of those brokers what it holds.
+func (b *Broker) findQueues(ctx context.Context, c *cluster, topics []string) error {
+	routes := make([]remoting.TopicRoute, len(topics))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(askAtOnce)
+	for i, topic := range topics {
+		g.Go(func() error {
+			ctx, cancel := context.WithTimeout(gctx, 2*askPatience)
+			defer cancel()
+			var err error
+			routes[i], err = b.wire.Route(ctx, b.names, topic)
+			if remoting.IsCode(err, remoting.AnswerTopicMissing) {
+				return nil // deleted since the list was made
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return dlq.Errorf(dlq.CodeUnavailable, "a name server does not tell where dead-letter topics lie: %w", err)
+	}
+
+	type part struct {
+		topic, broker string
+		data          remoting.QueueData
+		stats         []remoting.QueueStats
+		err           error
+	}
+	var parts []*part
+	alive := map[string]*part{} // brokers without a %DLQ% topic are asked for anything at all
+	for i, route := range routes {
+		for _, q := range route.Queues {
+			if c.brokers[q.Broker].Master() != "" {
+				parts = append(parts, &part{topic: topics[i], broker: q.Broker, data: q})
+				alive[q.Broker] = nil
+			}
+		}
+	}
+	for _, name := range c.masters() {
+		if _, asked := alive[name]; !asked {
+			alive[name] = &part{broker: name}
+			parts = append(parts, alive[name])
+		}
+	}
+	g = new(errgroup.Group)
+	g.SetLimit(askAtOnce)
+	for _, p := range parts {
+		g.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, askPatience)
+			defer cancel()
+			if p.topic == "" {
+				_, p.err = b.wire.BrokerRuntimeInfo(ctx, c.brokers[p.broker].Master())
+			} else {
+				p.stats, p.err = b.wire.TopicStats(ctx, c.brokers[p.broker].Master(), p.topic)
+			}
+			return nil
+		})
+	}
+	if err := errors.Join(g.Wait(), ctx.Err()); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		var answered *remoting.ResponseError
+		if p.err != nil && !errors.As(p.err, &answered) {
+			c.away[p.broker] = p.err
+		}
+		if p.topic == "" {
+			continue
+		}
+		for number := range max(p.data.ReadQueues, 1) {
+			f := found{
+				queue:  dlq.Queue{Cluster: c.brokers[p.broker].Cluster, Broker: p.broker, Topic: p.topic, Number: number},
+				perm:   p.data.Perm,
+				failed: p.err,
+			}
+			for _, s := range p.stats {
+				if s.Queue.ID == number {
+					f.min, f.max = s.MinOffset, s.MaxOffset
+				}
+			}
+			c.queues = append(c.queues, f)
+		}
+	}
+	slices.SortFunc(c.queues, func(x, y found) int { return compareQueues(x.queue, y.queue) })
+	return nil
+}
+
+func compareQueues(x, y dlq.Queue) int {
+	return cmp.Or(cmp.Compare(x.Topic, y.Topic), cmp.Compare(x.Cluster, y.Cluster), cmp.Compare(x.Broker, y.Broker), cmp.Compare(x.Number, y.Number))
+}
+
+// present returns what the last successful round found, or makes one.
+func (b *Broker) present(ctx context.Context) (*cluster, error) {
+	b.mu.Lock()
+	c := b.cluster
+	b.mu.Unlock()
+	if c != nil && b.now().Sub(c.at) < 2*b.opt.DiscoveryInterval {
+		return c, nil
+	}
+	return b.discover(ctx)
+}
+
+// discover makes a round and remembers what came of it.
+func (b *Broker) discover(ctx context.Context) (*cluster, error) {
+	c, err := b.round(ctx)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := b.now().UTC()
+	st := &b.status
+	if st.Since == nil || st.Reachable != (err == nil) {
+		st.Since = &at
+		if err != nil {
+			b.log.Warn("the cluster does not answer", "error", err)
+		} else {
+			b.log.Info("the cluster answers", "cluster", c.name, "brokers", c.masters(), "queues", len(c.queues))
+		}
+	}
+	st.Reachable, st.Error = err == nil, ""
+	if err != nil {
+		st.Error = publicSentence(err)
+		return nil, err
+	}
+	st.Cluster, st.Brokers = c.name, slices.Sorted(maps.Keys(c.brokers))
+	b.cluster = c
+	return c, nil
+}
+
+// publicSentence returns what a person may see of an error.
+func publicSentence(err error) string {
+	var e *dlq.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return "the broker does not answer"
+}
+
+// master returns the address of a broker's master, as the last round that found it knows it.
+func (b *Broker) master(broker string) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cluster != nil {
+		if addr := b.cluster.brokers[broker].Master(); addr != "" {
+			return addr, nil
+		}
+	}
+	return "", dlq.Errorf(dlq.CodeUnavailable, "the broker %s has no master that the name server knows", broker)
+}
+
+// holders are the brokers that hold a topic, as a name server told not long ago.
+type holders struct {
+	at    time.Time
+	names []string
+}
+
+const routeStays = 2 * time.Second
+
+// mastersOf returns the names of the brokers that hold any of the topics, sorted; topics that do not exist count for
+// nothing.
+func (b *Broker) mastersOf(ctx context.Context, topics ...string) ([]string, error) {
+	names := map[string]bool{}
+	for _, topic := range topics {
+		b.mu.Lock()
+		h, ok := b.routes[topic]
+		b.mu.Unlock()
+		if !ok || b.now().Sub(h.at) >= routeStays {
+			var err error
+			if h, err = b.holders(ctx, topic); err != nil {
+				return nil, err
+			}
+		}
+		for _, name := range h.names {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names)), nil
+}
+
+func (b *Broker) holders(ctx context.Context, topic string) (holders, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*askPatience)
+	defer cancel()
+	h := holders{at: b.now()}
+	route, err := b.wire.Route(ctx, b.names, topic)
+	switch {
+	case remoting.IsCode(err, remoting.AnswerTopicMissing):
+	case err != nil:
+		return h, dlq.Errorf(dlq.CodeUnavailable, "a name server does not tell where the topic %s lies: %w", topic, err)
+	default:
+		for _, q := range route.Queues {
+			h.names = append(h.names, q.Broker)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.routes, func(_ string, old holders) bool { return h.at.Sub(old.at) >= routeStays })
+	b.routes[topic] = h
+	return h, nil
+}
+
+// Run reads every %DLQ% topic of the cluster into the intake until ctx ends, and returns nil then. A cluster that is
+// away, at the start or later, is no error: Run goes on trying, and Status says since when.
+func (b *Broker) Run(ctx context.Context, in Intake) error {
+	var g errgroup.Group
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		g.Wait()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		clear(b.readers)
+	}()
+	tick := time.NewTicker(b.opt.DiscoveryInterval)
+	defer tick.Stop()
+	for {
+		if c, err := b.discover(ctx); err == nil {
+			b.tend(ctx, &g, in, c)
+			b.measure(ctx, c)
+		}
+		select {
+		case <-tick.C:
+		case <-b.kick:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// tend starts readers of queues that are new and stops those of topics that are gone.
+func (b *Broker) tend(ctx context.Context, g *errgroup.Group, in Intake, c *cluster) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range c.queues {
+		f := &c.queues[i]
+		if f.perm&remoting.PermRead == 0 {
+			continue
+		}
+		b.client.start(f.queue.Topic, b.now())
+		if have := b.readers[f.queue]; have != nil {
+			if f.failed == nil && have.progress().failed != nil {
+				have.nudge()
+			}
+			continue
+		}
+		r := b.newReader(f.queue, in)
+		rctx, stop := context.WithCancel(ctx)
+		b.readers[f.queue] = &running{reader: r, stop: stop}
+		b.log.Info("reading a dead-letter queue", "broker", f.queue.Broker, "topic", f.queue.Topic, "queue", f.queue.Number, "min", f.min, "max", f.max)
+		g.Go(func() error {
+			defer stop()
+			r.run(rctx)
+			return nil
+		})
+	}
+	for q, have := range b.readers {
+		if !c.topics[q.Topic] {
+			b.log.Info("a dead-letter topic is gone", "broker", q.Broker, "topic", q.Topic)
+			have.stop()
+			delete(b.readers, q)
+		}
+	}
+}
+
+// running is a reader and how to stop it.
+type running struct {
+	*reader
+	stop context.CancelFunc
+}
+
+// permissionError says that a topic cannot be read.
+func permissionError(topic string) error {
+	return dlq.Errorf(dlq.CodeRefused, "the topic %s may not be read: its permission is write only", topic).
+		WithHint("repair it: that sets the permission to read and write")
+}
+
+// readError puts into words why a queue is not being read.
+func readError(q dlq.Queue, group string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case remoting.IsCode(err, remoting.AnswerNoPermission):
+		return permissionError(q.Topic)
+	case remoting.IsCode(err, remoting.AnswerGroupMissing):
+		return dlq.Errorf(dlq.CodeRefused, "the broker %s does not know the consumer group %s: %w", q.Broker, group, err).
+			WithHint("create it: mqadmin updateSubGroup -g %s", group)
+	case remoting.IsCode(err, remoting.AnswerTopicMissing):
+		return dlq.Errorf(dlq.CodeNotFound, "the topic %s is not on the broker %s: %w", q.Topic, q.Broker, err)
+	case dlq.CodeOf(err) != dlq.CodeInternal:
+		return err
+	}
+	var answer *remoting.ResponseError
+	if errors.As(err, &answer) {
+		return dlq.Errorf(dlq.CodeUnavailable, "the broker %s refuses to be read: %w", q.Broker, err).WithHint("%s", brief(answer.Remark))
+	}
+	return dlq.Errorf(dlq.CodeUnavailable, "the broker %s does not answer: %w", q.Broker, err)
+}
+
+// brief cuts a broker's remark to a line: some carry a whole Java stack.
+func brief(remark string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(remark), "\n")
+	if r := []rune(line); len(r) > 200 {
+		line = string(r[:200]) + "…"
+	}
+	return line
+}
+
+// unreachable wraps an error of asking a broker.
+func unreachable(broker string, what string, err error) error {
+	if code := dlq.CodeOf(err); code != dlq.CodeInternal {
+		return err
+	}
+	var answer *remoting.ResponseError
+	if errors.As(err, &answer) {
+		return dlq.Errorf(dlq.CodeUnavailable, "the broker %s refuses %s: %w", broker, what, err).WithHint("%s", brief(answer.Remark))
+	}
+	return dlq.Errorf(dlq.CodeUnavailable, "the broker %s does not answer: %w", broker, fmt.Errorf("%s: %w", what, err))
+}

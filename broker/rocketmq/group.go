@@ -1,0 +1,372 @@
+package rocketmq
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"deadletteroffice/broker/rocketmq/remoting"
+	"deadletteroffice/dlq"
+)
+
+// How the kind of a consumer group was told, in dlq.GroupInfo.KindWhy. The codes are stable: the page translates them.
+const (
+	KindByBroadcast    = "online_broadcast"     // its clients say that they broadcast
+	KindByPull         = "online_pull"          // its clients pull by themselves: RocketMQ does not tell whether they read a retry topic
+	KindByNoRetry      = "online_no_retry"      // online, and without the subscription to %RETRY% that every clustering remoting client has
+	KindByConfig       = "group_config"         // its subscription group is a FIFO one
+	KindByListener     = "online_listener"      // one of its clients says whether its listener is an orderly one
+	KindByConnections  = "online_connections"   // online by the remoting protocol; no client said more
+	KindByPopQueues    = "online_pop_queues"    // one of its clients pops
+	KindByPopTrace     = "dead_copy_pop"        // its dead message came through a POP retry topic
+	KindByOrderlyTrace = "dead_copy_orderly"    // its dead message has what a Java orderly consumer writes
+	KindByFirstAttempt = "dead_copy_first"      // its dead message died at the first attempt, as those of Go orderly consumers do
+	KindByRetryTrace   = "dead_copy_retried"    // its dead message went through the retry topic
+	KindRemembered     = "seen_before"          // this console saw it online before
+	KindNoTrace        = "offline_without_sign" // offline, and nothing tells
+)
+
+// seen is what the console remembers of a consumer group since it started.
+type seen struct {
+	kind   dlq.GroupKind // as last told by connections
+	online time.Time     // when it was last online
+	subs   map[string]remoting.Subscription
+}
+
+// presence is what the brokers say of a group's clients and configuration.
+type presence struct {
+	at      time.Time
+	online  bool
+	clients []dlq.GroupClient
+	model   string // messageModel
+	consume string // consumeType
+	subs    map[string]remoting.Subscription
+	hosts   map[string]string // client id -> address of a broker that it is connected to
+
+	configured bool // a broker has its subscription group
+	config     remoting.SubscriptionGroup
+}
+
+// presenceStays bounds how often the brokers are asked the same: looks at many replays of one group come at once.
+const presenceStays = 2 * time.Second
+
+// presence asks every master for the group's clients and for its configuration.
+func (b *Broker) presence(ctx context.Context, c *cluster, group string) (presence, error) {
+	b.mu.Lock()
+	p, ok := b.presences[group]
+	b.mu.Unlock()
+	if ok && b.now().Sub(p.at) < presenceStays {
+		return p, nil
+	}
+	masters := c.masters()
+	conns := make([]remoting.ConsumerConnection, len(masters))
+	configs := make([]*remoting.SubscriptionGroup, len(masters))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(askAtOnce)
+	for i, name := range masters {
+		g.Go(func() error {
+			ctx, cancel := context.WithTimeout(gctx, askPatience)
+			defer cancel()
+			addr := c.brokers[name].Master()
+			conn, err := b.wire.ConsumerConnection(ctx, addr, group)
+			if err != nil && !remoting.IsCode(err, remoting.AnswerConsumerOffline) {
+				return unreachable(name, "to name the clients of "+group, err)
+			}
+			conns[i] = conn
+			if configs[i], err = b.groupConfig(ctx, addr, group); err != nil {
+				return unreachable(name, "to tell the configuration of "+group, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return presence{}, err
+	}
+	p = presence{at: b.now(), subs: map[string]remoting.Subscription{}, hosts: map[string]string{}}
+	for i, conn := range conns {
+		for _, cl := range conn.Clients {
+			if _, have := p.hosts[cl.ID]; have {
+				continue
+			}
+			p.hosts[cl.ID] = c.brokers[masters[i]].Master()
+			p.clients = append(p.clients, dlq.GroupClient{ID: cl.ID, Address: cl.Addr, Language: cl.Language, Version: clientVersion(cl.Language, cl.Version)})
+		}
+		if len(conn.Clients) > 0 {
+			p.online, p.model, p.consume = true, conn.MessageModel, conn.ConsumeType
+			maps.Copy(p.subs, conn.Subscriptions)
+		}
+		if configs[i] != nil {
+			p.configured, p.config = true, *configs[i]
+		}
+	}
+	slices.SortFunc(p.clients, func(x, y dlq.GroupClient) int { return strings.Compare(x.ID, y.ID) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forget()
+	b.presences[group] = p
+	if p.online {
+		s := b.groups[group]
+		s.online, s.subs = p.at.UTC(), p.subs
+		b.groups[group] = s
+	}
+	return p, nil
+}
+
+// forget drops what is too old to be asked for again. The caller holds the lock.
+func (b *Broker) forget() {
+	maps.DeleteFunc(b.presences, func(_ string, p presence) bool { return b.now().Sub(p.at) >= presenceStays })
+}
+
+// groupConfig asks a broker for one group's configuration; nil when it has none. 4.9 brokers tell only the whole table,
+// which is remembered for as long as they are asked about one group after the other.
+func (b *Broker) groupConfig(ctx context.Context, addr, group string) (*remoting.SubscriptionGroup, error) {
+	b.mu.Lock()
+	table, ok := b.tables[addr]
+	b.mu.Unlock()
+	if !ok {
+		ans, err := b.wire.Do(ctx, addr, &remoting.Command{Code: remoting.RequestSubscriptionGroup, Ext: map[string]string{"group": group}})
+		if err != nil {
+			return nil, err
+		}
+		switch ans.Code {
+		case remoting.AnswerSuccess:
+			var g remoting.SubscriptionGroup
+			if err := json.Unmarshal(ans.Body, &g); err != nil {
+				return nil, err
+			}
+			return &g, nil
+		case remoting.AnswerGroupMissing:
+			return nil, nil
+		case remoting.AnswerUnsupported:
+		default:
+			return nil, ans.Err()
+		}
+	}
+	if !ok || b.now().Sub(table.at) >= presenceStays {
+		groups, err := b.wire.SubscriptionGroups(ctx, addr)
+		if err != nil {
+			return nil, err
+		}
+		table = groupTable{at: b.now(), groups: groups}
+		b.mu.Lock()
+		b.tables[addr] = table
+		b.mu.Unlock()
+	}
+	if g, ok := table.groups[group]; ok {
+		return &g, nil
+	}
+	return nil, nil
+}
+
+// groupTable is all groups' configurations of a broker that cannot be asked for one.
+type groupTable struct {
+	at     time.Time
+	groups map[string]remoting.SubscriptionGroup
+}
+
+// Group tells what the cluster knows of a consumer group. m is one of its dead messages, which tells the kind of a
+// group that is offline; nil when there is none at hand. The error is dlq.CodeUnavailable.
+func (b *Broker) Group(ctx context.Context, group string, m *dlq.DeadMessage) (dlq.GroupInfo, error) {
+	c, err := b.present(ctx)
+	if err != nil {
+		return dlq.GroupInfo{}, err
+	}
+	p, err := b.presence(ctx, c, group)
+	if err != nil {
+		return dlq.GroupInfo{}, err
+	}
+	info := dlq.GroupInfo{
+		Name: group, Exists: p.configured || p.online || c.topics[dlq.RetryPrefix+group],
+		Online: p.online, Clients: p.clients, MaxRetry: -1,
+	}
+	if p.configured {
+		info.MaxRetry = p.config.RetryMaxTimes
+	}
+	info.Kind, info.KindWhy = b.kind(ctx, group, p, m)
+	b.mu.Lock()
+	if s := b.groups[group]; !s.online.IsZero() {
+		at := s.online
+		info.LastSeen = &at
+	}
+	b.mu.Unlock()
+	info.Lag, info.Topics = b.lag(ctx, c, group, p)
+	return info, nil
+}
+
+// kind tells what kind of group it is: by its clients while it is online, else by what this console saw before, else by
+// the traces in a dead message.
+func (b *Broker) kind(ctx context.Context, group string, p presence, m *dlq.DeadMessage) (dlq.GroupKind, string) {
+	if p.online {
+		kind, why := b.kindOnline(ctx, group, p)
+		b.mu.Lock()
+		s := b.groups[group]
+		s.kind = kind
+		b.groups[group] = s
+		b.mu.Unlock()
+		return kind, why
+	}
+	b.mu.Lock()
+	before := b.groups[group].kind
+	b.mu.Unlock()
+	if before != "" && before != dlq.GroupUnknown {
+		return before, KindRemembered
+	}
+	return kindOffline(group, p, m)
+}
+
+func (b *Broker) kindOnline(ctx context.Context, group string, p presence) (dlq.GroupKind, string) {
+	if p.model == "BROADCASTING" {
+		return dlq.GroupBroadcast, KindByBroadcast
+	}
+	_, retries := p.subs[dlq.RetryPrefix+group]
+	switch {
+	case p.consume == "CONSUME_ACTIVELY":
+		return dlq.GroupUnknown, KindByPull
+	case !retries && p.configured && p.config.Orderly:
+		return dlq.GroupGRPCFIFO, KindByConfig
+	case !retries:
+		return dlq.GroupGRPC, KindByNoRetry
+	}
+	for _, cl := range p.clients {
+		orderly, pops, err := b.listener(ctx, p.hosts[cl.ID], group, cl.ID)
+		switch {
+		case err != nil:
+			b.log.Debug("a client does not tell its listener", "consumer_group", group, "client", cl.ID, "error", err)
+			continue
+		case orderly:
+			return dlq.GroupOrderly, KindByListener
+		case pops:
+			return dlq.GroupPop, KindByPopQueues
+		}
+		return dlq.GroupConcurrent, KindByListener
+	}
+	return dlq.GroupUnknown, KindByConnections
+}
+
+// popQueues finds entries in the table of queues that a client pops: 5.x clients print {} when there are none.
+var popQueues = regexp.MustCompile(`"mqPopTable":\s*\{\s*[^}\s]`)
+
+// listener has a broker ask a client whether its listener is an orderly one, and whether it pops.
+func (b *Broker) listener(ctx context.Context, addr, group, client string) (orderly, pops bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	ans, err := b.wire.Do(ctx, addr, &remoting.Command{Code: remoting.RequestConsumerRunningInfo, Ext: map[string]string{
+		"consumerGroup": group, "clientId": client, "jstackEnable": "false",
+	}})
+	if err == nil {
+		err = ans.Err()
+	}
+	if err != nil {
+		return false, false, err
+	}
+	// The tables in this answer have objects as keys, which is no JSON; the one property can be found without them.
+	return orderlyListener.Match(ans.Body), popQueues.Match(ans.Body), nil
+}
+
+var orderlyListener = regexp.MustCompile(`"` + propConsumeOrderly + `":\s*"true"`)
+
+// kindOffline reads the traces of a dead message.
+func kindOffline(group string, p presence, m *dlq.DeadMessage) (dlq.GroupKind, string) {
+	fifo := p.configured && p.config.Orderly
+	switch {
+	case fifo:
+		return dlq.GroupGRPCFIFO, KindByConfig
+	case m == nil:
+		return dlq.GroupUnknown, KindNoTrace
+	case diedInPop(group, m.Properties):
+		return dlq.GroupGRPC, KindByPopTrace
+	case m.Orderly:
+		return dlq.GroupOrderly, KindByOrderlyTrace
+	case m.Properties[dlq.PropRealTopic] == dlq.RetryPrefix+group:
+		return dlq.GroupConcurrent, KindByRetryTrace
+	case m.ReconsumeTimes == 1:
+		return dlq.GroupOrderly, KindByFirstAttempt
+	case m.ReconsumeTimes > 1:
+		return dlq.GroupConcurrent, KindByRetryTrace
+	}
+	return dlq.GroupUnknown, KindNoTrace
+}
+
+// lag sums what the group has not consumed yet, over its topics and its retry topic; -1 when a broker does not tell.
+func (b *Broker) lag(ctx context.Context, c *cluster, group string, p presence) (int64, []string) {
+	topics := map[string]bool{}
+	for t := range p.subs {
+		topics[t] = true
+	}
+	total := int64(0)
+	if p.model == "BROADCASTING" {
+		total = -1 // offsets are kept by the clients
+	}
+	for _, name := range c.masters() {
+		actx, cancel := context.WithTimeout(ctx, askPatience)
+		stats, err := b.wire.ConsumeStats(actx, c.brokers[name].Master(), group, "")
+		cancel()
+		if err != nil {
+			b.log.Debug("lag is not known", "consumer_group", group, "broker", name, "error", err)
+			total = -1
+			continue
+		}
+		for _, q := range stats.Queues {
+			topics[q.Queue.Topic] = true
+			if total >= 0 {
+				total += max(q.BrokerOffset-q.ConsumerOffset, 0)
+			}
+		}
+	}
+	maps.DeleteFunc(topics, func(t string, _ bool) bool { return strings.HasPrefix(t, dlq.RetryPrefix) })
+	return total, slices.Sorted(maps.Keys(topics))
+}
+
+// Subscribers lists the consumer groups that get what is sent to a topic: those online and those that committed an
+// offset once. complete is false when a broker could not be asked. A topic that does not exist is dlq.CodeNotFound.
+func (b *Broker) Subscribers(ctx context.Context, topic string) (groups []string, complete bool, err error) {
+	c, err := b.present(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	holders, err := b.mastersOf(ctx, topic)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(holders) == 0 {
+		return nil, true, dlq.Errorf(dlq.CodeNotFound, "the cluster has no topic %s", topic)
+	}
+	all := map[string]bool{}
+	complete = true
+	for _, name := range holders {
+		actx, cancel := context.WithTimeout(ctx, askPatience)
+		list, err := b.wire.TopicConsumers(actx, c.brokers[name].Master(), topic)
+		cancel()
+		if err != nil {
+			b.log.Debug("subscribers are not known", "topic", topic, "broker", name, "error", err)
+			complete = false
+			continue
+		}
+		for _, g := range list {
+			all[g] = true
+		}
+	}
+	delete(all, b.opt.Group)
+	return slices.Sorted(maps.Keys(all)), complete, nil
+}
+
+// clientVersion names a client's version, "" where it is not known. MQVersion.java has counted two steps, a snapshot and a
+// release, for each of ten patches of each of ten minors since V4_0_0, its 213th. The Go client always claims V4_5_2.
+func clientVersion(language string, ordinal int) string {
+	const v400 = 213
+	if ordinal < v400 || language == "GO" {
+		return ""
+	}
+	n := (ordinal - v400 + 1) / 2
+	v := version{4 + n/100, n / 10 % 10, n % 10}.String()
+	if (ordinal-v400)%2 != 0 {
+		v += "-SNAPSHOT"
+	}
+	return v
+}

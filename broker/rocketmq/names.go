@@ -1,0 +1,109 @@
+package rocketmq
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/rlog"
+)
+
+// resolver gives the client library the addresses of name servers. The library itself refuses host names ("IP addr
+// error", primitive/base.go), and asks again every two minutes.
+type resolver struct {
+	hosts  []string // "host:port"
+	lookup func(ctx context.Context, host string) ([]string, error)
+
+	mu   sync.Mutex
+	last []string // last good answer
+}
+
+func newResolver(hosts []string) *resolver {
+	return &resolver{hosts: hosts, lookup: net.DefaultResolver.LookupHost}
+}
+
+// Description implements primitive.NsResolver.
+func (r *resolver) Description() string { return "name servers " + strings.Join(r.hosts, ";") }
+
+// Resolve implements primitive.NsResolver. While no name can be resolved the last good answer stands.
+func (r *resolver) Resolve() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	var out []string
+	for _, hp := range r.hosts {
+		host, port, err := net.SplitHostPort(hp)
+		if err != nil {
+			continue
+		}
+		ips, err := r.lookup(ctx, host)
+		if err != nil {
+			continue
+		}
+		for _, ip := range ips {
+			out = append(out, net.JoinHostPort(ip, port))
+		}
+	}
+	if len(out) > 0 {
+		r.last = out
+	}
+	return r.last
+}
+
+// clientLog hands the client library's log on, without fields that may hold messages. It is loud about what is none of
+// our business, so its Info is our Debug.
+type clientLog struct{ log *slog.Logger }
+
+var bridgeOnce sync.Once
+
+// bridgeClientLog turns the client library's global logger, which prints to stderr by itself, into ours. The library
+// has only this one, so the first Broker of a process decides.
+func bridgeClientLog(log *slog.Logger) {
+	bridgeOnce.Do(func() { rlog.SetLogger(clientLog{log.With("from", "rocketmq-client-go")}) })
+}
+
+// Fields that hold messages, bodies included, or lists of them.
+func secretField(name string) bool {
+	return name == rlog.LogKeyMessages || strings.EqualFold(name, "message") || strings.EqualFold(name, "body") || strings.EqualFold(name, "msg")
+}
+
+func (c clientLog) write(level slog.Level, msg string, fields map[string]interface{}) {
+	ctx := context.Background()
+	if !c.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, len(fields))
+	for k, v := range fields {
+		if secretField(k) {
+			continue
+		}
+		attrs = append(attrs, slog.Any(k, v))
+	}
+	c.log.LogAttrs(ctx, level, msg, attrs...)
+}
+
+func (c clientLog) Debug(msg string, fields map[string]interface{}) {
+	c.write(slog.LevelDebug-4, msg, fields)
+}
+func (c clientLog) Info(msg string, fields map[string]interface{}) {
+	c.write(slog.LevelDebug, msg, fields)
+}
+func (c clientLog) Warning(msg string, fields map[string]interface{}) {
+	c.write(slog.LevelWarn, msg, fields)
+}
+func (c clientLog) Error(msg string, fields map[string]interface{}) {
+	c.write(slog.LevelError, msg, fields)
+}
+
+// Fatal does not exit: that is not for a library to decide.
+func (c clientLog) Fatal(msg string, fields map[string]interface{}) {
+	c.write(slog.LevelError, msg, fields)
+}
+
+// Level and OutputPath do nothing: level and place are the program's.
+func (c clientLog) Level(string)            {}
+func (c clientLog) OutputPath(string) error { return nil }

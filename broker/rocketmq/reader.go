@@ -1,0 +1,396 @@
+package rocketmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"deadletteroffice/broker/rocketmq/remoting"
+	"deadletteroffice/dlq"
+)
+
+const (
+	maxBatch   = 2048             // messages of one Accept
+	longPoll   = 15 * time.Second // how long a broker holds a pull while nothing comes
+	firstPause = 500 * time.Millisecond
+	lastPause  = 10 * time.Second
+	emptyPause = 500 * time.Millisecond
+)
+
+// source is the broker's side of one queue.
+type source interface {
+	// start tells the offset of the oldest message.
+	start(ctx context.Context) (int64, error)
+	// pull waits for messages from an offset on, for longPoll at most.
+	pull(ctx context.Context, offset int64) (page, error)
+}
+
+// reader reads one queue into the intake, from the stored position on. Pulling runs ahead of the store: while one Accept
+// is outstanding the next batches are pulled, as far as memory allows.
+type reader struct {
+	queue     dlq.Queue
+	src       source
+	in        Intake
+	own       *semaphore.Weighted // bytes that this queue may hold
+	ownSize   int64
+	total     *semaphore.Weighted // bytes that all queues may hold
+	bodyLimit int
+	now       func() time.Time
+	log       *slog.Logger
+	wake      chan struct{} // ends a pause
+
+	mu     sync.Mutex
+	known  bool
+	next   int64     // first offset that is not in the store
+	newest time.Time // when the newest message in the store was stored by the broker
+	failed error     // why the queue is not being read; nil when it is
+}
+
+// progress is what a reader has come to.
+type progress struct {
+	known  bool
+	next   int64
+	newest time.Time
+	failed error
+}
+
+func (r *reader) progress() progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return progress{known: r.known, next: r.next, newest: r.newest, failed: r.failed}
+}
+
+// run reads until ctx ends. Failures pause it, longer and longer, but never end it.
+func (r *reader) run(ctx context.Context) {
+	pause, logged := firstPause, ""
+	for ctx.Err() == nil {
+		before := r.progress().next
+		err := r.session(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if dlq.CodeOf(err) == dlq.CodeConflict {
+			r.log.Info("the store stands elsewhere in this queue, reading on from there", "error", err)
+			err, pause = nil, min(pause, firstPause)
+		} else if text := err.Error(); text != logged {
+			logged = text
+			r.log.Warn("reading stopped, trying again", "error", err)
+		}
+		r.fail(err)
+		if r.progress().next != before {
+			pause, logged = firstPause, ""
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+			pause = min(pause*2, lastPause)
+		case <-r.wake:
+			pause = firstPause
+		case <-ctx.Done():
+		}
+		t.Stop()
+	}
+}
+
+func (r *reader) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = err
+}
+
+// nudge ends a pause: something about the queue has changed for the better.
+func (r *reader) nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// session reads from the stored position until something fails.
+func (r *reader) session(ctx context.Context) error {
+	pos, known, err := r.in.Position(ctx, r.queue)
+	if err != nil {
+		return fmt.Errorf("ask for the stored position: %w", err)
+	}
+	at := place{queue: r.queue, epoch: pos.Epoch, next: pos.Next}
+	if !known {
+		if at.next, err = r.src.start(ctx); err != nil {
+			return fmt.Errorf("ask for the start of the queue: %w", err)
+		}
+	}
+	r.mu.Lock()
+	r.known, r.next = known, at.next
+	r.mu.Unlock()
+
+	var held holding
+	defer func() { held.release(r, held.bytes()) }()
+	pulled := make(chan load)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(pulled)
+		return r.pull(ctx, at, pulled, &held)
+	})
+	g.Go(func() error { return r.commit(ctx, pulled, &held) })
+	return g.Wait()
+}
+
+// load is a batch and the memory that is reserved for it.
+type load struct {
+	batch dlq.Batch
+	bytes int64
+}
+
+// pull is the half of a session that asks the broker.
+func (r *reader) pull(ctx context.Context, at place, out chan<- load, held *holding) error {
+	truncated := false
+	for {
+		asked := r.now()
+		p, err := r.src.pull(ctx, at.next)
+		if err != nil {
+			return fmt.Errorf("pull: %w", err)
+		}
+		batches, err := at.batches(p, r.now(), r.bodyLimit)
+		switch {
+		case errors.Is(err, errTruncated) && !truncated:
+			// A broker that is just starting may not have found its queues yet: ask twice.
+			truncated = true
+			if err := sleep(ctx, 2*time.Second); err != nil {
+				return err
+			}
+			continue
+		case errors.Is(err, errTruncated):
+			r.log.Warn("the queue was truncated or made anew, reading it from its start", "read_to", at.next, "min", p.min, "max", p.max)
+			batches = []dlq.Batch{at.restart(p.min, r.now())}
+		case err != nil:
+			return err
+		}
+		truncated = false
+		r.fail(nil)
+		if len(batches) == 0 && r.now().Sub(asked) < emptyPause {
+			// Brokers hold an empty pull, but not with longPollingEnable=false.
+			if err := sleep(ctx, emptyPause); err != nil {
+				return err
+			}
+		}
+		for i := range batches {
+			if g := batches[i].Gap; g != nil && g.Kind != dlq.GapTruncated {
+				r.log.Warn("dead messages are lost", "kind", string(g.Kind), "from", g.From, "to", g.To)
+			}
+			n, err := held.reserve(ctx, r, weight(&batches[i]))
+			if err != nil {
+				return err
+			}
+			select {
+			case out <- load{batch: batches[i], bytes: n}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// commit is the half of a session that hands over to the store.
+func (r *reader) commit(ctx context.Context, in <-chan load, held *holding) error {
+	var (
+		waiting      []dlq.Batch
+		waitingBytes int64
+		sent         []dlq.Batch
+		sentBytes    int64
+		answer       <-chan error
+	)
+	for {
+		if answer == nil && len(waiting) > 0 {
+			sent, sentBytes = waiting, waitingBytes
+			waiting, waitingBytes = nil, 0
+			answer = r.in.Accept(ctx, sent)
+		}
+		select {
+		case l, ok := <-in:
+			if !ok {
+				// Pulling has failed. What was handed over may still be stored, but the next session asks for the position
+				// only after that is decided.
+				return r.settle(answer, sent)
+			}
+			waiting = join(waiting, l.batch)
+			waitingBytes += l.bytes
+		case err := <-answer:
+			answer = nil
+			if err != nil {
+				return fmt.Errorf("store: %w", err)
+			}
+			r.stored(sent)
+			held.release(r, sentBytes)
+			sent = nil
+		case <-ctx.Done():
+			return r.settle(answer, sent)
+		}
+	}
+}
+
+const settlePatience = 5 * time.Second
+
+// settle waits for the Accept that was outstanding when the session ended, if there is one.
+func (r *reader) settle(answer <-chan error, sent []dlq.Batch) error {
+	if answer == nil {
+		return nil
+	}
+	select {
+	case err := <-answer:
+		if err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+		r.stored(sent)
+		return nil
+	case <-time.After(settlePatience):
+		return errors.New("the store does not answer")
+	}
+}
+
+func (r *reader) stored(batches []dlq.Batch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known = true
+	for i := range batches {
+		r.next = batches[i].Next
+		if n := len(batches[i].Messages); n > 0 {
+			r.newest = batches[i].Messages[n-1].StoredAt
+		}
+	}
+}
+
+// holding counts the memory that a session has reserved, so that its end gives back what was never stored.
+type holding struct {
+	mu sync.Mutex
+	n  int64
+}
+
+func (h *holding) bytes() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.n
+}
+
+// reserve waits until the queue and the whole process may hold n more bytes. One batch always fits alone.
+func (h *holding) reserve(ctx context.Context, r *reader, n int64) (int64, error) {
+	n = min(n, r.ownSize)
+	if err := r.own.Acquire(ctx, n); err != nil {
+		return 0, err
+	}
+	if err := r.total.Acquire(ctx, n); err != nil {
+		r.own.Release(n)
+		return 0, err
+	}
+	h.mu.Lock()
+	h.n += n
+	h.mu.Unlock()
+	return n, nil
+}
+
+func (h *holding) release(r *reader, n int64) {
+	r.total.Release(n)
+	r.own.Release(n)
+	h.mu.Lock()
+	h.n -= n
+	h.mu.Unlock()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// queueSource reads one queue of a real broker: see the package comment for when by the client and when by frames.
+type queueSource struct {
+	b     *Broker
+	queue dlq.Queue
+	run   sizes
+}
+
+// sizes are the stored sizes of the messages from an offset on, as far as the broker was asked.
+type sizes struct {
+	from  int64
+	bytes []int
+}
+
+// safeRun returns how many messages from offset on the client may fetch at once: at most 32, and at most 64 KiB
+// together, which inflate to 64 MiB at the very worst.
+func (s sizes) safeRun(offset int64) int {
+	at := offset - s.from
+	if at < 0 || at >= int64(len(s.bytes)) {
+		return 0
+	}
+	n, sum := 0, 0
+	for _, size := range s.bytes[at:] {
+		if sum += size; sum > 64<<10 || n == pullCount {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+const (
+	pullCount = 32 // brokers give no more at once (MessageStoreConfig.maxTransferCountOnMessageInMemory)
+	lookCount = 1024
+)
+
+func (s *queueSource) start(ctx context.Context) (int64, error) {
+	addr, err := s.b.master(s.queue.Broker)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	return s.b.wire.MinOffset(ctx, addr, s.queue.Topic, s.queue.Number)
+}
+
+func (s *queueSource) pull(ctx context.Context, offset int64) (page, error) {
+	if n := s.run.safeRun(offset); n > 0 {
+		if p, ok := s.b.client.pull(ctx, s.queue, offset, n); ok {
+			return p, nil
+		}
+	}
+	p, err := s.frames(ctx, offset, pullCount)
+	if err != nil {
+		return page{}, err
+	}
+	if p.broken && len(p.messages) == 0 {
+		// Is it the message at this offset, or one behind it whose size is wrong?
+		return s.frames(ctx, offset, 1)
+	}
+	if s.b.client.usable(s.queue.Topic) && p.max-p.next >= pullCount && s.run.safeRun(p.next) == 0 {
+		s.run = s.b.look(ctx, s.queue, p.next)
+	}
+	return p, nil
+}
+
+// frames pulls by an own frame.
+func (s *queueSource) frames(ctx context.Context, offset int64, count int) (page, error) {
+	addr, err := s.b.master(s.queue.Broker)
+	if err != nil {
+		return page{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, longPoll+askPatience)
+	defer cancel()
+	res, err := s.b.wire.Pull(ctx, addr, remoting.PullRequest{
+		Group: s.b.opt.Group, Topic: s.queue.Topic, Queue: s.queue.Number, Offset: offset, Max: count, Suspend: longPoll,
+	})
+	p := page{code: res.Code, messages: res.Messages, next: res.NextOffset, min: res.MinOffset, max: res.MaxOffset}
+	if err != nil && p.code == remoting.AnswerSuccess && p.next > 0 {
+		s.b.log.Warn("a dead message cannot be decoded", "topic", s.queue.Topic, "offset", offset+int64(len(p.messages)), "error", err)
+		p.broken, err = true, nil
+	}
+	return p, err
+}

@@ -1,0 +1,416 @@
+package rocketmq
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	rocketmq "github.com/apache/rocketmq-client-go/v2"
+	rmqerrors "github.com/apache/rocketmq-client-go/v2/errors"
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+	"github.com/apache/rocketmq-client-go/v2/producer"
+
+	"deadletteroffice/broker/rocketmq/remoting"
+	"deadletteroffice/dlq"
+)
+
+const (
+	sendPatience = 10 * time.Second // for the broker's answer to one own send
+	// maxReconsume is the limit that sends to a retry topic name. It steers only whether the broker takes the message or
+	// puts it into the DLQ at once; later rounds use the consumer's own (SendMessageProcessor.handleRetryAndDLQ).
+	maxReconsume = 16
+	producerName = "dlq-console-replay"
+)
+
+// verdict is the outcome of one send in the making.
+type verdict struct {
+	receipt dlq.Receipt
+	result  dlq.SendResult
+	err     error
+}
+
+func notSent(code dlq.Code, format string, args ...any) verdict {
+	return verdict{result: dlq.NotSent, err: dlq.Errorf(code, format, args...)}
+}
+
+// Send gives one message back through the door that the replay names, once: it never tries again by itself. The error
+// explains every result but dlq.Sent, in words for people; dlq.CodeUnavailable among refusals means that trying later may
+// help. Once the message is on its way, the end of ctx does not stop it.
+func (b *Broker) Send(ctx context.Context, req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error) {
+	v := b.send(ctx, req)
+	return v.receipt, v.result, v.err
+}
+
+func (b *Broker) send(ctx context.Context, req dlq.SendRequest) verdict {
+	if err := ctx.Err(); err != nil {
+		return notSent(dlq.CodeUnavailable, "nothing was sent, the request had ended before: %w", err)
+	}
+	c, err := b.present(ctx)
+	if err != nil {
+		return verdict{result: dlq.NotSent, err: err}
+	}
+	switch req.Replay.Door {
+	case dlq.DoorTopic:
+		return b.sendToTopic(ctx, req)
+	case dlq.DoorRetry:
+		return b.sendToRetry(ctx, c, req)
+	case dlq.DoorBack:
+		return b.sendBack(ctx, c, req)
+	}
+	return notSent(dlq.CodeNotSupported, "this version of the console cannot send through door %s", req.Replay.Door)
+}
+
+// properties adds what a delay needs.
+func properties(req dlq.SendRequest) map[string]string {
+	props := maps.Clone(req.Properties)
+	if props == nil {
+		props = map[string]string{}
+	}
+	delete(props, propTransaction) // it would make the message an invisible half of a transaction
+	switch {
+	case req.TimerAt != nil:
+		props[propTimerDeliver] = strconv.FormatInt(req.TimerAt.UnixMilli(), 10)
+	case req.Replay.DelayLevel > 0:
+		props[dlq.PropDelay] = strconv.Itoa(req.Replay.DelayLevel)
+	}
+	return props
+}
+
+// sendable are the bits of a sysFlag that may travel again: compression and several tags. The others are about the
+// stored copy: transactions, batches, and the lengths of its host addresses.
+const sendable = remoting.SysFlagCompressed | remoting.SysFlagCompressType | 0x2
+
+func sysFlagFor(req dlq.SendRequest) int32 {
+	flag := req.SysFlag & sendable
+	if flag&remoting.SysFlagCompressed != 0 && !looksCompressed(req.Body, flag) {
+		flag &^= compressionFlags // the body was inflated on its way in
+	}
+	return flag
+}
+
+// sendToTopic is door A.
+func (b *Broker) sendToTopic(ctx context.Context, req dlq.SendRequest) verdict {
+	if req.Replay.Target == "" {
+		return notSent(dlq.CodeRefused, "the message's original topic is not known")
+	}
+	holders, err := b.mastersOf(ctx, req.Replay.Target)
+	if err != nil {
+		return verdict{result: dlq.NotSent, err: err}
+	}
+	if len(holders) == 0 {
+		return notSent(dlq.CodeRefused, "the cluster has no topic %s", req.Replay.Target)
+	}
+	if v, stop := b.refuseEmpty(ctx, holders[0], req); stop {
+		return v
+	}
+	props := properties(req)
+	if _, err := remoting.EncodeProperties(props); err != nil {
+		return notSent(dlq.CodeRefused, "the message's properties cannot be sent: %w", err)
+	}
+	flag := sysFlagFor(req)
+	if flag != 0 || b.opt.TLS != nil {
+		// The client library can neither send a body that is compressed already nor speak TLS.
+		return b.sendOwn(ctx, b.pick(holders), req, props, flag)
+	}
+	return b.sender.send(ctx, req, props)
+}
+
+// pick chooses one of several brokers at random.
+func (b *Broker) pick(names []string) string {
+	var x [1]byte
+	rand.Read(x[:])
+	return names[int(x[0])%len(names)]
+}
+
+// sendToRetry is door B.
+func (b *Broker) sendToRetry(ctx context.Context, c *cluster, req dlq.SendRequest) verdict {
+	group := req.Replay.ConsumerGroup
+	if v, stop := b.refuseGroup(ctx, c, group); stop {
+		return v
+	}
+	if v, stop := b.refuseEmpty(ctx, req.Broker, req); stop {
+		return v
+	}
+	props := properties(req)
+	if props[dlq.PropRetryTopic] == "" {
+		// Without it consumers see the message under the name %RETRY%<group>, and have no listener for that.
+		if req.Replay.Topic == "" {
+			return notSent(dlq.CodeRefused, "the message's original topic is not known")
+		}
+		props[dlq.PropRetryTopic] = req.Replay.Topic
+	}
+	return b.sendOwn(ctx, req.Broker, req, props, sysFlagFor(req))
+}
+
+// refuseGroup refuses a send for a consumer group that no broker knows: the broker would create it and say success.
+func (b *Broker) refuseGroup(ctx context.Context, c *cluster, group string) (verdict, bool) {
+	p, err := b.presence(ctx, c, group)
+	if err != nil {
+		return verdict{result: dlq.NotSent, err: err}, true
+	}
+	if !p.configured && !p.online && !c.topics[dlq.RetryPrefix+group] {
+		return notSent(dlq.CodeRefused, "no broker knows the consumer group %s", group), true
+	}
+	return verdict{}, false
+}
+
+func (b *Broker) refuseEmpty(ctx context.Context, broker string, req dlq.SendRequest) (verdict, bool) {
+	if len(req.Body) > 0 {
+		return verdict{}, false
+	}
+	t, err := b.traits(ctx, broker)
+	if err != nil {
+		return verdict{result: dlq.NotSent, err: err}, true
+	}
+	if !t.RefusesEmpty {
+		return verdict{}, false
+	}
+	return notSent(dlq.CodeNotSupported, "brokers of version %s refuse a message with an empty body", t.Version), true
+}
+
+// sendOwn sends by an own frame.
+func (b *Broker) sendOwn(ctx context.Context, broker string, req dlq.SendRequest, props map[string]string, flag int32) verdict {
+	addr, err := b.master(broker)
+	if err != nil {
+		return verdict{result: dlq.NotSent, err: err}
+	}
+	limit := maxReconsume
+	sendCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendPatience)
+	defer cancel()
+	queue := 0
+	if req.Replay.Door == dlq.DoorTopic {
+		queue = -1 // the broker chooses
+	}
+	res, err := b.wire.SendMessage(sendCtx, addr, remoting.SendRequest{
+		ProducerGroup: producerName, Topic: req.Replay.Target, Queue: queue, SysFlag: flag, BornAt: req.BornAt, Flag: req.Flag,
+		Properties: props, Body: req.Body, MaxReconsumed: &limit,
+	})
+	if err != nil {
+		return wireVerdict(broker, err)
+	}
+	v := verdict{result: dlq.Sent, receipt: dlq.Receipt{
+		Broker: broker, Address: addr, Queue: res.Queue, Offset: res.QueueOffset, MessageID: res.MessageID, Weak: res.Code != remoting.AnswerSuccess,
+	}}
+	if req.Replay.Door != dlq.DoorTopic {
+		v = b.checkDiverted(sendCtx, v)
+	}
+	return v
+}
+
+// checkDiverted looks at what the broker stored. To a send to a retry topic it answers the same whether it put the message
+// there or into the DLQ, at once or after a delay; the stored copy tells (SendMessageProcessor.handleRetryAndDLQ).
+func (b *Broker) checkDiverted(ctx context.Context, v verdict) verdict {
+	_, offset, err := remoting.ParseMessageID(v.receipt.MessageID)
+	if err != nil {
+		b.log.Warn("the broker's answer names no message, so whether it was diverted is left to the search", "error", err)
+		return v
+	}
+	var m remoting.Message
+	for try := range 3 {
+		if try > 0 && sleep(ctx, 200*time.Millisecond) != nil {
+			break
+		}
+		if m, err = b.wire.ViewMessage(ctx, v.receipt.Address, "", offset); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		b.log.Warn("a sent message cannot be read back, so whether it was diverted is left to the search", "message_id", v.receipt.MessageID, "error", err)
+		return v
+	}
+	if strings.HasPrefix(m.Topic, dlq.DLQPrefix) || strings.HasPrefix(m.Properties[dlq.PropRealTopic], dlq.DLQPrefix) {
+		v.result = dlq.Diverted
+		v.err = dlq.Errorf(dlq.CodeRefused, "the broker %s put the message straight into the dead-letter queue", v.receipt.Broker).
+			WithHint("its consumer group is probably an orderly one that is online; give the dead copy itself back instead (door C)")
+	}
+	return v
+}
+
+// sendBack is door C. The answer names no message.
+func (b *Broker) sendBack(ctx context.Context, c *cluster, req dlq.SendRequest) verdict {
+	group := req.Replay.ConsumerGroup
+	if v, stop := b.refuseGroup(ctx, c, group); stop {
+		return v
+	}
+	p, err := b.presence(ctx, c, group)
+	if err != nil {
+		return verdict{result: dlq.NotSent, err: err}
+	}
+	if p.configured && p.config.RetryQueues <= 0 {
+		return notSent(dlq.CodeRefused, "the consumer group %s has no retry queues: its broker would drop the message", group)
+	}
+	addr, err := b.master(req.Broker)
+	if err != nil {
+		return verdict{result: dlq.NotSent, err: err}
+	}
+	sendCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendPatience)
+	defer cancel()
+	// The offset alone says what is copied: make sure that it is still the dead copy.
+	m, err := b.wire.ViewMessage(sendCtx, addr, "", req.Replay.DeadPhysOffset)
+	switch {
+	case remoting.IsCode(err, remoting.AnswerSystemError):
+		return notSent(dlq.CodeRefused, "the broker %s does not have the dead copy any more: %w", req.Broker, err)
+	case err != nil:
+		return verdict{result: dlq.NotSent, err: unreachable(req.Broker, "to show the dead copy", err)}
+	case m.Topic != dlq.DLQPrefix+group || m.Properties[dlq.PropUniqueKey] != req.Replay.UniqueKey || m.PhysicalOffset != req.Replay.DeadPhysOffset:
+		return notSent(dlq.CodeRefused, "the broker %s has another message at the dead copy's place", req.Broker)
+	}
+	err = b.wire.SendBack(sendCtx, addr, remoting.BackRequest{
+		Group: group, PhysicalOffset: m.PhysicalOffset, OriginTopic: req.Replay.Topic, OriginID: m.Properties[dlq.PropOriginID],
+		DelayLevel: max(req.Replay.DelayLevel, 1), MaxReconsumed: max(maxReconsume, m.Reconsumed+1),
+	})
+	if err != nil {
+		return wireVerdict(req.Broker, err)
+	}
+	return verdict{result: dlq.Sent, receipt: dlq.Receipt{Broker: req.Broker, Address: addr, Queue: -1, Offset: -1}}
+}
+
+// refusals are codes by which a broker says that it stored nothing. Code 1 is not among them: put errors of DLedger and
+// of remote stores look like that too.
+var refusals = []int{
+	remoting.AnswerBusy, remoting.AnswerUnsupported, remoting.AnswerMessageIllegal, remoting.AnswerServiceUnavailable,
+	remoting.AnswerNoPermission, remoting.AnswerTopicMissing, remoting.AnswerGroupMissing, remoting.AnswerInvalidParameter,
+}
+
+// sureRefusal are remarks of code 1 that come before anything is stored: checks of rights, of the request, of the timer,
+// and code 36 not finding its message.
+var sureRefusal = regexp.MustCompile(`AclException|AuthenticationException|AuthorizationException|queueId\[?\d* ?.*is illegal|accurate timer message is not enabled|look message by offset failed|topic length is too long|longer than topic max length`)
+
+// wireVerdict tells what the error of an own send means.
+func wireVerdict(broker string, err error) verdict {
+	var unsent *remoting.Unsent
+	var answer *remoting.ResponseError
+	switch {
+	case errors.As(err, &unsent):
+		return notSent(dlq.CodeUnavailable, "the broker %s could not be reached, nothing was sent: %w", broker, err)
+	case errors.As(err, &answer):
+		return answerVerdict(broker, answer.Code, answer.Remark, err)
+	}
+	return unknown(broker, err)
+}
+
+func unknown(broker string, err error) verdict {
+	return verdict{result: dlq.SentUnknown, err: dlq.Errorf(dlq.CodeUnavailable, "the broker %s did not answer: whether it has the message is not known: %w", broker, err)}
+}
+
+// answerVerdict tells what a broker's refusal means.
+func answerVerdict(broker string, code int, remark string, err error) verdict {
+	switch {
+	case code == remoting.AnswerBusy || code == remoting.AnswerServiceUnavailable:
+		v := notSent(dlq.CodeUnavailable, "the broker %s takes no messages now: %w", broker, err)
+		v.err.(*dlq.Error).Hint = brief(remark)
+		return v
+	case slices.Contains(refusals, code) || sureRefusal.MatchString(remark):
+		v := notSent(dlq.CodeRefused, "the broker %s refuses the message (code %d): %w", broker, code, err)
+		v.err.(*dlq.Error).Hint = brief(remark)
+		return v
+	}
+	v := unknown(broker, err)
+	v.err = dlq.Errorf(dlq.CodeUnavailable, "the broker %s answered with error %d: whether it has the message is not known: %w", broker, code, err).WithHint("%s", brief(remark))
+	return v
+}
+
+// sender is the client library's producer, made with the first send that needs it.
+type sender struct {
+	opt   Options
+	names []string
+
+	mu     sync.Mutex
+	p      rocketmq.Producer
+	closed bool
+}
+
+func newSender(o Options, names []string) *sender { return &sender{opt: o, names: names} }
+
+func (s *sender) producer() (rocketmq.Producer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, rmqerrors.ErrNotRunning
+	}
+	if s.p != nil {
+		return s.p, nil
+	}
+	opts := []producer.Option{
+		producer.WithNsResolver(newResolver(s.names)),
+		producer.WithGroupName(producerName),
+		producer.WithInstanceName(producerName + "-" + rand.Text()),
+		producer.WithRetry(0),           // its retries make duplicates
+		producer.WithCreateTopicKey(""), // else a mistyped topic would be created
+	}
+	if c := s.opt.Credentials; c.AccessKey != "" {
+		opts = append(opts, producer.WithCredentials(primitive.Credentials{AccessKey: c.AccessKey, SecretKey: c.SecretKey, SecurityToken: c.SecurityToken}))
+	}
+	p, err := rocketmq.NewProducer(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("make producer: %w", err)
+	}
+	if err := p.Start(); err != nil {
+		return nil, fmt.Errorf("start producer: %w", err)
+	}
+	s.p = p
+	return p, nil
+}
+
+// send sends one message by the client library, once. Its time-out is 3 s, fixed; a context that ends would only hide
+// the answer, since the request is written all the same.
+func (s *sender) send(ctx context.Context, req dlq.SendRequest, props map[string]string) verdict {
+	p, err := s.producer()
+	if err != nil {
+		return notSent(dlq.CodeUnavailable, "the producer could not be started, nothing was sent: %w", err)
+	}
+	m := primitive.NewMessage(req.Replay.Target, req.Body)
+	m.Flag = req.Flag
+	m.WithProperties(props)
+	res, err := p.SendSync(context.WithoutCancel(ctx), m)
+	if err != nil {
+		return clientVerdict(req.Replay.Target, err)
+	}
+	broker := res.MessageQueue.BrokerName
+	return verdict{result: dlq.Sent, receipt: dlq.Receipt{
+		Broker: broker, Queue: res.MessageQueue.QueueId, Offset: res.QueueOffset, MessageID: res.OffsetMsgID, Weak: res.Status != primitive.SendOK,
+	}}
+}
+
+func (s *sender) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.p != nil {
+		s.p.Shutdown()
+		s.p = nil
+	}
+}
+
+var clientCode = regexp.MustCompile(`^CODE: (\d+), DESC: ((?s:.*))$`)
+
+// clientVerdict tells what an error of the client library's SendSync means. Broker answers come as text
+// (internal/client.go ProcessSendResponse).
+func clientVerdict(topic string, err error) verdict {
+	var op *net.OpError
+	text := err.Error()
+	switch {
+	case errors.As(err, &op) && op.Op == "dial":
+		return notSent(dlq.CodeUnavailable, "a broker of the topic %s could not be reached, nothing was sent: %w", topic, err)
+	case errors.Is(err, rmqerrors.ErrNotRunning), errors.Is(err, rmqerrors.ErrService):
+		return notSent(dlq.CodeUnavailable, "the producer is not running, nothing was sent: %w", err)
+	case errors.Is(err, rmqerrors.ErrTopicEmpty), errors.Is(err, rmqerrors.ErrMessageEmpty):
+		return notSent(dlq.CodeInvalid, "the message cannot be sent: %w", err)
+	case strings.HasSuffix(text, "route info not found"):
+		return notSent(dlq.CodeUnavailable, "no broker of the topic %s takes messages now: %w", topic, err)
+	}
+	if m := clientCode.FindStringSubmatch(text); m != nil {
+		code, _ := strconv.Atoi(m[1])
+		return answerVerdict("of the topic "+topic, code, m[2], err)
+	}
+	return unknown("of the topic "+topic, err)
+}
