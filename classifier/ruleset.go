@@ -1,0 +1,148 @@
+package classifier
+
+import (
+	"slices"
+	"time"
+
+	"deadletteroffice/dlq"
+)
+
+// Ruleset is one version of the facts, envelopes, automation and rules of rules.yaml, compiled. It never changes.
+type Ruleset struct {
+	reason, text, business []source
+	envelopes              []envelope
+	retryCount             int // slot of body.retry_count
+	policy                 dlq.AutomationPolicy
+	rules                  []rule
+	paths                  paths
+}
+
+type rule struct {
+	info    RuleInfo
+	when    []condition // joined by and; none takes everything
+	verdict dlq.Verdict
+}
+
+// RuleInfo is what a list of rules shows.
+type RuleInfo struct {
+	Name      string    `json:"name"`
+	Line      int       `json:"line"`
+	Route     dlq.Route `json:"route"`
+	CoveredBy string    `json:"covered_by,omitempty"` // name of an earlier rule that leaves this one nothing
+}
+
+// Rules lists the rules in their order.
+func (r *Ruleset) Rules() []RuleInfo {
+	out := make([]RuleInfo, len(r.rules))
+	for i := range r.rules {
+		out[i] = r.rules[i].info
+	}
+	return out
+}
+
+// Automation returns the automation section.
+func (r *Ruleset) Automation() dlq.AutomationPolicy { return r.policy }
+
+// Facts finds out what is known of a dead message. report is the newest report about it, nil for none.
+func (r *Ruleset) Facts(m *dlq.DeadMessage, report *dlq.Report) dlq.Facts {
+	var f dlq.Facts
+	s := subject{rules: r, m: m, facts: &f}
+	s.findFacts(report)
+	return f
+}
+
+// Classify returns the verdict of the first rule that matches; without one the letter goes to a person. It never fails.
+// RuleVersion is left 0, see Live.
+func (r *Ruleset) Classify(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq.Verdict {
+	s := subject{rules: r, m: m, facts: &f, j: j}
+	return s.classify()
+}
+
+// Judge is Facts and Classify in one, for which the body is read once instead of twice.
+func (r *Ruleset) Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
+	var f dlq.Facts
+	s := subject{rules: r, m: m, facts: &f, j: j}
+	s.findFacts(report)
+	v := s.classify()
+	return f, v
+}
+
+// Explain is Classify with its reasons: every rule up to the one that matched, clause by clause.
+func (r *Ruleset) Explain(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq.Explanation {
+	s := subject{rules: r, m: m, facts: &f, j: j}
+	out := dlq.Explanation{Verdict: unmatched(), Rules: []dlq.RuleTrace{}}
+	for i := range r.rules {
+		rule := &r.rules[i]
+		trace := dlq.RuleTrace{Rule: rule.info.Name, Line: rule.info.Line, Matched: true, Clauses: []dlq.Clause{}}
+		for k := range rule.when {
+			var ok bool
+			trace.Clauses, ok = rule.when[k].trace(&s, trace.Clauses, 0, false)
+			trace.Matched = trace.Matched && ok
+		}
+		out.Rules = append(out.Rules, trace)
+		if trace.Matched {
+			out.Verdict = rule.copyVerdict()
+			break
+		}
+	}
+	return out
+}
+
+func (s *subject) classify() dlq.Verdict {
+next:
+	for i := range s.rules.rules {
+		rule := &s.rules.rules[i]
+		for k := range rule.when {
+			if !rule.when[k].match(s) {
+				continue next
+			}
+		}
+		return rule.copyVerdict()
+	}
+	return unmatched()
+}
+
+// unmatched is the verdict when no rule matches.
+func unmatched() dlq.Verdict {
+	return dlq.Verdict{Route: dlq.RouteManual, Severity: dlq.SeverityNormal}
+}
+
+// copyVerdict gives each letter a verdict of its own: what happens to one must not change another's.
+func (r *rule) copyVerdict() dlq.Verdict {
+	v := r.verdict
+	v.Labels = slices.Clone(v.Labels)
+	if v.Retry != nil {
+		plan := *v.Retry
+		v.Retry = &plan
+	}
+	if v.Compensation != nil {
+		plan := *v.Compensation
+		v.Compensation = &plan
+	}
+	return v
+}
+
+// Defaults of the automation section and of a retry clause.
+const (
+	defaultMaxAge   = time.Hour
+	defaultRate     = 10.0
+	defaultDelay    = 5 * time.Minute
+	defaultBackoff  = 2.0
+	defaultRetries  = 3
+	defaultMaxDelay = 2 * time.Hour
+)
+
+// empty is the Ruleset of a console without a rules file: reasons are found in the usual places, everything goes to a
+// person.
+func empty() *Ruleset {
+	c := &compiler{out: newRuleset()}
+	c.defaultFacts()
+	return c.out
+}
+
+func newRuleset() *Ruleset {
+	r := &Ruleset{policy: dlq.AutomationPolicy{MaxAge: dlq.Duration(defaultMaxAge), Rate: defaultRate}}
+	r.paths.root.slot = -1
+	r.retryCount = r.paths.add([]string{"retry_count"})
+	return r
+}
