@@ -10,52 +10,46 @@ import (
 	"github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"deadletteroffice/dlq"
 )
 
 // How often a consumer of the shop tries a message before the broker puts it into the DLQ.
 const maxReconsumeTimes = 2
 
 // consume starts one consumer for each consumer group. stop ends those that were started, also after an error.
-func (s *Shop) consume() (stop func(), err error) {
+func (m *rocketMarket) consume(groups []Group, work func(Delivery) bool) (stop func(), err error) {
 	var started []rocketmq.PushConsumer
 	stop = func() {
 		for _, c := range started {
-			_ = c.Shutdown()
+			_ = c.Shutdown() // there is nothing to do about it
 		}
 	}
-	for _, g := range []struct {
-		name   string
-		topics []string
-		order  bool
-	}{
-		{GroupOrders, []string{TopicOrders}, false},
-		{GroupPayments, []string{TopicPayments}, false},
-		{GroupInventory, []string{TopicInventory}, true},
-		{GroupNotifications, []string{TopicNotifications, TopicParked}, false},
-	} {
+	for _, g := range groups {
 		c, err := rocketmq.NewPushConsumer(
-			consumer.WithNsResolver(resolver(s.opt.NameServers)),
-			consumer.WithGroupName(g.name),
-			consumer.WithInstance(g.name), // a client of its own: consumers that share one also share its locks
+			consumer.WithNsResolver(resolver(m.nameServers)),
+			consumer.WithGroupName(g.Name),
+			consumer.WithInstance(g.Name), // a client of its own: consumers that share one also share its locks
 			consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
-			consumer.WithConsumerOrder(g.order),
+			consumer.WithConsumerOrder(g.Ordered),
 			consumer.WithMaxReconsumeTimes(maxReconsumeTimes))
 		if err != nil {
-			return stop, fmt.Errorf("make the consumer of %s: %w", g.name, err)
+			return stop, fmt.Errorf("make the consumer of %s: %w", g.Name, err)
 		}
-		listen := s.concurrent
-		if g.order {
-			listen = s.orderly
+		listen := concurrent
+		if g.Ordered {
+			listen = orderly
 		}
-		for _, topic := range g.topics { // all before Start: later ones are a data race in the client
+		for _, topic := range g.Topics { // all before Start: later ones are a data race in the client
 			if err := c.Subscribe(topic, consumer.MessageSelector{}, func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
-				return listen(ctx, g.name, messages[0])
+				m := messages[0]
+				return listen(ctx, work(Delivery{Group: g.Name, Kind: m.GetTags(), UniqueKey: m.GetProperty(dlq.PropUniqueKey)}))
 			}); err != nil {
-				return stop, fmt.Errorf("subscribe %s to %s: %w", g.name, topic, err)
+				return stop, fmt.Errorf("subscribe %s to %s: %w", g.Name, topic, err)
 			}
 		}
 		if err := c.Start(); err != nil {
-			return stop, fmt.Errorf("start the consumer of %s: %w", g.name, err)
+			return stop, fmt.Errorf("start the consumer of %s: %w", g.Name, err)
 		}
 		started = append(started, c)
 	}
@@ -63,8 +57,8 @@ func (s *Shop) consume() (stop func(), err error) {
 }
 
 // concurrent fails a message by asking for it again in a second (delay level 1), so that it is dead after a few.
-func (s *Shop) concurrent(ctx context.Context, group string, m *primitive.MessageExt) (consumer.ConsumeResult, error) {
-	if s.work(ctx, group, m) {
+func concurrent(ctx context.Context, good bool) (consumer.ConsumeResult, error) {
+	if good {
 		return consumer.ConsumeSuccess, nil
 	}
 	if c, ok := primitive.GetConcurrentlyCtx(ctx); ok {
@@ -74,30 +68,14 @@ func (s *Shop) concurrent(ctx context.Context, group string, m *primitive.Messag
 }
 
 // orderly fails a message by suspending its queue; the client puts it into the DLQ after its limit.
-func (s *Shop) orderly(ctx context.Context, group string, m *primitive.MessageExt) (consumer.ConsumeResult, error) {
-	if s.work(ctx, group, m) {
+func orderly(ctx context.Context, good bool) (consumer.ConsumeResult, error) {
+	if good {
 		return consumer.ConsumeSuccess, nil
 	}
 	if c, ok := primitive.GetOrderlyCtx(ctx); ok {
 		c.SuspendCurrentQueueTimeMillis = 500 // without it the client calls again at once, for ever
 	}
 	return consumer.SuspendCurrentQueueAMoment, nil
-}
-
-// work is the business of the shop: it goes well unless what the message needs is broken.
-func (s *Shop) work(ctx context.Context, group string, m *primitive.MessageExt) bool {
-	fault, failed := s.faults.fails(m.GetTags())
-	if !failed {
-		return true
-	}
-	if fault.Name == "payment-gateway" && s.reporter != nil {
-		text := failureText(fault.Reason, int(m.QueueOffset))
-		report := Report{ConsumerGroup: group, UniqueKey: m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex), Reason: fault.Reason, ReasonText: text}
-		if err := s.reporter.Send(context.WithoutCancel(ctx), report); err != nil {
-			s.opt.Logger.Debug("the failure could not be reported", "error", err)
-		}
-	}
-	return false
 }
 
 // names looks host names up for the client, which takes addresses only (apache/rocketmq-client-go issue 649).

@@ -7,16 +7,6 @@ import (
 	"time"
 )
 
-// message is one message that the shop sends. Its kind is the fault that it will meet and travels as its tag.
-type message struct {
-	topic      string
-	kind       string
-	key        string
-	properties map[string]string
-	body       []byte
-	sharding   string
-}
-
 // texts of failures, English and Chinese in turn.
 var failureTexts = map[string][2]string{
 	"data_format_error":         {"unexpected token '<' at line 1 column 1, JSON expected", "第 1 行第 1 列出现意外字符 “<”，应为 JSON"},
@@ -42,52 +32,52 @@ func failureText(reason string, n int) string {
 	return fmt.Sprintf(text, 1000+n%900)
 }
 
-// make builds the n-th message of a kind. How it tells its reason depends on the kind: a user property, fields of the
+// makeGoods builds the n-th message of a kind. How it tells its reason depends on the kind: a user property, fields of the
 // body, an envelope, a report of the consumer, or not at all.
-func makeMessage(f Fault, n int, now time.Time) message {
+func makeGoods(f Fault, n int, now time.Time) Goods {
 	id := fmt.Sprintf("%s-%04d", now.UTC().Format("20060102-150405"), n%10000)
-	m := message{topic: f.Topic, kind: f.Name, properties: map[string]string{}}
+	m := Goods{Topic: f.Topic, Kind: f.Name, Properties: map[string]string{}}
 	customer := []string{"Ada Lovelace", "王小明", "Grace Hopper", "李雷"}[n%4]
 	text := failureText(f.Reason, n)
 	switch f.Name {
 	case "order-format":
-		m.key = "ORD-" + id
-		m.body = []byte("<order id=\"" + m.key + "\"><customer>" + customer + "</customer></order>")
-		m.properties["FAILURE_REASON"], m.properties["FAILURE_DETAIL"] = f.Reason, text
+		m.Key = "ORD-" + id
+		m.Body = []byte("<order id=\"" + m.Key + "\"><customer>" + customer + "</customer></order>")
+		m.Properties["FAILURE_REASON"], m.Properties["FAILURE_DETAIL"] = f.Reason, text
 	case "order-rules":
-		m.key = "ORD-" + id
-		m.body = encode(map[string]any{"order_id": m.key, "customer": customer, "amount": "99800.00", "currency": "CNY",
+		m.Key = "ORD-" + id
+		m.Body = encode(map[string]any{"order_id": m.Key, "customer": customer, "amount": "99800.00", "currency": "CNY",
 			"failure_type": f.Reason, "failure_detail": text, "retry_count": 3})
 	case "order-database":
-		m.key = "ORD-" + id
-		m.body = encode(map[string]any{"order_id": m.key, "customer": customer, "amount": "128.50", "lines": []any{map[string]any{"sku": "SKU-00412", "count": 2}},
+		m.Key = "ORD-" + id
+		m.Body = encode(map[string]any{"order_id": m.Key, "customer": customer, "amount": "128.50", "lines": []any{map[string]any{"sku": "SKU-00412", "count": 2}},
 			"failure_reason": f.Reason, "failure_detail": text})
 	case "payment-gateway": // the consumer reports it
-		m.key = "PAY-" + id
-		m.body = encode(map[string]any{"payment_id": m.key, "order_id": "ORD-" + id, "amount": "128.50", "snowflake": json.Number("1839201748392017483"), "business_type": "payment"})
+		m.Key = "PAY-" + id
+		m.Body = encode(map[string]any{"payment_id": m.Key, "order_id": "ORD-" + id, "amount": "128.50", "snowflake": json.Number("1839201748392017483"), "business_type": "payment"})
 	case "payment-token":
-		m.key = "PAY-" + id
-		m.body = encode(map[string]any{"payment_id": m.key, "merchant": 1000 + n%900, "amount": "42.00"})
-		m.properties["FAILURE_REASON"], m.properties["FAILURE_DETAIL"] = f.Reason, text
+		m.Key = "PAY-" + id
+		m.Body = encode(map[string]any{"payment_id": m.Key, "merchant": 1000 + n%900, "amount": "42.00"})
+		m.Properties["FAILURE_REASON"], m.Properties["FAILURE_DETAIL"] = f.Reason, text
 	case "warehouse-stock":
-		m.key, m.sharding = "RSV-"+id, "SKU-00412"
-		m.body = encode(map[string]any{"reservation_id": m.key, "order_id": "ORD-" + id, "sku": "SKU-00412", "count": 1 + n%5})
-		m.properties["FAILURE_REASON"], m.properties["FAILURE_DETAIL"], m.properties["BUSINESS_TYPE"] = f.Reason, text, "inventory"
+		m.Key, m.Sharding = "RSV-"+id, "SKU-00412"
+		m.Body = encode(map[string]any{"reservation_id": m.Key, "order_id": "ORD-" + id, "sku": "SKU-00412", "count": 1 + n%5})
+		m.Properties["FAILURE_REASON"], m.Properties["FAILURE_DETAIL"], m.Properties["BUSINESS_TYPE"] = f.Reason, text, "inventory"
 	case "sms-carrier":
-		m.key = "SMS-" + id
-		m.body = encode(map[string]any{"notification_id": m.key, "to": "+86138****0042", "text": "您的订单已发货 / your order is on its way"})
-		m.properties["FAILURE_REASON"], m.properties["FAILURE_DETAIL"] = f.Reason, text
+		m.Key = "SMS-" + id
+		m.Body = encode(map[string]any{"notification_id": m.Key, "to": "+86138****0042", "text": "您的订单已发货 / your order is on its way"})
+		m.Properties["FAILURE_REASON"], m.Properties["FAILURE_DETAIL"] = f.Reason, text
 	case "customer-address":
-		m.key = "LTR-" + id
-		inner := encode(map[string]any{"notification_id": m.key, "customer": customer, "address": "人民路"})
-		m.body = encode(map[string]any{"original_topic": TopicNotifications, "failure_reason": f.Reason, "failure_detail": text, "retry_count": 5,
+		m.Key = "LTR-" + id
+		inner := encode(map[string]any{"notification_id": m.Key, "customer": customer, "address": "人民路"})
+		m.Body = encode(map[string]any{"original_topic": TopicNotifications, "failure_reason": f.Reason, "failure_detail": text, "retry_count": 5,
 			"failure_time": now.UTC().Format(time.RFC3339), "business_type": "notification", "message_body": base64.StdEncoding.EncodeToString(inner)})
 	case "push-service":
-		m.key = "PSH-" + id
-		m.body = encode(map[string]any{"notification_id": m.key, "device": fmt.Sprintf("d-%06d", n), "title": "限时优惠 / sale"})
+		m.Key = "PSH-" + id
+		m.Body = encode(map[string]any{"notification_id": m.Key, "device": fmt.Sprintf("d-%06d", n), "title": "限时优惠 / sale"})
 	default: // no fault: it passes
-		m.key = "OK-" + id
-		m.body = encode(map[string]any{"order_id": m.key, "customer": customer, "amount": "10.00"})
+		m.Key = "OK-" + id
+		m.Body = encode(map[string]any{"order_id": m.Key, "customer": customer, "amount": "10.00"})
 	}
 	return m
 }

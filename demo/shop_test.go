@@ -160,18 +160,18 @@ func TestMessagesTellTheirReasons(t *testing.T) {
 			t.Errorf("%s lacks words", f.Name)
 		}
 		for n := range 2 {
-			m := makeMessage(f, n, time.Now())
+			m := makeGoods(f, n, time.Now())
 			switch {
 			case f.Reason == "":
-				if bytes.Contains(m.body, []byte("failure")) || len(m.properties) > 0 {
+				if bytes.Contains(m.Body, []byte("failure")) || len(m.Properties) > 0 {
 					t.Errorf("%s tells a reason", f.Name)
 				}
 				told["nothing"] = true
-			case m.properties["FAILURE_REASON"] == f.Reason:
+			case m.Properties["FAILURE_REASON"] == f.Reason:
 				told["property"] = true
-			case bytes.Contains(m.body, []byte(`"message_body"`)) && bytes.Contains(m.body, []byte(f.Reason)):
+			case bytes.Contains(m.Body, []byte(`"message_body"`)) && bytes.Contains(m.Body, []byte(f.Reason)):
 				told["envelope"] = true
-			case bytes.Contains(m.body, []byte(`"failure_type":"`+f.Reason)), bytes.Contains(m.body, []byte(`"failure_reason":"`+f.Reason)):
+			case bytes.Contains(m.Body, []byte(`"failure_type":"`+f.Reason)), bytes.Contains(m.Body, []byte(`"failure_reason":"`+f.Reason)):
 				told["body"] = true
 			default:
 				told["report"] = true
