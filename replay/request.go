@@ -105,7 +105,8 @@ func (s *Service) job(sv survey, door dlq.DoorOption, req dlq.ReplayRequest) (*j
 	}
 	l, m := sv.letter, &sv.message
 	r := dlq.Replay{
-		ID: newReplayID(), LetterID: l.ID, Number: l.Replays + 1, Door: door.Door, Why: door.Why,
+		ID: newReplayID(), LetterID: l.ID, Number: l.Replays + 1, // the store gives the next free one
+		Door: door.Door, Why: door.Why,
 		Cluster: m.Cluster, ConsumerGroup: m.ConsumerGroup, Target: door.Target, Topic: sv.head.topic,
 		UniqueKey: m.UniqueKey(), AsNew: req.AsNew, Delay: dlq.Duration(w.actual), DelayLevel: w.level,
 		Automatic: req.Automatic, Actor: req.Actor, Note: req.Note, IntendedAt: now,
@@ -120,7 +121,7 @@ func (s *Service) job(sv survey, door dlq.DoorOption, req dlq.ReplayRequest) (*j
 		r.DeliverAt = &at
 	}
 	j := &job{letter: l, replay: r}
-	j.request = request(r, m, sv.head, w, r.Number)
+	j.request = request(r, m, sv.head, w, l.Replays+1)
 	return j, nil
 }
 

@@ -243,10 +243,6 @@ func (s *Service) settleLate(ctx context.Context, j *job, c dlq.Change, err erro
 			break
 		}
 		if stored.Outcome != dlq.OutcomeSending {
-			stored.SentAt, stored.Receipt = j.replay.SentAt, j.replay.Receipt
-			if e := s.Store.SaveLook(ctx, stored); e != nil {
-				s.Logger.Error("note when a replay was sent", "replay", stored.ID, "error", e)
-			}
 			j.replay = stored
 			if l, e := s.Store.Letter(ctx, j.letter.ID); e == nil {
 				j.letter = l

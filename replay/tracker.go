@@ -182,8 +182,20 @@ func (t *tracker) look(ctx context.Context, r dlq.Replay) error {
 
 // keep notes a look that decided nothing and when the next is due.
 func (t *tracker) keep(ctx context.Context, r dlq.Replay, detail string, next time.Duration) error {
-	r = t.later(r, detail, next)
-	return t.Store.SaveLook(ctx, r)
+	return t.save(ctx, t.later(r, detail, next))
+}
+
+// save notes a look. A replay that is no longer open was closed by a death that came back.
+func (t *tracker) save(ctx context.Context, r dlq.Replay) error {
+	err := t.Store.SaveLook(ctx, r)
+	if dlq.CodeOf(err) != dlq.CodeConflict {
+		return err
+	}
+	stored, err := t.Store.Replay(ctx, r.ID)
+	if err == nil && stored.Outcome.Final() {
+		t.count(stored)
+	}
+	return err
 }
 
 // later sets what was seen and when to look again: soon after something new, then less and less often.
@@ -305,7 +317,7 @@ func (t *tracker) step(ctx context.Context, r dlq.Replay, c dlq.Change) error {
 		return nil
 	}
 	if dlq.CodeOf(err) == dlq.CodeConflict {
-		return t.Store.SaveLook(ctx, t.later(stored, stored.Detail, trackRest)) // somebody wrote a note: look once more
+		return t.save(ctx, t.later(stored, stored.Detail, trackRest)) // somebody wrote a note: look once more
 	}
 	return err
 }

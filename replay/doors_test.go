@@ -1,0 +1,175 @@
+package replay
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"deadletteroffice/dlq"
+)
+
+// The whole choice of a door: kind of consumer group × online × version of the broker, and what a letter can bring.
+// Each row names the door that the console takes, whether it may do so without a person, and what it says of B, C and A.
+func TestDoorChoice(t *testing.T) {
+	now := time.Now()
+	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
+	on := func(kind dlq.GroupKind) dlq.GroupInfo {
+		return dlq.GroupInfo{Name: "g", Exists: true, Kind: kind, Online: true, LastSeen: ago(0)}
+	}
+	off := func(kind dlq.GroupKind, seen *time.Time) dlq.GroupInfo {
+		return dlq.GroupInfo{Name: "g", Exists: true, Kind: kind, LastSeen: seen}
+	}
+	unknown := five()
+	unknown.Major, unknown.Version, unknown.OrderlyDiverts = 0, "", false
+	for _, tt := range []struct {
+		name    string
+		group   dlq.GroupInfo
+		broker  dlq.Capabilities
+		edit    func(*situation)
+		def     dlq.Door
+		auto    bool
+		b, c, a string
+	}{
+		{"concurrent online 5", on(dlq.GroupConcurrent), five(), nil, "B", true, WhyOnlyThisGroup, WhyDeadCopy, WhyEveryGroup},
+		{"concurrent online 4", on(dlq.GroupConcurrent), four(), nil, "B", true, WhyOnlyThisGroup, WhyDeadCopy, WhyEveryGroup},
+		{"concurrent offline 5", off(dlq.GroupConcurrent, nil), five(), nil, "B", true, WhyOnlyThisGroup, WhyDeadCopy, WhyEveryGroup},
+		{"pop online 5", on(dlq.GroupPop), five(), nil, "B", true, WhyPopReadsRetry, WhyDeadCopy, WhyEveryGroup},
+		{"orderly online 5", on(dlq.GroupOrderly), five(), nil, "C", true, ShutOrderlyDiverted, WhyOrderlyOnline, WhyEveryGroup},
+		{"orderly online 4", on(dlq.GroupOrderly), four(), nil, "B", true, WhyOrderlyNotDiverted, WhyDeadCopy, WhyEveryGroup},
+		{"orderly online, version unknown", on(dlq.GroupOrderly), unknown, nil, "C", true, ShutOrderlyDiverted, WhyOrderlyOnline, WhyEveryGroup},
+		{"orderly crashed 30 s ago 5", off(dlq.GroupOrderly, ago(30*time.Second)), five(), nil, "C", true, ShutOrderlyDiverted, WhyOrderlyOnline, WhyEveryGroup},
+		{"orderly gone for 61 s 5", off(dlq.GroupOrderly, ago(61*time.Second)), five(), nil, "B", true, WhyOrderlyOffline, WhyDeadCopy, WhyEveryGroup},
+		{"orderly never seen 5", off(dlq.GroupOrderly, nil), five(), nil, "B", true, WhyOrderlyOffline, WhyDeadCopy, WhyEveryGroup},
+		{"orderly crashed 30 s ago 4", off(dlq.GroupOrderly, ago(30*time.Second)), four(), nil, "B", true, WhyOrderlyNotDiverted, WhyDeadCopy, WhyEveryGroup},
+		{"grpc online 5", on(dlq.GroupGRPC), five(), nil, "A", false, ShutGRPC, ShutGRPC, WhyOnlyTopic},
+		{"grpc offline 5", off(dlq.GroupGRPC, nil), five(), nil, "A", false, ShutGRPC, ShutGRPC, WhyOnlyTopic},
+		{"grpc fifo 5", on(dlq.GroupGRPCFIFO), five(), nil, "A", false, ShutGRPC, ShutGRPC, WhyOnlyTopic},
+		{"broadcast 5", on(dlq.GroupBroadcast), five(), nil, "A", false, ShutBroadcast, ShutBroadcast, WhyEveryGroup},
+		{"unknown kind offline 5", off(dlq.GroupUnknown, nil), five(), nil, "B", false, WhyKindUnknown, WhyDeadCopy, WhyEveryGroup},
+		{"no such group", dlq.GroupInfo{Name: "g", Kind: dlq.GroupConcurrent}, five(), nil, "A", false, ShutGroupMissing, ShutGroupMissing, WhyEveryGroup},
+		{"topic unknown", on(dlq.GroupConcurrent), five(), func(s *situation) { s.topic = "" }, "", false, ShutTopicUnknown, ShutTopicUnknown, ShutTopicUnknown},
+		{"topic gone", on(dlq.GroupConcurrent), five(), func(s *situation) { s.topicMissing = true }, "B", true, WhyOnlyThisGroup, WhyDeadCopy, ShutTopicMissing},
+		{"empty body 5", on(dlq.GroupConcurrent), five(), func(s *situation) { s.empty = true }, "C", false, ShutEmptyBody, WhyDeadCopy, ShutEmptyBody},
+		{"empty body 4", on(dlq.GroupConcurrent), four(), func(s *situation) { s.empty = true }, "B", true, WhyOnlyThisGroup, WhyDeadCopy, WhyEveryGroup},
+		{"empty body orderly 5", on(dlq.GroupOrderly), five(), func(s *situation) { s.empty = true }, "C", true, ShutEmptyBody, WhyOrderlyOnline, ShutEmptyBody},
+		{"envelope", on(dlq.GroupConcurrent), five(), func(s *situation) { s.wrapped = true }, "B", true, WhyOnlyThisGroup, ShutEnvelope, WhyEveryGroup},
+		{"envelope orderly 5", on(dlq.GroupOrderly), five(), func(s *situation) { s.wrapped = true }, "A", false, ShutOrderlyDiverted, ShutEnvelope, WhyEveryGroup},
+		{"envelope broken", on(dlq.GroupConcurrent), five(), func(s *situation) { s.wrapped, s.unwrapFail = true, true }, "", false, ShutEnvelopeBroken, ShutEnvelope, ShutEnvelopeBroken},
+		{"dead copy gone, orderly 5", on(dlq.GroupOrderly), five(), func(s *situation) { s.deadGone = true }, "A", false, ShutOrderlyDiverted, ShutDeadCopyGone, WhyEveryGroup},
+		{"broker away", on(dlq.GroupConcurrent), five(), func(s *situation) { s.brokerAway = true }, "", false, ShutBrokerAway, ShutBrokerAway, ShutBrokerAway},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := situation{topic: "orders", group: tt.group, broker: tt.broker, receivers: []string{"audit", "g"}, complete: true, now: now}
+			if tt.edit != nil {
+				tt.edit(&s)
+			}
+			doors, def := s.doors()
+			if def != tt.def {
+				t.Errorf("the console takes %q, want %q", def, tt.def)
+			}
+			if _, auto := automatic(doors, def); auto != tt.auto {
+				t.Errorf("without a person: %v, want %v", auto, tt.auto)
+			}
+			why := map[dlq.Door]string{}
+			for _, d := range doors {
+				why[d.Door] = d.Why
+				if d.Warnings == nil || d.Receivers == nil {
+					t.Errorf("door %s has a nil list", d.Door)
+				}
+				if open := slices.Contains([]string{WhyOnlyThisGroup, WhyPopReadsRetry, WhyOrderlyNotDiverted, WhyOrderlyOffline, WhyKindUnknown, WhyOrderlyOnline, WhyDeadCopy, WhyEveryGroup, WhyOnlyTopic}, d.Why); open != d.Allowed {
+					t.Errorf("door %s: allowed %v because %q", d.Door, d.Allowed, d.Why)
+				}
+				if !d.Allowed && sentences[d.Why] == "" {
+					t.Errorf("no sentence says %q", d.Why)
+				}
+			}
+			if diff := cmp.Diff(map[dlq.Door]string{"B": tt.b, "C": tt.c, "A": tt.a}, map[dlq.Door]string{"B": why["B"], "C": why["C"], "A": why["A"]}); diff != "" {
+				t.Error(diff)
+			}
+			if why[dlq.DoorProbe] != ShutNotYet && !s.brokerAway {
+				t.Errorf("the probe is %q", why[dlq.DoorProbe])
+			}
+		})
+	}
+}
+
+func TestDoorP(t *testing.T) {
+	for kind, want := range map[dlq.GroupKind]string{dlq.GroupGRPC: ShutNotYet, dlq.GroupGRPCFIFO: ShutFIFO, dlq.GroupConcurrent: ShutNotGRPC} {
+		s := situation{topic: "orders", group: dlq.GroupInfo{Name: "g", Exists: true, Kind: kind}, broker: five()}
+		if d := s.popDoor(); d.Why != want || d.Allowed || d.Target != "%RETRY%g_orders" {
+			t.Errorf("%s: %+v", kind, d)
+		}
+	}
+}
+
+func TestDoorWarnings(t *testing.T) {
+	s := situation{
+		topic: "orders", group: dlq.GroupInfo{Name: "g", Exists: true, Kind: dlq.GroupOrderly}, broker: four(),
+		receivers: []string{"audit", "g"}, complete: false, maybeSent: true, confirmed: true, foreign: true, deadOld: true,
+	}
+	doors, _ := s.doors()
+	common := []string{WarnOffline, WarnOutOfOrder, WarnMaybeSent, WarnConfirmed, WarnForeignConsole}
+	want := map[dlq.Door][]string{
+		"B": common,
+		"C": append([]string{WarnOneAttempt, WarnDeadCopyOld}, common...),
+		"A": append([]string{WarnOtherGroups, WarnReceivers}, common...),
+		"P": {}, "D": {},
+	}
+	got := map[dlq.Door][]string{}
+	for _, d := range doors {
+		got[d.Door] = d.Warnings
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	s.receivers, s.complete = []string{"g"}, true
+	if a := s.topicDoor(); !only(a, "g") || len(a.Warnings) != 0 {
+		t.Errorf("A with one receiver: %+v", a)
+	}
+}
+
+func TestPlanWait(t *testing.T) {
+	now := time.Now().UTC()
+	at := func(d time.Duration) *time.Time { x := now.Add(d); return &x }
+	none := dlq.Capabilities{Broker: "b"}
+	for _, tt := range []struct {
+		name   string
+		req    dlq.ReplayRequest
+		door   dlq.Door
+		broker dlq.Capabilities
+		want   wait
+		code   dlq.Code
+	}{
+		{"at once", dlq.ReplayRequest{}, "B", five(), wait{}, ""},
+		{"a level", dlq.ReplayRequest{Delay: dlq.Duration(10 * time.Second)}, "B", five(), wait{level: 3, actual: 10 * time.Second}, ""},
+		{"between levels, timer", dlq.ReplayRequest{Delay: dlq.Duration(7 * time.Second)}, "B", five(), wait{actual: 7 * time.Second, timer: at(7 * time.Second)}, ""},
+		{"between levels, rounded up", dlq.ReplayRequest{Delay: dlq.Duration(7 * time.Second)}, "B", four(), wait{level: 3, actual: 10 * time.Second}, ""},
+		{"C has levels only", dlq.ReplayRequest{Delay: dlq.Duration(7 * time.Second)}, "C", five(), wait{level: 3, actual: 10 * time.Second}, ""},
+		{"C never without", dlq.ReplayRequest{}, "C", five(), wait{level: 1, actual: time.Second}, ""},
+		{"C, levels unknown", dlq.ReplayRequest{}, "C", none, wait{level: 1}, ""},
+		{"above the levels, timer", dlq.ReplayRequest{Delay: dlq.Duration(5 * time.Hour)}, "A", five(), wait{actual: 5 * time.Hour, timer: at(5 * time.Hour)}, ""},
+		{"above the levels", dlq.ReplayRequest{Delay: dlq.Duration(5 * time.Hour)}, "A", four(), wait{}, dlq.CodeInvalid},
+		{"above the levels, C", dlq.ReplayRequest{Delay: dlq.Duration(5 * time.Hour)}, "C", five(), wait{}, dlq.CodeInvalid},
+		{"above the timer", dlq.ReplayRequest{Delay: dlq.Duration(73 * time.Hour)}, "B", five(), wait{}, dlq.CodeInvalid},
+		{"exact time", dlq.ReplayRequest{DeliverAt: at(time.Hour)}, "B", five(), wait{actual: time.Hour, timer: at(time.Hour)}, ""},
+		{"time in the past", dlq.ReplayRequest{DeliverAt: at(-time.Hour)}, "B", five(), wait{}, ""},
+		{"exact time too far", dlq.ReplayRequest{DeliverAt: at(100 * time.Hour)}, "B", five(), wait{}, dlq.CodeInvalid},
+		{"exact time without timer", dlq.ReplayRequest{DeliverAt: at(time.Hour)}, "B", four(), wait{}, dlq.CodeNotSupported},
+		{"exact time by C", dlq.ReplayRequest{DeliverAt: at(time.Hour)}, "C", five(), wait{}, dlq.CodeNotSupported},
+		{"both", dlq.ReplayRequest{Delay: 1, DeliverAt: at(time.Hour)}, "B", five(), wait{}, dlq.CodeInvalid},
+		{"negative", dlq.ReplayRequest{Delay: -1}, "B", five(), wait{}, dlq.CodeInvalid},
+		{"levels unknown", dlq.ReplayRequest{Delay: dlq.Duration(time.Minute)}, "B", none, wait{}, dlq.CodeNotSupported},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := planWait(tt.req, tt.door, tt.broker, now)
+			if dlq.CodeOf(err) != tt.code {
+				t.Fatalf("error %v, want code %q", err, tt.code)
+			}
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(wait{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
