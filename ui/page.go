@@ -13,8 +13,6 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
-
-	"deadletteroffice/dlq"
 )
 
 //go:embed all:dist
@@ -108,7 +106,7 @@ func (p *page) serve(c echo.Context) error {
 	if f == nil {
 		view := strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(name, "api/") && name != "api" && !strings.HasPrefix(name, "assets/")
 		if !view {
-			return dlq.Errorf(dlq.CodeNotFound, "there is nothing at this address")
+			return echo.ErrNotFound
 		}
 		f = p.files["index.html"]
 	}

@@ -83,6 +83,9 @@ func (s *Server) fail(err error, c echo.Context) {
 		s.Logger.Debug("caller went away", "request_id", id, "route", c.Path())
 		return
 	}
+	if errors.Is(err, echo.ErrMethodNotAllowed) && c.Path() == anyPath {
+		err = echo.ErrNotFound // only the page is there, for those who read
+	}
 	p := problemOf(err, id)
 	switch p.Code {
 	case dlq.CodeInternal:

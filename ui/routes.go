@@ -13,11 +13,12 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"deadletteroffice/dlq"
 )
 
-const apiBase = "/api/v1"
+const (
+	apiBase = "/api/v1"
+	anyPath = "/*"
+)
 
 // route is one call of the API. Nothing is served that does not stand in the table with a role.
 type route struct {
@@ -85,13 +86,9 @@ func (s *Server) router() *echo.Echo {
 	for _, r := range s.routes() {
 		e.Add(r.method, r.path, s.admit(r))
 	}
-	missing := func(echo.Context) error {
-		return dlq.Errorf(dlq.CodeNotFound, "there is nothing at this address").WithHint("the calls are described at " + apiBase + "/openapi.yaml")
-	}
-	e.RouteNotFound("/api", missing)
-	e.RouteNotFound("/api/*", missing)
-	e.GET("/*", s.page.serve)
-	e.HEAD("/*", s.page.serve)
+	// The page takes what is left, and refuses what is under /api.
+	e.GET(anyPath, s.page.serve)
+	e.HEAD(anyPath, s.page.serve)
 	return e
 }
 
