@@ -54,19 +54,37 @@ func understand(res webhook.Response, callErr error, uid string, may []dlq.CallV
 	if text := http.StatusText(res.Status); text != "" {
 		status += " (" + text + ")"
 	}
-	switch s := res.Status; {
-	case s == http.StatusOK || s == http.StatusCreated:
+	switch r := rulingOf(res.Status); r {
+	case rulingVerdict:
 		return decode(res, uid, may)
-	case s == http.StatusAccepted || s == http.StatusTooEarly:
-		return answer{ruling: rulingOngoing, wait: res.RetryAfter, err: status + ": it is at work"}
-	case s == http.StatusConflict:
-		return answer{ruling: rulingBusiness, err: status + ": it cannot settle this letter"}
-	case s == http.StatusGone:
-		return answer{ruling: rulingRetired, err: status + ": it is gone and is not asked again until the rules are loaded anew"}
-	case s == http.StatusRequestTimeout || s == http.StatusTooManyRequests || s >= 500 && s <= 599:
-		return answer{ruling: rulingFailed, wait: res.RetryAfter, err: status}
+	case rulingOngoing:
+		return answer{ruling: r, wait: res.RetryAfter, err: status + ": it is at work"}
+	case rulingBusiness:
+		return answer{ruling: r, err: status + ": it cannot settle this letter"}
+	case rulingRetired:
+		return answer{ruling: r, err: status + ": it is gone and is not asked again until the rules are loaded anew"}
+	case rulingFailed:
+		return answer{ruling: r, wait: res.RetryAfter, err: status}
 	default:
-		return answer{ruling: rulingBroken, wait: res.RetryAfter, err: status + ", which decides nothing"}
+		return answer{ruling: r, wait: res.RetryAfter, err: status + ", which decides nothing"}
+	}
+}
+
+// rulingOf says what an HTTP status comes to; 0 stands for no answer. Verdict means that the body must be looked at.
+func rulingOf(status int) ruling {
+	switch {
+	case status == http.StatusOK || status == http.StatusCreated:
+		return rulingVerdict
+	case status == http.StatusAccepted || status == http.StatusTooEarly:
+		return rulingOngoing
+	case status == http.StatusConflict:
+		return rulingBusiness
+	case status == http.StatusGone:
+		return rulingRetired
+	case status == 0 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500 && status <= 599:
+		return rulingFailed
+	default:
+		return rulingBroken
 	}
 }
 

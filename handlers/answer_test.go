@@ -66,7 +66,7 @@ func TestUnderstandEveryStatus(t *testing.T) {
 				want = rulingBusiness
 			case status == 410:
 				want = rulingRetired
-			case status == 408 || status == 429 || status >= 500 && status < 600:
+			case status == 0 || status == 408 || status == 429 || status >= 500 && status < 600:
 				want = rulingFailed
 			}
 			got := understand(webhook.Response{Status: status, Body: []byte(body)}, nil, uid, everyVerdict)
@@ -75,6 +75,10 @@ func TestUnderstandEveryStatus(t *testing.T) {
 			}
 			if (got.ruling == rulingVerdict) != (got.err == "") {
 				t.Errorf("%d with %s: sentence %q", status, body, got.err)
+			}
+			failures, broken := tally([]dlq.Attempt{{Status: status, Error: got.err}})
+			if (failures == 1) != (want == rulingFailed || want == rulingBroken || want == rulingBusiness || want == rulingRetired) || (broken == 1) != (want == rulingBroken) {
+				t.Errorf("%d with %s: counted as %d failures, %d broken", status, body, failures, broken)
 			}
 			if got.ruling != rulingVerdict && got.verdict != "" {
 				t.Errorf("%d with %s: a verdict of %s without a ruling", status, body, got.verdict)

@@ -59,8 +59,9 @@ type CompensatorDeps struct {
 
 // Compensator asks compensation endpoints about letters and does what they answer.
 //
-// A call is written to the store before it is made, with the time at which it is due again should the process die
-// meanwhile; its id stays the same, and endpoints must be idempotent on it. For one letter one call is under way at most.
+// Before a call is made it is put off in the store until its answer must be there. So one that was lost, with the process
+// or because the answer could not be stored, is made again, after its endpoint has stopped working on the first. Its id
+// stays the same, and endpoints must be idempotent on it. For one letter one call is under way at most.
 // While automation is off or stopped none begins, and one that is under way ends.
 type Compensator struct {
 	store      CompensatorStore
@@ -92,7 +93,7 @@ func NewCompensator(d CompensatorDeps) *Compensator {
 }
 
 const (
-	// lease is how long after its time-out a call that was begun counts as lost with the process that made it.
+	// lease is how long after its time-out a call that was begun counts as lost.
 	lease = 15 * time.Second
 	// patience is how long an endpoint may go on asking to be asked again before a person is.
 	patience = 72 * time.Hour
@@ -192,7 +193,8 @@ func (c *Compensator) one(ctx context.Context, call dlq.Call) error {
 	}
 	now := c.now().UTC()
 	again := now.Add(comp.Timeout + lease)
-	call.State, call.NextAt, call.ChangedAt, call.Log = dlq.CallRunning, &again, now, nil
+	call.NextAt, call.ChangedAt, call.Log = &again, now, nil
+	call.Failures, call.Broken = tally(d.Calls[0].Log)
 	call.Attempts++
 	request, err := c.request(ctx, comp, call, d)
 	if err != nil {

@@ -134,7 +134,7 @@ func TestCompensatorTriesLaterEachTime(t *testing.T) {
 			t.Errorf("asked at %s", diff)
 		}
 		l := s.letter(1)
-		if l.State != dlq.StateOpen || l.Hold != dlq.HoldCompensationUsedUp || l.Calls[0].State != dlq.CallUsedUp || l.Calls[0].Failures != 4 {
+		if l.State != dlq.StateOpen || l.Hold != dlq.HoldCompensationUsedUp || l.Calls[0].State != dlq.CallUsedUp || s.calls["call_1"].Failures != 4 {
 			t.Errorf("letter %s, hold %s, call %+v", l.State, l.Hold, l.Calls[0])
 		}
 		if l.Calls[0].Error != "nothing listens at http://shop" || len(s.attempts) != 4 {
@@ -174,7 +174,7 @@ func TestCompensatorMakesALostCallAgain(t *testing.T) {
 		})
 		s.add(waiting(1, begun))
 		runFor(t, c, 3*time.Second)
-		if call := s.letter(1).Calls[0]; call.State != dlq.CallRunning || call.Attempts != 1 || len(s.attempts) != 0 {
+		if call := s.letter(1).Calls[0]; call.State != dlq.CallPending || call.Attempts != 1 || len(s.attempts) != 0 {
 			t.Fatalf("after the cut: %+v", call)
 		}
 		dying = false
@@ -417,7 +417,7 @@ func TestCompensatorMakesNoUnsignedCall(t *testing.T) {
 		c.comps.find("settle").env = func(string) string { return "" }
 		s.add(waiting(1, time.Now()))
 		runFor(t, c, 10*time.Second)
-		if call := s.letter(1).Calls[0]; call.State != dlq.CallPending || call.Failures != 1 || !strings.Contains(call.Error, "SECRET is not set") {
+		if call := s.calls["call_1"]; call.State != dlq.CallPending || call.Failures != 1 || !strings.Contains(call.Error, "SECRET is not set") {
 			t.Errorf("call %+v", call)
 		}
 	})

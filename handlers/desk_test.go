@@ -110,14 +110,10 @@ func TestActs(t *testing.T) {
 
 // retryRules judges everything a timeout that is retried.
 func retryRules() rules {
-	return rules{
-		facts: func(*dlq.DeadMessage, *dlq.Report) dlq.Facts {
-			return dlq.Facts{Reason: "network_timeout", Origin: dlq.OriginProperty, Topic: "orders"}
-		},
-		classify: func(*dlq.DeadMessage, dlq.Facts, dlq.Judgement) dlq.Verdict {
-			return dlq.Verdict{Rule: "passing", Route: dlq.RouteRetry, Severity: dlq.SeverityLow, Retry: &dlq.RetryPlan{Delay: dlq.Duration(time.Minute), Backoff: 1, Max: 3}}
-		},
-	}
+	return rules{func(*dlq.DeadMessage, *dlq.Report, dlq.Judgement) (dlq.Facts, dlq.Verdict) {
+		return dlq.Facts{Reason: "network_timeout", Origin: dlq.OriginProperty, Topic: "orders"},
+			dlq.Verdict{Rule: "passing", Route: dlq.RouteRetry, Severity: dlq.SeverityLow, Retry: &dlq.RetryPlan{Delay: dlq.Duration(time.Minute), Backoff: 1, Max: 3}}
+	}}
 }
 
 // A reroute is held by the switch like everything that acts, and says so.

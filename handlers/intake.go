@@ -155,8 +155,7 @@ func (i *Intake) arrival(m *dlq.DeadMessage, known dlq.Known, again map[int64]in
 		again[l.ID]++
 		judgement.Deaths, judgement.Replays = l.Deaths+again[l.ID], l.Replays
 	}
-	a.Facts = i.rules.Facts(m, known.Report)
-	a.Verdict = i.rules.Classify(m, a.Facts, judgement)
+	a.Facts, a.Verdict = i.rules.Judge(m, known.Report, judgement)
 	a.Plan = i.planner.plan(m.StoredAt, a.Facts, a.Verdict, judgement.Replays, false)
 	return a
 }

@@ -64,7 +64,14 @@ func (s *memory) Detail(_ context.Context, id int64) (dlq.Detail, error) {
 	out := *d
 	out.Events, out.Calls = slices.Clone(d.Events), nil
 	for _, c := range d.Calls {
-		out.Calls = append(out.Calls, s.calls[c.ID])
+		call := s.calls[c.ID]
+		for _, a := range s.attempts {
+			if a.CallID == c.ID {
+				call.Log = append([]dlq.Attempt{a}, call.Log...)
+			}
+		}
+		call.Failures, call.Broken = 0, 0 // no store has to keep them
+		out.Calls = append(out.Calls, call)
 	}
 	return out, nil
 }
@@ -213,15 +220,13 @@ func (s *memory) letter(id int64) dlq.Detail {
 	return d
 }
 
-// rules is a Judge and an Unwrapper made of functions.
+// rules is a Judge and an Unwrapper made of a function.
 type rules struct {
-	facts    func(*dlq.DeadMessage, *dlq.Report) dlq.Facts
-	classify func(*dlq.DeadMessage, dlq.Facts, dlq.Judgement) dlq.Verdict
+	judge func(*dlq.DeadMessage, *dlq.Report, dlq.Judgement) (dlq.Facts, dlq.Verdict)
 }
 
-func (r rules) Facts(m *dlq.DeadMessage, report *dlq.Report) dlq.Facts { return r.facts(m, report) }
-func (r rules) Classify(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq.Verdict {
-	return r.classify(m, f, j)
+func (r rules) Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
+	return r.judge(m, report, j)
 }
 func (r rules) Unwrap(m *dlq.DeadMessage) ([]byte, string, bool, error) {
 	return m.Body, m.OriginalTopic, false, nil

@@ -6,10 +6,9 @@ import (
 	"deadletteroffice/dlq"
 )
 
-// Judge is the part of the classifier that finds out and decides.
+// Judge is the part of the classifier that finds out why a message died and what its rule says.
 type Judge interface {
-	Facts(m *dlq.DeadMessage, report *dlq.Report) dlq.Facts
-	Classify(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq.Verdict
+	Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement) (dlq.Facts, dlq.Verdict)
 }
 
 // Endpoints says which compensations can be asked now.

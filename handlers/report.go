@@ -102,8 +102,7 @@ func (d *Desk) rejudge(ctx context.Context, l dlq.Letter, r *dlq.Report, person 
 	if err != nil {
 		return nil, err
 	}
-	facts := d.rules.Facts(&m, r)
-	verdict := d.rules.Classify(&m, facts, dlq.Judgement{Now: d.now(), Deaths: l.Deaths, Replays: l.Replays})
+	facts, verdict := d.rules.Judge(&m, r, dlq.Judgement{Now: d.now(), Deaths: l.Deaths, Replays: l.Replays})
 	plan := d.planner.plan(l.DiedAt, facts, verdict, l.Replays, person)
 	if !person && verdict.Route == l.Route && tried(l.Hold) {
 		plan = planManual(l.Hold)

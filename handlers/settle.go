@@ -59,6 +59,21 @@ func advance(call dlq.Call, a answer, retry dlq.RetryPlan, now time.Time) dlq.Ca
 	return call
 }
 
+// tally counts, in a call's log, the attempts that failed, and those of them whose answer broke the contract. It is the
+// other half of understand: only an attempt that brought a verdict has no error.
+func tally(log []dlq.Attempt) (failures, broken int) {
+	for _, a := range log {
+		switch r := rulingOf(a.Status); {
+		case a.Error == "" || r == rulingOngoing:
+		case r == rulingVerdict, r == rulingBroken:
+			failures, broken = failures+1, broken+1
+		default:
+			failures++
+		}
+	}
+	return failures, broken
+}
+
 // enact makes the change that a call's new standing brings to its letter.
 func enact(d dlq.Detail, call dlq.Call, a answer, now time.Time) dlq.Change {
 	event := dlq.Event{Kind: dlq.EventCallAnswered, Actor: dlq.ActorAutomation, Rule: d.Rule, Detail: map[string]string{
