@@ -21,7 +21,7 @@ const (
 // automation is off or stopped, or the broker is away, they stay scheduled. Each consumer group gets at most the rate of
 // the policy, and only through doors that reach it alone; a letter without such a door is left to a person.
 func (s *Service) RunDue(ctx context.Context) error {
-	d := &dueRun{Service: s, pace: map[string]*rate.Limiter{}, pause: map[string]time.Time{}}
+	d := newDueRun(s)
 	tick := time.NewTicker(dueInterval)
 	defer tick.Stop()
 	for {
@@ -42,6 +42,10 @@ type dueRun struct {
 	pace  map[string]*rate.Limiter // by consumer group
 	pause map[string]time.Time     // groups whose broker could not be asked, and until when they are left alone
 	slots map[string]time.Time     // by consumer group: the next free time for letters that are beyond the pace
+}
+
+func newDueRun(s *Service) *dueRun {
+	return &dueRun{Service: s, pace: map[string]*rate.Limiter{}, pause: map[string]time.Time{}, slots: map[string]time.Time{}}
 }
 
 func (d *dueRun) runOnce(ctx context.Context) error {
@@ -128,16 +132,13 @@ func leave(l dlq.Letter, why string) dlq.Change {
 
 // queueUp gives letters that are beyond their consumer group's pace the time at which their turn comes.
 func (d *dueRun) queueUp(late []dlq.Letter, now time.Time) (changes []dlq.Change) {
-	if d.slots == nil {
-		d.slots = map[string]time.Time{}
-	}
+	step := time.Duration(float64(time.Second) / d.rate())
 	for _, l := range late {
-		at := d.slots[l.ConsumerGroup]
-		if at.Before(now.Add(dueInterval)) {
-			at = now.Add(dueInterval)
+		turn := d.slots[l.ConsumerGroup].Add(step)
+		if turn.Before(now) {
+			turn = now.Add(step)
 		}
-		turn := at
-		d.slots[l.ConsumerGroup] = at.Add(time.Duration(float64(time.Second) / d.rate()))
+		d.slots[l.ConsumerGroup] = turn
 		changes = append(changes, dlq.Change{LetterID: l.ID, Version: l.Version, Trigger: dlq.TriggerEdit, To: l.State, DueAt: &turn})
 	}
 	return changes

@@ -57,20 +57,20 @@ func (f *fakeStore) add(id int64, state dlq.State, edit func(*dlq.Letter, *dlq.D
 }
 
 // enter counts a call; the returned function ends it.
-func (f *fakeStore) enter() (before, after error, leave func()) {
+func (f *fakeStore) enter() (leave func(), before, after error) {
 	f.mu.Lock()
 	f.calls++
 	if f.breakAt > 0 && f.calls == f.breakAt {
 		if f.after {
-			return nil, errBroken, f.mu.Unlock
+			return f.mu.Unlock, nil, errBroken
 		}
-		return errBroken, nil, f.mu.Unlock
+		return f.mu.Unlock, errBroken, nil
 	}
-	return nil, nil, f.mu.Unlock
+	return f.mu.Unlock, nil, nil
 }
 
 func (f *fakeStore) Letter(_ context.Context, id int64) (dlq.Letter, error) {
-	before, _, leave := f.enter()
+	leave, before, _ := f.enter()
 	defer leave()
 	if before != nil {
 		return dlq.Letter{}, before
@@ -83,7 +83,7 @@ func (f *fakeStore) Letter(_ context.Context, id int64) (dlq.Letter, error) {
 }
 
 func (f *fakeStore) Detail(_ context.Context, id int64) (dlq.Detail, error) {
-	before, _, leave := f.enter()
+	leave, before, _ := f.enter()
 	defer leave()
 	l, ok := f.letters[id]
 	switch {
@@ -107,7 +107,7 @@ func (f *fakeStore) Detail(_ context.Context, id int64) (dlq.Detail, error) {
 }
 
 func (f *fakeStore) Message(_ context.Context, id int64) (dlq.DeadMessage, error) {
-	before, _, leave := f.enter()
+	leave, before, _ := f.enter()
 	defer leave()
 	m := f.messages[id]
 	m.Properties = maps.Clone(m.Properties)
@@ -117,7 +117,7 @@ func (f *fakeStore) Message(_ context.Context, id int64) (dlq.DeadMessage, error
 func (f *fakeStore) SameFailures(context.Context, string, time.Time) (int64, error) { return 7, nil }
 
 func (f *fakeStore) Due(_ context.Context, state dlq.State, now time.Time, limit int) (out []dlq.Letter, err error) {
-	before, _, leave := f.enter()
+	leave, before, _ := f.enter()
 	defer leave()
 	for _, id := range slices.Sorted(maps.Keys(f.letters)) {
 		l := f.letters[id]
@@ -129,7 +129,7 @@ func (f *fakeStore) Due(_ context.Context, state dlq.State, now time.Time, limit
 }
 
 func (f *fakeStore) ApplyEach(_ context.Context, changes []dlq.Change) ([]dlq.Letter, []error) {
-	before, after, leave := f.enter()
+	leave, before, after := f.enter()
 	defer leave()
 	letters, errs := make([]dlq.Letter, len(changes)), make([]error, len(changes))
 	for i, c := range changes {
@@ -193,7 +193,7 @@ func (f *fakeStore) applyOne(c dlq.Change) (dlq.Letter, error) {
 }
 
 func (f *fakeStore) Replay(_ context.Context, id string) (dlq.Replay, error) {
-	before, _, leave := f.enter()
+	leave, before, _ := f.enter()
 	defer leave()
 	r, ok := f.replays[id]
 	if !ok && before == nil {
@@ -203,7 +203,7 @@ func (f *fakeStore) Replay(_ context.Context, id string) (dlq.Replay, error) {
 }
 
 func (f *fakeStore) OpenReplays(_ context.Context, now time.Time, limit int) (out []dlq.Replay, err error) {
-	before, _, leave := f.enter()
+	leave, before, _ := f.enter()
 	defer leave()
 	for _, id := range f.order {
 		if r := f.replays[id]; !r.Outcome.Final() && r.NextLook != nil && !r.NextLook.After(now) {
@@ -215,7 +215,7 @@ func (f *fakeStore) OpenReplays(_ context.Context, now time.Time, limit int) (ou
 }
 
 func (f *fakeStore) Unsettled(context.Context) (out []dlq.Replay, err error) {
-	before, _, leave := f.enter()
+	leave, before, _ := f.enter()
 	defer leave()
 	for _, id := range f.order {
 		if r := f.replays[id]; r.Outcome == dlq.OutcomeSending {
@@ -226,7 +226,7 @@ func (f *fakeStore) Unsettled(context.Context) (out []dlq.Replay, err error) {
 }
 
 func (f *fakeStore) SaveLook(_ context.Context, r dlq.Replay) error {
-	before, after, leave := f.enter()
+	leave, before, after := f.enter()
 	defer leave()
 	if before != nil {
 		return before
@@ -266,6 +266,12 @@ func (f *fakeStore) only(t *testing.T) dlq.Replay {
 		t.Fatalf("%d replays were written, want 1", len(f.order))
 	}
 	return f.replays[f.order[0]]
+}
+
+func (f *fakeStore) firstEvent() dlq.Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.events[0]
 }
 
 func (f *fakeStore) kinds(id int64) (out []dlq.EventKind) {
@@ -347,6 +353,12 @@ func (b *stubBroker) Look(_ context.Context, r dlq.Replay) (dlq.Evidence, error)
 		return b.look(r)
 	}
 	return dlq.Evidence{At: time.Now(), Online: true, PassedKnown: true, Passed: true, Copies: []dlq.Copy{{Place: dlq.PlaceTarget, Broker: "b", StoredAt: r.IntendedAt}}}, nil
+}
+
+func (b *stubBroker) looked() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.looks
 }
 
 func (b *stubBroker) sends() []dlq.SendRequest {

@@ -41,7 +41,7 @@ func TestReplaySends(t *testing.T) {
 	if diff := cmp.Diff([]dlq.EventKind{dlq.EventIntended, dlq.EventSent}, store.kinds(1)); diff != "" {
 		t.Error(diff)
 	}
-	if e := store.events[0]; e.Actor != "lin" || e.Note != "healed" || e.Detail["door"] != "B" || e.Detail["why"] != WhyOnlyThisGroup {
+	if e := store.firstEvent(); e.Actor != "lin" || e.Note != "healed" || e.Detail["door"] != "B" || e.Detail["why"] != WhyOnlyThisGroup {
 		t.Errorf("event: %s", dump(e))
 	}
 	if n := testutil.ToFloat64(s.metrics.replays.WithLabelValues("c", "pay-service", "sent")); n != 1 {

@@ -165,7 +165,7 @@ func goods(f Fault, n int, now time.Time) Message {
 	customer := []string{"Ada Lovelace", "王小明", "Grace Hopper", "李雷"}[n%4]
 	told := map[string]string{"FAILURE_REASON": f.Reason, "FAILURE_DETAIL": text}
 	m := Message{Topic: f.Topic, Tag: f.Name}
-	body := map[string]any{}
+	var body map[string]any
 	switch f.Name {
 	case "order-format":
 		m.Key, m.Properties = "ORD-"+id, told

@@ -1,0 +1,76 @@
+package replay
+
+import (
+	"testing"
+	"time"
+
+	"deadletteroffice/dlq"
+)
+
+// What one look at a replay tells, for every kind of evidence.
+func TestJudge(t *testing.T) {
+	now := time.Now().UTC()
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	copyAt := func(place dlq.CopyPlace, d time.Duration) dlq.Copy { return dlq.Copy{Place: place, StoredAt: ago(d)} }
+	target := copyAt(dlq.PlaceTarget, time.Minute)
+	retry := copyAt(dlq.PlaceRetry, 10*time.Second)
+	in := func(d time.Duration) *time.Time { x := now.Add(d); return &x }
+	sighted := sight{at: ago(10 * time.Second)}
+	for _, tt := range []struct {
+		name string
+		r    dlq.Replay
+		ev   dlq.Evidence
+		last sight
+		want finding
+	}{
+		{"no copy", dlq.Replay{}, dlq.Evidence{PassedKnown: true, Passed: true}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailNotSeen}},
+		{"parked", dlq.Replay{DeliverAt: in(time.Hour)}, dlq.Evidence{Copies: []dlq.Copy{copyAt(dlq.PlaceParked, time.Minute)}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailParked, next: time.Hour + time.Second}},
+		{"parked beyond its time", dlq.Replay{DeliverAt: in(-time.Hour)}, dlq.Evidence{Copies: []dlq.Copy{copyAt(dlq.PlaceParked, time.Minute)}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailParked}},
+		{"not consumed yet", dlq.Replay{}, dlq.Evidence{PassedKnown: true, Online: true, Copies: []dlq.Copy{target}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailNotConsumed}},
+		{"offline", dlq.Replay{}, dlq.Evidence{PassedKnown: true, Copies: []dlq.Copy{target}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailOffline}},
+		{"passed once", dlq.Replay{Detail: DetailNotConsumed}, dlq.Evidence{PassedKnown: true, Passed: true, Online: true, Copies: []dlq.Copy{target}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailPassedOnce, seen: true, next: secondLook}},
+		{"passed twice", dlq.Replay{Detail: DetailPassedOnce}, dlq.Evidence{PassedKnown: true, Passed: true, Copies: []dlq.Copy{target}}, sight{}, finding{outcome: dlq.OutcomeConfirmed, detail: DetailConsumed, seen: true}},
+		{"passed, then a newer copy", dlq.Replay{Detail: DetailPassedOnce}, dlq.Evidence{PassedKnown: true, Online: true, Copies: []dlq.Copy{target, retry}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailBeingRetried, seen: true}},
+		{"a retry passed twice", dlq.Replay{Detail: DetailPassedOnce}, dlq.Evidence{PassedKnown: true, Passed: true, Copies: []dlq.Copy{target, retry}}, sight{}, finding{outcome: dlq.OutcomeConfirmed, detail: DetailConsumed, seen: true}},
+		{"copies out of order", dlq.Replay{}, dlq.Evidence{PassedKnown: true, Copies: []dlq.Copy{retry, target}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailBeingRetried, seen: true}},
+		{"dead again", dlq.Replay{Detail: DetailPassedOnce}, dlq.Evidence{PassedKnown: true, Passed: true, Copies: []dlq.Copy{target, copyAt(dlq.PlaceDead, time.Second)}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailBackInDLQ, seen: true}},
+		{"diverted and not read yet", dlq.Replay{Detail: DetailDiverted}, dlq.Evidence{Copies: []dlq.Copy{copyAt(dlq.PlaceDead, time.Second)}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailDiverted}},
+		{"dead and expired", dlq.Replay{}, dlq.Evidence{Expired: true, Copies: []dlq.Copy{copyAt(dlq.PlaceDead, time.Second)}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailBackInDLQ, seen: true}},
+		{"evidence expired", dlq.Replay{}, dlq.Evidence{Expired: true, PassedKnown: true, Passed: true, Copies: []dlq.Copy{target}}, sight{}, finding{outcome: dlq.OutcomeUnknown, detail: DetailExpired}},
+		{"filtered", dlq.Replay{}, dlq.Evidence{Filtered: true, PassedKnown: true, Passed: true, Copies: []dlq.Copy{target}}, sight{}, finding{outcome: dlq.OutcomeUnknown, detail: DetailFiltered}},
+		{"filtered, not passed yet", dlq.Replay{}, dlq.Evidence{Filtered: true, PassedKnown: true, Online: true, Copies: []dlq.Copy{target}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailNotConsumed}},
+
+		{"grpc, first look", dlq.Replay{}, dlq.Evidence{Online: true, Retry: time.Second, Copies: []dlq.Copy{target}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailWaitSchedule}},
+		{"grpc, passed proves nothing", dlq.Replay{Detail: DetailPassedOnce}, dlq.Evidence{Online: true, Passed: true, Retry: time.Hour, Copies: []dlq.Copy{target}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailWaitSchedule}},
+		{"grpc, online since the last look", dlq.Replay{OnlineFor: dlq.Duration(20 * time.Second)}, dlq.Evidence{Online: true, Retry: time.Hour, Copies: []dlq.Copy{target}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailWaitSchedule, onlineFor: 30 * time.Second}},
+		{"grpc, offline does not count", dlq.Replay{OnlineFor: dlq.Duration(20 * time.Second)}, dlq.Evidence{Retry: time.Second, Copies: []dlq.Copy{target}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailOffline, onlineFor: 20 * time.Second}},
+		{"grpc, window passed", dlq.Replay{OnlineFor: dlq.Duration(45 * time.Second)}, dlq.Evidence{Online: true, Retry: 30 * time.Second, Copies: []dlq.Copy{target}}, sighted, finding{outcome: dlq.OutcomeAssumed, detail: DetailSchedulePassed, onlineFor: 55 * time.Second}},
+		{"grpc, window passed but offline", dlq.Replay{OnlineFor: dlq.Duration(55 * time.Second)}, dlq.Evidence{Retry: 30 * time.Second, Copies: []dlq.Copy{target}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailOffline, onlineFor: 55 * time.Second}},
+		{"grpc, a retry begins the window anew", dlq.Replay{OnlineFor: dlq.Duration(50 * time.Second)}, dlq.Evidence{Online: true, Retry: 30 * time.Second, Copies: []dlq.Copy{target, copyAt(dlq.PlaceRetry, 5*time.Second)}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailBeingRetried, seen: true, onlineFor: 5 * time.Second}},
+		{"grpc, after a restart never longer than since the newest copy", dlq.Replay{OnlineFor: dlq.Duration(50 * time.Second)}, dlq.Evidence{Online: true, Retry: 30 * time.Second, Copies: []dlq.Copy{target, copyAt(dlq.PlaceRetry, 12*time.Second)}}, sight{}, finding{outcome: dlq.OutcomeWaiting, detail: DetailBeingRetried, seen: true, onlineFor: 12 * time.Second}},
+		{"schedule unknown", dlq.Replay{OnlineFor: dlq.Duration(4 * time.Hour)}, dlq.Evidence{Online: true, Copies: []dlq.Copy{copyAt(dlq.PlaceTarget, 5*time.Hour)}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailWaitSchedule, onlineFor: 4*time.Hour + 10*time.Second}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.ev.At = now
+			if got := judge(tt.r, tt.ev, tt.last); got != tt.want {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestLooksGrowRarer(t *testing.T) {
+	var sum time.Duration
+	for n := range 40 {
+		d := pauseAfter(n)
+		if n > 0 && d < pauseAfter(n-1) {
+			t.Errorf("the pause after look %d is shorter than the one before", n)
+		}
+		if d > 2*time.Minute {
+			t.Errorf("the pause after look %d is %s", n, d)
+		}
+		if sum += d; n == 3 && sum > 10*time.Second {
+			t.Errorf("four looks take %s: too slow for one who watches", sum)
+		}
+	}
+}
