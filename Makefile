@@ -46,7 +46,7 @@ ui: web-deps ## build the page into ui/dist
 	cd $(WEB) && npm run --silent build
 
 ui-check: web-deps
-	@rm -rf $(WEB)/.dist-check && cd $(WEB) && npm run --silent build -- --outDir .dist-check --emptyOutDir && diff -r .dist-check ../dist && rm -rf .dist-check \
+	@rm -rf $(WEB)/.dist-check && cd $(WEB) && npx vite build --logLevel warn --outDir .dist-check --emptyOutDir && diff -r .dist-check ../dist && rm -rf .dist-check \
 		|| { echo "ui/dist is not what ui/web builds: run make ui and commit it"; exit 1; }
 
 go-test:
@@ -62,7 +62,7 @@ bench: build ## every figure beside a limit measured in the same run, on a real 
 	go run ./cmd/bench
 
 soak: ## what takes longer: kill -9 again and again while messages flow
-	go test -race -timeout 60m -run Soak ./...
+	DLQ_SOAK=1 go test -race -timeout 60m -run 'Kill9' -v ./cmd/dlq
 
 fuzz: ## each fuzz target for half a minute
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$p; done; done

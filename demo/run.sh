@@ -20,8 +20,10 @@ fi
 
 node=broker/rocketmq/node/rocketmq.sh
 version=${DLQ_DEMO_ROCKETMQ:-5.5.0}
-dir=data/demo/broker
-mkdir -p data/demo
+home=${DLQ_DEMO_DIR:-data/demo}
+dir=$home/broker
+mkdir -p "$home"
+export DLQ_DATA=${DLQ_DATA:-$home/dlq.db}
 
 started=
 stop() {

@@ -34,7 +34,8 @@ type config struct {
 	logFormat     string
 	retention     time.Duration
 	allowLoopback bool
-	simulated     bool // demo only
+	simulated     bool   // demo only
+	shopURL       string // demo only
 }
 
 // parseConfig reads flags and their twins: a flag wins over the environment, which wins over the default. extra adds

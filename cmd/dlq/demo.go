@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 
 	"deadletteroffice/demo"
 	"deadletteroffice/dlq"
+	"deadletteroffice/handlers"
 )
 
 // demoCommand runs the console with the shop, the shop alone, or turns faults of a shop that runs.
@@ -85,6 +88,61 @@ func call(ctx context.Context, client *http.Client, method, url string, v any) e
 		return fmt.Errorf("read the answer of %s: %w", url, err)
 	}
 	return nil
+}
+
+// demoConsole runs the console with its own data folder and automation on, and the shop beside it.
+func demoConsole(ctx context.Context, args []string, env environment) error {
+	defaults := serveDefaults()
+	defaults.data, defaults.allowLoopback = "./data/demo/dlq.db", true
+	var c config
+	parsed, err := parseConfig("demo", args, env, defaults, func(set *flag.FlagSet) {
+		set.BoolVar(&c.simulated, "simulated", false, "use the in-memory stand-in in place of a RocketMQ cluster")
+	})
+	if err != nil {
+		return err
+	}
+	parsed.simulated, parsed.shopURL = c.simulated, shopURL(env)
+	if !parsed.simulated && len(parsed.nameServers) == 0 {
+		return usageErrorf("dlq demo needs --namesrv, or --simulated for the in-memory stand-in")
+	}
+	settle, err := settleEnvironment(env)
+	if err != nil {
+		return err
+	}
+	return runConsole(ctx, parsed, settle, func(ctx context.Context, a *app) error {
+		if err := switchOn(ctx, a.automate); err != nil {
+			return err
+		}
+		return demo.New(demo.Options{NameServers: parsed.nameServers, Market: a.market, Listen: shopListen(env), ConsoleURL: "http://" + a.listener.Addr().String(),
+			ReportToken: env.get("DLQ_REPORT_TOKEN"), Secret: settle.get("DLQ_SETTLE_SECRET"), Logger: a.log}).Run(ctx)
+	})
+}
+
+// settleEnvironment adds the shop's compensation endpoint and a fresh secret to the environment that rules.yaml sees,
+// unless they are set.
+func settleEnvironment(env environment) (environment, error) {
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		return env, fmt.Errorf("make a secret: %w", err)
+	}
+	own := map[string]string{"DLQ_SETTLE_URL": shopURL(env) + "/settle", "DLQ_SETTLE_SECRET": "whsec_" + base64.StdEncoding.EncodeToString(raw)}
+	outer := env.get
+	env.get = func(name string) string {
+		if v := outer(name); v != "" {
+			return v
+		}
+		return own[name]
+	}
+	return env, nil
+}
+
+// switchOn turns automation on for the demo's own new file. A person's later choice stays.
+func switchOn(ctx context.Context, s *handlers.Switch) error {
+	if s.Get().Version > 0 {
+		return nil
+	}
+	_, err := s.Set(ctx, 0, dlq.Automation{On: true, Actor: "demo", Note: "the demo acts by itself / 演示环境自动处理"})
+	return err
 }
 
 // Where the shop listens and what it shares with the console.

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"deadletteroffice/classifier"
+	"deadletteroffice/dlq"
+	"deadletteroffice/handlers"
+	"deadletteroffice/rulebook"
+)
+
+// rulesCommand checks a rules file, or explains what it does to a message.
+func rulesCommand(_ context.Context, args []string, env environment) error {
+	if len(args) == 0 {
+		return usageErrorf("dlq rules check FILE, or dlq rules explain FILE MESSAGE")
+	}
+	set := flag.NewFlagSet("dlq rules "+args[0], flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	asJSON := set.Bool("json", false, "print JSON")
+	chinese := set.Bool("zh", strings.HasPrefix(env.get("LANG"), "zh"), "print Chinese sentences")
+	if err := set.Parse(args[1:]); err != nil {
+		return usageErrorf("dlq rules %s: %w; its flags are --json and --zh", args[0], err)
+	}
+	switch {
+	case args[0] == "check" && set.NArg() <= 1:
+		path := set.Arg(0)
+		if path == "" {
+			path = serveDefaults().rules
+		}
+		return checkRules(path, *asJSON, *chinese, env)
+	case args[0] == "explain" && set.NArg() == 2:
+		return explainRules(set.Arg(0), set.Arg(1), *asJSON, env)
+	}
+	return usageErrorf("dlq rules check FILE, or dlq rules explain FILE MESSAGE")
+}
+
+// checkRules prints every finding. An error among them is exit status 1.
+func checkRules(path string, asJSON, chinese bool, env environment) error {
+	text, err := readInput(path, env)
+	if err != nil {
+		return err
+	}
+	found := rulebook.Check(text, owners(classifier.NewLive(), &handlers.LiveCompensations{}, env))
+	failed := false
+	for _, d := range found {
+		failed = failed || d.Severity == dlq.DiagnosticError
+	}
+	if asJSON {
+		if found == nil {
+			found = []dlq.Diagnostic{}
+		}
+		if err := printJSON(env.stdout, found); err != nil {
+			return err
+		}
+	} else {
+		for _, d := range found {
+			message := d.Message.English
+			if chinese {
+				message = d.Message.Chinese
+			}
+			fmt.Fprintf(env.stdout, "%s:%d:%d: %s: %s [%s]\n", path, d.Line, d.Column, d.Severity, message, d.Code)
+			if d.Suggestion != "" {
+				fmt.Fprintf(env.stdout, "    %s\n", d.Suggestion)
+			}
+		}
+		if !failed {
+			fmt.Fprintf(env.stdout, "%s: no errors\n", path)
+		}
+	}
+	if failed {
+		return errFailed
+	}
+	return nil
+}
+
+// sample is a message as a person writes it for explain.
+type sample struct {
+	ConsumerGroup string            `json:"consumer_group"`
+	Topic         string            `json:"topic"`
+	Properties    map[string]string `json:"properties"`
+	Body          json.RawMessage   `json:"body"` // a text is the body itself; anything else is the body as JSON
+	BodyBase64    string            `json:"body_base64"`
+	Attempts      int               `json:"attempts"`
+	Deaths        int               `json:"deaths"`
+	Replays       int               `json:"replays"`
+	DiedAt        *time.Time        `json:"died_at"`
+	Report        *dlq.Report       `json:"report"`
+}
+
+func (s sample) message(now time.Time) (*dlq.DeadMessage, error) {
+	m := &dlq.DeadMessage{ConsumerGroup: s.ConsumerGroup, OriginalTopic: s.Topic, Properties: s.Properties, Body: s.Body, BodyState: dlq.BodyPlain, ReconsumeTimes: s.Attempts}
+	m.Topic, m.StoredAt, m.BornAt = dlq.DLQPrefix+s.ConsumerGroup, now, now
+	if s.DiedAt != nil {
+		m.StoredAt = *s.DiedAt
+	}
+	if m.Properties == nil {
+		m.Properties = map[string]string{}
+	}
+	var text string
+	if json.Unmarshal(s.Body, &text) == nil {
+		m.Body = []byte(text)
+	}
+	if s.BodyBase64 != "" {
+		var err error
+		if m.Body, err = base64.StdEncoding.DecodeString(s.BodyBase64); err != nil {
+			return nil, dlq.Errorf(dlq.CodeInvalid, "body_base64 is not base64: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// explainRules prints what the rules say about one message, clause by clause.
+func explainRules(rulesPath, messagePath string, asJSON bool, env environment) error {
+	text, err := readInput(rulesPath, env)
+	if err != nil {
+		return err
+	}
+	for _, d := range rulebook.Check(text, owners(classifier.NewLive(), &handlers.LiveCompensations{}, env)) {
+		if d.Severity == dlq.DiagnosticError {
+			return dlq.Errorf(dlq.CodeInvalid, "%s has errors: line %d, column %d: %s", rulesPath, d.Line, d.Column, d.Message.English).
+				WithHint("`dlq rules check %s` lists them all", rulesPath)
+		}
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil || len(document.Content) == 0 {
+		return dlq.Errorf(dlq.CodeInvalid, "%s is not YAML: %w", rulesPath, err)
+	}
+	rules, _ := classifier.Compile(document.Content[0])
+	input, err := readInput(messagePath, env)
+	if err != nil {
+		return err
+	}
+	var s sample
+	if err := json.Unmarshal(input, &s); err != nil {
+		return dlq.Errorf(dlq.CodeInvalid, "%s is not a message in JSON: %w", messagePath, err).
+			WithHint(`for example {"consumer_group":"pay","topic":"orders","properties":{"FAILURE_REASON":"network_timeout"},"body":{"order_id":7}}`)
+	}
+	now := time.Now().UTC()
+	m, err := s.message(now)
+	if err != nil {
+		return err
+	}
+	facts := rules.Facts(m, s.Report)
+	out := rules.Explain(m, facts, dlq.Judgement{Now: now, Deaths: max(s.Deaths, 1), Replays: s.Replays})
+	if asJSON {
+		return printJSON(env.stdout, out)
+	}
+	fmt.Fprintf(env.stdout, "reason: %s (%s", facts.Reason, facts.Origin)
+	if facts.Field != "" {
+		fmt.Fprintf(env.stdout, ", %s", facts.Field)
+	}
+	fmt.Fprintf(env.stdout, ")\n")
+	for _, r := range out.Rules {
+		mark := "no "
+		if r.Matched {
+			mark = "yes"
+		}
+		fmt.Fprintf(env.stdout, "%s line %d: %s\n", mark, r.Line, r.Rule)
+		for _, c := range r.Clauses {
+			printClause(env.stdout, c)
+		}
+	}
+	fmt.Fprintf(env.stdout, "route: %s\n", out.Verdict.Route)
+	return nil
+}
+
+func printClause(w io.Writer, c dlq.Clause) {
+	mark := "-"
+	if c.OK {
+		mark = "+"
+	}
+	indent := strings.Repeat("  ", c.Depth+2)
+	if c.Group != "" {
+		fmt.Fprintf(w, "%s%s %s\n", indent, mark, c.Group)
+		return
+	}
+	got := "missing"
+	if c.Have {
+		got = strings.Join(c.Got, ", ")
+	}
+	fmt.Fprintf(w, "%s%s %s %s %s (is: %s)\n", indent, mark, c.Field, c.Op, strings.Join(c.Want, ", "), got)
+}
+
+// readInput reads a file, or standard input for "-".
+func readInput(path string, env environment) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(env.stdin)
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, dlq.Errorf(dlq.CodeNotFound, "there is no file %s", path)
+	}
+	if err != nil {
+		return nil, dlq.Errorf(dlq.CodeInvalid, "%s cannot be read: %w", path, err)
+	}
+	return b, nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
