@@ -2,8 +2,12 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"deadletteroffice/dlq"
@@ -21,96 +25,193 @@ type Options struct {
 	Retention  time.Duration         // how long resolved and discarded letters are kept; 0 for 30 days
 }
 
-// Store is one open database file.
-type Store struct{}
+const defaultRetention = 30 * 24 * time.Hour
 
-var errUnbuilt = errors.New("not built yet")
+// Store is one open database file. Its methods may be called from any goroutine.
+type Store struct {
+	path      string
+	now       func() time.Time
+	log       *slog.Logger
+	publish   func([]dlq.Event)
+	retention time.Duration
 
-func Open(ctx context.Context, o Options) (*Store, error) { return nil, errUnbuilt }
-func (s *Store) Run(ctx context.Context) error            { return errUnbuilt }
-func (s *Store) Close() error                             { return errUnbuilt }
-func (s *Store) Ready(ctx context.Context) error          { return errUnbuilt }
-func (s *Store) Full() bool                               { return false }
-func (s *Store) QueuePosition(ctx context.Context, q dlq.Queue) (pos dlq.QueuePosition, known bool, err error) {
-	return pos, false, errUnbuilt
+	lock    *os.File
+	reads   *sql.DB
+	writes  *sql.DB
+	conn    *sql.Conn            // the one write connection; only the write goroutine uses it after Open
+	stmts   map[string]*sql.Stmt // its statements, by text
+	gate    sync.RWMutex         // every read holds it shared, never nested; a checkpoint holds it alone
+	mem     *memory
+	lanes   *lanes
+	full    atomic.Bool
+	closed  chan struct{} // closed when the write goroutine has ended
+	once    sync.Once
+	backups sync.WaitGroup
+	follow  chan struct{} // has a token when letters were stored that full text does not know
+	metrics *metrics
 }
-func (s *Store) Known(ctx context.Context, messages []dlq.DeadMessage) ([]dlq.Known, error) {
-	return nil, errUnbuilt
+
+// Open opens or makes the database, brings its schema up to date and starts the write goroutine. Close ends it.
+//
+// Errors that a person must act on are dlq.Errors with a hint: the file is in use by another process (CodeRefused), was
+// written by a newer program or by another one (CodeRefused), is no database (CodeInvalid), the disk is full
+// (CodeUnavailable), or the binary was built without full text (CodeNotSupported).
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{
+		path: o.Path, now: o.Now, log: o.Logger, publish: o.Publish, retention: o.Retention,
+		stmts: map[string]*sql.Stmt{}, mem: newMemory(), lanes: newLanes(),
+		closed: make(chan struct{}), follow: make(chan struct{}, 1),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.publish == nil {
+		s.publish = func([]dlq.Event) {}
+	}
+	if s.retention <= 0 {
+		s.retention = defaultRetention
+	}
+	if err := s.open(context.WithoutCancel(ctx)); err != nil {
+		return nil, errors.Join(err, s.closeFiles())
+	}
+	s.metrics = newMetrics(s)
+	if o.Registerer != nil {
+		if err := s.metrics.register(o.Registerer); err != nil {
+			return nil, errors.Join(err, s.closeFiles())
+		}
+	}
+	go s.write()
+	return s, nil
 }
-func (s *Store) Admit(ctx context.Context, batches []dlq.AdmitBatch) <-chan error { return nil }
-func (s *Store) Apply(ctx context.Context, changes ...dlq.Change) ([]dlq.Letter, error) {
-	return nil, errUnbuilt
+
+func (s *Store) open(ctx context.Context) (err error) {
+	if err := openFile(s.path); err != nil {
+		return err
+	}
+	if s.lock, err = lockFile(s.path); err != nil {
+		return err
+	}
+	s.writes = sql.OpenDB(newConnector(s.path, writerWords, writerPragmas))
+	s.writes.SetMaxOpenConns(1)
+	if s.conn, err = s.writes.Conn(ctx); err != nil {
+		return explain(err, "opening the database "+s.path)
+	}
+	if err := checkFTS5(ctx, s.conn); err != nil {
+		return err
+	}
+	if err := migrate(ctx, s.conn, migrations); err != nil {
+		return err
+	}
+	// A call that was being made when the last process ended is made again.
+	if _, err := s.conn.ExecContext(ctx, "UPDATE call SET state='pending' WHERE state='running'"); err != nil {
+		return explain(err, "taking up compensation calls")
+	}
+	if err := s.mem.load(ctx, s.conn); err != nil {
+		return err
+	}
+	s.reads = sql.OpenDB(newConnector(s.path, readerWords, readerPragmas))
+	s.reads.SetMaxOpenConns(4)
+	s.reads.SetMaxIdleConns(4)
+	return nil
 }
-func (s *Store) ApplyEach(ctx context.Context, changes []dlq.Change) ([]dlq.Letter, []error) {
-	return nil, nil
+
+// Close lets the transaction under way end, answers everything that still waits with CodeUnavailable, checkpoints and
+// closes the file. It may be called more than once.
+func (s *Store) Close() error {
+	var err error
+	s.once.Do(func() {
+		s.lanes.close()
+		<-s.closed
+		s.backups.Wait()
+		s.metrics.unregister()
+		err = s.closeFiles()
+	})
+	return err
 }
-func (s *Store) Letter(ctx context.Context, id int64) (dlq.Letter, error) {
-	return dlq.Letter{}, errUnbuilt
+
+// closeFiles closes what is open, the readers first so that the last connection can empty the write-ahead log.
+func (s *Store) closeFiles() error {
+	var errs []error
+	if s.reads != nil {
+		errs = append(errs, s.reads.Close())
+	}
+	for _, stmt := range s.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	if s.conn != nil {
+		errs = append(errs, s.conn.Close())
+	}
+	if s.writes != nil {
+		errs = append(errs, s.writes.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
 }
-func (s *Store) Detail(ctx context.Context, id int64) (dlq.Detail, error) {
-	return dlq.Detail{}, errUnbuilt
+
+// Full reports whether the last write found no room on the disk. It clears itself when a write succeeds.
+func (s *Store) Full() bool { return s.full.Load() }
+
+// Ready returns nil when letters can be read and written. While the disk is full it tries to write.
+func (s *Store) Ready(ctx context.Context) error {
+	if s.full.Load() {
+		return s.alive(ctx)
+	}
+	return s.read(ctx, func(ctx context.Context, q querier) error {
+		return each(ctx, q, "SELECT value FROM number WHERE name='alive'", nil, func(*sql.Rows) error { return nil })
+	})
 }
-func (s *Store) Body(ctx context.Context, id int64) ([]byte, dlq.BodyState, error) {
-	return nil, "", errUnbuilt
+
+// alive writes something of no meaning, to find out whether the disk takes writes.
+func (s *Store) alive(ctx context.Context) error {
+	return s.do(ctx, lanePeople, func(t *tx) error {
+		_, err := t.exec("UPDATE number SET value=? WHERE name='alive'", t.now)
+		return err
+	})
 }
-func (s *Store) Message(ctx context.Context, id int64) (dlq.DeadMessage, error) {
-	return dlq.DeadMessage{}, errUnbuilt
+
+// readTimeout ends a read that no caller bounds. No read may be long: a checkpoint waits for it.
+const readTimeout = 10 * time.Second
+
+// read runs f behind the gate. f must have closed its rows when it returns and must not call read.
+func (s *Store) read(ctx context.Context, f func(context.Context, querier) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	return s.readError(f(ctx, s.reads))
 }
-func (s *Store) Letters(ctx context.Context, f dlq.Filter, cursor string, limit int) (dlq.Page, error) {
-	return dlq.Page{}, errUnbuilt
+
+// snapshot is read with all queries of f seeing the same state of the database.
+func (s *Store) snapshot(ctx context.Context, f func(context.Context, querier) error) error {
+	return s.read(ctx, func(ctx context.Context, _ querier) error {
+		tx, err := s.reads.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() // a read has nothing to commit
+		return f(ctx, tx)
+	})
 }
-func (s *Store) Facets(ctx context.Context, f dlq.Filter) (dlq.Facets, error) {
-	return dlq.Facets{}, errUnbuilt
+
+func (s *Store) readError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrConnDone) || err.Error() == "sql: database is closed":
+		return errClosed()
+	case errors.Is(err, context.DeadlineExceeded):
+		return dlq.Errorf(dlq.CodeUnavailable, "the database took too long to answer: %w", err).
+			WithHint("narrow the filter, or try again")
+	default:
+		return explain(err, "reading the database")
+	}
 }
-func (s *Store) Summary(ctx context.Context) (dlq.Summary, error) { return dlq.Summary{}, errUnbuilt }
-func (s *Store) Due(ctx context.Context, state dlq.State, now time.Time, limit int) ([]dlq.Letter, error) {
-	return nil, errUnbuilt
+
+func errClosed() *dlq.Error {
+	return dlq.Errorf(dlq.CodeUnavailable, "the database is being closed").WithHint("start the program again")
 }
-func (s *Store) OpenReplays(ctx context.Context, now time.Time, limit int) ([]dlq.Replay, error) {
-	return nil, errUnbuilt
-}
-func (s *Store) Unsettled(ctx context.Context) ([]dlq.Replay, error) { return nil, errUnbuilt }
-func (s *Store) Replay(ctx context.Context, id string) (dlq.Replay, error) {
-	return dlq.Replay{}, errUnbuilt
-}
-func (s *Store) SaveLook(ctx context.Context, r dlq.Replay) error { return errUnbuilt }
-func (s *Store) SameFailures(ctx context.Context, fingerprint string, since time.Time) (int64, error) {
-	return 0, errUnbuilt
-}
-func (s *Store) DueCalls(ctx context.Context, now time.Time, limit int) ([]dlq.Call, error) {
-	return nil, errUnbuilt
-}
-func (s *Store) SaveCall(ctx context.Context, c dlq.Call) error        { return errUnbuilt }
-func (s *Store) AddAttempt(ctx context.Context, a dlq.Attempt) error   { return errUnbuilt }
-func (s *Store) Call(ctx context.Context, id string) (dlq.Call, error) { return dlq.Call{}, errUnbuilt }
-func (s *Store) AddReports(ctx context.Context, reports []dlq.Report) (matched [][]int64, err error) {
-	return nil, errUnbuilt
-}
-func (s *Store) ReportFor(ctx context.Context, letterID int64) (*dlq.Report, error) {
-	return nil, errUnbuilt
-}
-func (s *Store) AddRuleVersion(ctx context.Context, v dlq.RuleVersion) (int64, error) {
-	return 0, errUnbuilt
-}
-func (s *Store) RuleVersion(ctx context.Context, version int64) (dlq.RuleVersion, error) {
-	return dlq.RuleVersion{}, errUnbuilt
-}
-func (s *Store) LatestRuleVersion(ctx context.Context) (dlq.RuleVersion, error) {
-	return dlq.RuleVersion{}, errUnbuilt
-}
-func (s *Store) RuleVersions(ctx context.Context, limit int) ([]dlq.RuleVersion, error) {
-	return nil, errUnbuilt
-}
-func (s *Store) RuleHits(ctx context.Context) ([]dlq.RuleHits, error) { return nil, errUnbuilt }
-func (s *Store) Automation(ctx context.Context) (dlq.Automation, error) {
-	return dlq.Automation{}, errUnbuilt
-}
-func (s *Store) SetAutomation(ctx context.Context, seen int64, a dlq.Automation) (dlq.Automation, error) {
-	return a, errUnbuilt
-}
-func (s *Store) Gaps(ctx context.Context, limit int) ([]dlq.Gap, error) { return nil, errUnbuilt }
-func (s *Store) Remembered(ctx context.Context, key string) (dlq.Remembered, bool, error) {
-	return dlq.Remembered{}, false, errUnbuilt
-}
-func (s *Store) Remember(ctx context.Context, r dlq.Remembered) error { return errUnbuilt }
-func (s *Store) Backup(ctx context.Context, path string) error        { return errUnbuilt }

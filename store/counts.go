@@ -1,0 +1,219 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"deadletteroffice/dlq"
+)
+
+// maxFacets is how many values of one field Facets returns; the most frequent count.
+const maxFacets = 200
+
+// Facets counts the letters that a filter chooses by the fields that people filter by, each field under all filters but
+// its own. Filters that the counts do not follow (text, time, flags, owners, fingerprints, outcomes) are left out, and
+// then the result says that it is not exact. At most 200 values of a field are given.
+func (s *Store) Facets(_ context.Context, f dlq.Filter) (dlq.Facets, error) {
+	w := s.mem.compile(&f)
+	tabs := map[dlq.Tab]int64{}
+	for _, t := range dlq.Tabs {
+		tabs[t] = 0
+	}
+	var counts [dimCount]map[int64]int64
+	for i := range counts {
+		counts[i] = map[int64]int64{}
+	}
+	s.mem.mu.RLock()
+	defer s.mem.mu.RUnlock()
+	for k, n := range s.mem.tally {
+		// A row that fails in two fields counts for none, one that fails in one field counts for that field alone.
+		failed, misses := -1, 0
+		for i := range dimensions {
+			if !w.inDim(i, &k) {
+				failed = i
+				misses++
+			}
+		}
+		inState := w.inState(k.state)
+		if misses == 0 {
+			tabs[dlq.States[k.state].Tab()] += n
+		}
+		if !inState || misses > 1 {
+			continue
+		}
+		for i, d := range dimensions {
+			if misses == 0 || failed == i {
+				counts[i][d.of(&k)] += n
+			}
+		}
+	}
+	facet := func(i int) []dlq.Facet { return s.mem.facets(counts[i]) }
+	return dlq.Facets{
+		Tabs: tabs, ConsumerGroups: facet(dimGroup), Topics: facet(dimTopic), Reasons: facet(dimReason),
+		Rules: facet(dimRule), Routes: facet(dimRoute), Exact: w.counted(),
+	}, nil
+}
+
+// facets orders counts, most first. The caller holds the lock.
+func (m *memory) facets(counts map[int64]int64) []dlq.Facet {
+	list := make([]dlq.Facet, 0, len(counts))
+	for id, n := range counts {
+		list = append(list, dlq.Facet{Value: m.text(id), Count: n})
+	}
+	slices.SortFunc(list, func(a, b dlq.Facet) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
+	})
+	return list[:min(len(list), maxFacets)]
+}
+
+const hoursShown = 24
+
+// Summary returns the state of the whole in one look. Unread and UnreadExpiresAt are not the store's to know and stay zero.
+func (s *Store) Summary(ctx context.Context) (dlq.Summary, error) {
+	sum := dlq.Summary{Tabs: map[dlq.Tab]int64{}, States: map[dlq.State]int64{}}
+	for _, t := range dlq.Tabs {
+		sum.Tabs[t] = 0
+	}
+	for _, st := range dlq.States {
+		sum.States[st] = 0
+	}
+	s.mem.mu.RLock()
+	for k, n := range s.mem.tally {
+		state := dlq.States[k.state]
+		sum.States[state] += n
+		sum.Tabs[state.Tab()] += n
+		sum.Letters += n
+	}
+	sum.Gaps, sum.SearchLag, sum.LastEvent = s.mem.gaps, s.mem.lag(), s.mem.event
+	s.mem.mu.RUnlock()
+	err := s.snapshot(ctx, func(ctx context.Context, q querier) error {
+		hours, err := s.arrivals(ctx, q)
+		if err != nil {
+			return err
+		}
+		sum.ArrivedHours = make([]int64, hoursShown)
+		for _, byHour := range hours {
+			for i, n := range byHour {
+				sum.ArrivedHours[i] += n
+				sum.Arrived24h += n
+			}
+		}
+		oldest, err := s.oldestOpen(ctx, q)
+		for _, at := range oldest {
+			if sum.OldestOpen == nil || at.Before(*sum.OldestOpen) {
+				sum.OldestOpen = &at
+			}
+		}
+		return err
+	})
+	return sum, err
+}
+
+// arrivals returns the arrivals of the last 24 hours by rule, in hours, oldest first; the last hour is the present one.
+func (s *Store) arrivals(ctx context.Context, q querier) (map[int64][]int64, error) {
+	since := floorHour(s.now().UnixMilli()) - hoursShown + 1
+	byRule := map[int64][]int64{}
+	err := each(ctx, q, "SELECT hour, rule, sum(n) FROM hour WHERE hour>=? GROUP BY hour, rule", []any{since}, func(rows *sql.Rows) error {
+		var hour, rule, n int64
+		if err := rows.Scan(&hour, &rule, &n); err != nil {
+			return err
+		}
+		if byRule[rule] == nil {
+			byRule[rule] = make([]int64, hoursShown)
+		}
+		if i := hour - since; i < hoursShown { // a clock that was set back leaves hours that are still to come
+			byRule[rule][i] += n
+		}
+		return nil
+	})
+	return byRule, err
+}
+
+// groupInCluster names a consumer group by the words of it and of its cluster.
+type groupInCluster struct{ cluster, group int64 }
+
+// oldestOpen returns when the oldest open letter of each consumer group that has one died.
+func (s *Store) oldestOpen(ctx context.Context, q querier) (map[groupInCluster]time.Time, error) {
+	open := stateCode(dlq.StateOpen)
+	groups := map[int64]int64{} // to cluster
+	s.mem.mu.RLock()
+	for k := range s.mem.tally {
+		if k.state == open {
+			groups[k.group] = k.cluster
+		}
+	}
+	s.mem.mu.RUnlock()
+	oldest := map[groupInCluster]time.Time{}
+	for group, cluster := range groups {
+		query := "SELECT min(died) FROM letter INDEXED BY letter_open WHERE state=0 AND consumer_group=?"
+		err := each(ctx, q, query, []any{group}, func(rows *sql.Rows) error {
+			var died sql.NullInt64
+			err := rows.Scan(&died)
+			if died.Valid {
+				oldest[groupInCluster{cluster, group}] = instant(died.Int64)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return oldest, nil
+}
+
+// RuleHits counts letters by the rule of their newest verdict, and the arrivals of the last 24 hours. The rule "" stands
+// for letters that no rule matched. Rules without letters and arrivals are left out.
+func (s *Store) RuleHits(ctx context.Context) ([]dlq.RuleHits, error) {
+	totals := map[int64]int64{}
+	s.mem.mu.RLock()
+	for k, n := range s.mem.tally {
+		totals[k.rule] += n
+	}
+	s.mem.mu.RUnlock()
+	var byRule map[int64][]int64
+	err := s.read(ctx, func(ctx context.Context, q querier) (err error) {
+		byRule, err = s.arrivals(ctx, q)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for rule := range byRule {
+		totals[rule] += 0
+	}
+	list := make([]dlq.RuleHits, 0, len(totals))
+	for rule, n := range totals {
+		h := dlq.RuleHits{Rule: s.mem.textOf(rule), Total: n, Hours: byRule[rule]}
+		if h.Hours == nil {
+			h.Hours = make([]int64, hoursShown)
+		}
+		for _, n := range h.Hours {
+			h.Day += n
+		}
+		list = append(list, h)
+	}
+	slices.SortFunc(list, func(a, b dlq.RuleHits) int {
+		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Rule, b.Rule))
+	})
+	return list, nil
+}
+
+// SameFailures counts the letters whose newest death has the fingerprint and happened at that time or later, up to 10 000.
+func (s *Store) SameFailures(ctx context.Context, fingerprint string, since time.Time) (n int64, err error) {
+	w := s.mem.compile(&dlq.Filter{Fingerprints: []string{fingerprint}, DiedAfter: &since})
+	if w.none {
+		return 0, nil
+	}
+	err = s.read(ctx, func(ctx context.Context, q querier) error {
+		k := w.sureWalk()
+		if err := s.narrow(ctx, q, w, k); err != nil {
+			return err
+		}
+		query, args := k.query("1", true, " LIMIT ?", countCap)
+		return each(ctx, q, "SELECT count(*) FROM ("+query+")", args, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	})
+	return n, err
+}

@@ -1,0 +1,283 @@
+package store
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"strings"
+
+	"deadletteroffice/dlq"
+)
+
+// dimension is a property of letters that tally counts by.
+type dimension struct {
+	column string
+	kind   wordKind
+	index  string // index on (column, tab, seq); "" for none
+	of     func(*tallyKey) int64
+	wanted func(*dlq.Filter) []string
+}
+
+// The dimensions of tally beside cluster and state.
+const (
+	dimGroup = iota
+	dimTopic
+	dimReason
+	dimOrigin
+	dimRule
+	dimRoute
+	dimSeverity
+	dimCount
+)
+
+var dimensions = [dimCount]dimension{
+	dimGroup:    {"consumer_group", wordConsumerGroup, "letter_consumer_group", func(k *tallyKey) int64 { return k.group }, func(f *dlq.Filter) []string { return f.ConsumerGroups }},
+	dimTopic:    {"topic", wordTopic, "letter_topic", func(k *tallyKey) int64 { return k.topic }, func(f *dlq.Filter) []string { return f.Topics }},
+	dimReason:   {"reason", wordReason, "letter_reason", func(k *tallyKey) int64 { return k.reason }, func(f *dlq.Filter) []string { return f.Reasons }},
+	dimOrigin:   {"origin", wordOrigin, "", func(k *tallyKey) int64 { return k.origin }, func(f *dlq.Filter) []string { return texts(f.Origins) }},
+	dimRule:     {"rule", wordRule, "", func(k *tallyKey) int64 { return k.rule }, func(f *dlq.Filter) []string { return f.Rules }},
+	dimRoute:    {"route", wordRoute, "", func(k *tallyKey) int64 { return k.route }, func(f *dlq.Filter) []string { return texts(f.Routes) }},
+	dimSeverity: {"severity", wordSeverity, "", func(k *tallyKey) int64 { return k.severity }, func(f *dlq.Filter) []string { return texts(f.Severities) }},
+}
+
+// wish is a filter in the terms of the tables.
+type wish struct {
+	none   bool    // nothing can match
+	tabs   []int64 // never empty
+	states []int64 // nil: every state of the tabs
+	dims   [dimCount][]int64
+
+	// What tally cannot count.
+	flags                          int64
+	owners, fingerprints, outcomes []int64
+	diedAfter, diedBefore          *int64 // from, and to without it
+	text                           string
+}
+
+// counted reports whether tally can count the wish exactly.
+func (w *wish) counted() bool {
+	return w.flags == 0 && w.owners == nil && w.fingerprints == nil && w.outcomes == nil && w.diedAfter == nil && w.diedBefore == nil && w.text == ""
+}
+
+// matches reports whether a row of tally passes.
+func (w *wish) matches(k *tallyKey) bool {
+	if !w.inState(k.state) {
+		return false
+	}
+	for i := range dimensions {
+		if !w.inDim(i, k) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *wish) inState(state int64) bool {
+	return slices.Contains(w.tabs, tabOf(state)) && (w.states == nil || slices.Contains(w.states, state))
+}
+
+func (w *wish) inDim(i int, k *tallyKey) bool {
+	return w.dims[i] == nil || slices.Contains(w.dims[i], dimensions[i].of(k))
+}
+
+// compile turns a filter into a wish. A value that no letter ever had makes its field match nothing.
+func (m *memory) compile(f *dlq.Filter) *wish {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	w := &wish{text: strings.TrimSpace(f.Query)}
+	choose := func(kind wordKind, values []string) []int64 {
+		if len(values) == 0 {
+			return nil
+		}
+		ids := m.known(kind, values)
+		w.none = w.none || len(ids) == 0
+		return ids
+	}
+	for i, d := range dimensions {
+		w.dims[i] = choose(d.kind, d.wanted(f))
+	}
+	w.owners = choose(wordOwner, f.Owners)
+	w.outcomes = choose(wordOutcome, texts(f.Outcomes))
+	for _, text := range f.Fingerprints {
+		if n, err := fingerprintNumber(text); err == nil { // another text is nobody's fingerprint
+			w.fingerprints = append(w.fingerprints, n)
+		}
+	}
+	w.none = w.none || len(f.Fingerprints) > 0 && w.fingerprints == nil
+	w.flags = flagBits(f.Flags)
+	w.none = w.none || len(f.Flags) > 0 && w.flags == 0
+	if f.DiedAfter != nil {
+		ms := f.DiedAfter.UnixMilli()
+		w.diedAfter = &ms
+	}
+	if f.DiedBefore != nil {
+		ms := f.DiedBefore.UnixMilli()
+		w.diedBefore = &ms
+	}
+	w.compileStates(f)
+	return w
+}
+
+// compileStates always names tabs, because every list index asks for them before seq.
+func (w *wish) compileStates(f *dlq.Filter) {
+	covered := true
+	for i, tab := range dlq.Tabs {
+		if f.Tab != "" && f.Tab != tab {
+			continue
+		}
+		wanted := 0
+		all := 0
+		for code, state := range dlq.States {
+			if state.Tab() != tab {
+				continue
+			}
+			all++
+			if len(f.States) == 0 || slices.Contains(f.States, state) {
+				wanted++
+				w.states = append(w.states, int64(code))
+			}
+		}
+		if wanted > 0 {
+			w.tabs = append(w.tabs, int64(i))
+			covered = covered && wanted == all
+		}
+	}
+	if covered {
+		w.states = nil
+	}
+	w.none = w.none || len(w.tabs) == 0
+}
+
+// cond is a piece of a WHERE clause with its arguments.
+type cond struct {
+	text string
+	args []any
+}
+
+// and appends a condition.
+func (c *cond) and(text string, args ...any) {
+	if c.text != "" {
+		c.text += " AND "
+	}
+	c.text += text
+	c.args = append(c.args, args...)
+}
+
+// in appends "column is one of". One value is written as =, which every plan understands best.
+func (c *cond) in(column string, values []int64) {
+	if len(values) == 1 {
+		c.and(column+"=?", values[0])
+		return
+	}
+	args := make([]any, len(values))
+	for i, v := range values {
+		args[i] = v
+	}
+	c.and(column+" IN ("+marks(len(values))+")", args...)
+}
+
+// conditions returns all that the wish asks of a letter but tabs and text, leaving out what the index has settled.
+func (w *wish) conditions(settled string) (c cond) {
+	add := func(column string, values []int64) {
+		if values != nil && column != settled {
+			c.in("+l."+column, values)
+		}
+	}
+	add("state", w.states)
+	for i, d := range dimensions {
+		add(d.column, w.dims[i])
+	}
+	add("owner", w.owners)
+	add("fingerprint", w.fingerprints)
+	add("outcome", w.outcomes)
+	if w.flags != 0 {
+		c.and("l.flags & ? <> 0", w.flags)
+	}
+	if w.diedAfter != nil {
+		c.and("+l.died>=?", *w.diedAfter)
+	}
+	if w.diedBefore != nil {
+		c.and("+l.died<?", *w.diedBefore)
+	}
+	return c
+}
+
+// cursor is where the next page of one filter begins.
+type cursor struct {
+	seq   int64 // only letters below it; 0 at the start
+	total dlq.Count
+}
+
+const cursorSize = 8 + 8 + 8 + 1
+
+// text makes a cursor that only the same filter accepts.
+func (c cursor) text(f *dlq.Filter) string {
+	b := make([]byte, 0, cursorSize)
+	b = binary.BigEndian.AppendUint64(b, filterHash(f))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.seq))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.total.Count))
+	exact := byte(0)
+	if c.total.Exact {
+		exact = 1
+	}
+	return base64.RawURLEncoding.EncodeToString(append(b, exact))
+}
+
+func readCursor(text string, f *dlq.Filter) (c cursor, err error) {
+	if text == "" {
+		return c, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(b) != cursorSize || binary.BigEndian.Uint64(b) != filterHash(f) || b[24] > 1 {
+		return c, dlq.Errorf(dlq.CodeInvalid, "the cursor does not belong to this filter").WithHint("begin at the first page, without a cursor")
+	}
+	c.seq, c.total.Count, c.total.Exact = int64(binary.BigEndian.Uint64(b[8:])), int64(binary.BigEndian.Uint64(b[16:])), b[24] == 1
+	if c.seq <= 0 || c.total.Count < 0 {
+		return c, dlq.Errorf(dlq.CodeInvalid, "the cursor is damaged").WithHint("begin at the first page, without a cursor")
+	}
+	return c, nil
+}
+
+// filterHash is the same for filters that choose the same, in whatever order their values are written.
+func filterHash(f *dlq.Filter) uint64 {
+	sorted := *f
+	sorted.States, sorted.Origins, sorted.Routes = ordered(f.States), ordered(f.Origins), ordered(f.Routes)
+	sorted.Severities, sorted.Flags, sorted.Outcomes = ordered(f.Severities), ordered(f.Flags), ordered(f.Outcomes)
+	for _, list := range []*[]string{&sorted.ConsumerGroups, &sorted.Topics, &sorted.Reasons, &sorted.Rules, &sorted.Owners, &sorted.Fingerprints} {
+		*list = ordered(*list)
+	}
+	h := fnv.New64a()
+	if err := json.NewEncoder(h).Encode(sorted); err != nil {
+		panic("a filter of texts and times cannot be written as JSON: " + err.Error())
+	}
+	return h.Sum64()
+}
+
+func ordered[T ~string](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func texts[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
+}
+
+// letterIDOf returns the id that a text writes, 0 for none.
+func letterIDOf(text string) int64 {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id < 0 {
+		return 0
+	}
+	return id
+}

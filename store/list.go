@@ -1,0 +1,287 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+
+	"deadletteroffice/dlq"
+)
+
+// Limits of lists.
+const (
+	defaultPage = 50
+	maxPage     = 500
+	examineCap  = 20000 // letters that one page may look at
+	countCap    = 10000 // counts that are not known exactly stop here
+	maxValues   = 50    // values of one IN list before seq
+)
+
+// walk is a way through the letters from the newest down: an index that ends in seq, what it settles, and what is left
+// to be tested on each letter. The store chooses the index, because SQLite without statistics, and at times with them,
+// takes one that makes it examine everything.
+type walk struct {
+	index      string
+	settled    cond
+	rest       cond
+	candidates int64 // how many letters the index leads to at most; -1 when that is not known
+	from, to   int64 // seq, to without it
+}
+
+// Letters returns a page of the letters that a filter chooses, newest death first. The cursor is "" for the first page,
+// then Page.Next of the page before, with the same filter; any other is CodeInvalid. The limit is between 1 and 500; 0
+// or less stands for 50.
+//
+// Where no index leads to the letters straight away, a page looks at 20 000 of the newest at most; then Page.Examined says so
+// and Page.Next goes on below them, even when the page is empty. The total is exact where the store keeps a count, else it
+// stops at 10 000.
+func (s *Store) Letters(ctx context.Context, f dlq.Filter, after string, limit int) (dlq.Page, error) {
+	page := dlq.Page{Items: []dlq.Letter{}}
+	at, err := readCursor(after, &f)
+	if err != nil {
+		return page, err
+	}
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	limit = min(limit, maxPage)
+	w := s.mem.compile(&f)
+	if w.text != "" {
+		s.mem.mu.RLock()
+		page.SearchLag = s.mem.lag()
+		s.mem.mu.RUnlock()
+	}
+	k, matches := s.mem.plan(w, int64(limit))
+	if w.none || matches == 0 {
+		page.Total.Exact = true
+		return page, nil
+	}
+	first := at.seq == 0
+	if w.counted() {
+		at.total = dlq.Count{Count: matches, Exact: true}
+	}
+	err = s.read(ctx, func(ctx context.Context, q querier) error {
+		if err := s.narrow(ctx, q, w, k); err != nil {
+			return err
+		}
+		if !first {
+			k.to = min(k.to, at.seq)
+		}
+		found := &found{limit: limit, counting: first && !w.counted()}
+		var err error
+		if w.text != "" {
+			err = s.search(ctx, q, w, k, found)
+		} else {
+			err = k.page(ctx, q, found)
+		}
+		if err != nil {
+			return err
+		}
+		if found.counting {
+			at.total = found.total
+		}
+		rows, err := rowsByID(ctx, q, found.ids)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(rows, func(a, b *row) int { return cmp.Compare(b.seq, a.seq) })
+		page.Items = s.mem.nouns(rows)
+		page.Examined = found.examined
+		if found.next > 0 {
+			page.Next = cursor{found.next, at.total}.text(&f)
+		}
+		return nil
+	})
+	page.Total = at.total
+	return page, err
+}
+
+// found is what a page collects.
+type found struct {
+	limit    int
+	counting bool // the total is wanted too
+	ids      []int64
+	next     int64 // seq below which the next page begins; 0 at the end
+	examined int
+	total    dlq.Count
+}
+
+// plan chooses the way with the least work, and returns how many letters match as far as tally can tell: exactly for a
+// wish that it counts, else at most.
+func (m *memory) plan(w *wish, limit int64) (*walk, int64) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var matches, inTabs int64
+	var values [dimCount]map[int64]bool
+	for i := range values {
+		values[i] = map[int64]bool{}
+	}
+	for k, n := range m.tally {
+		if !slices.Contains(w.tabs, tabOf(k.state)) {
+			continue
+		}
+		inTabs += n
+		if w.matches(&k) {
+			matches += n
+			for i, d := range dimensions {
+				if d.index != "" {
+					values[i][d.of(&k)] = true
+				}
+			}
+		}
+	}
+	if k := w.sureWalk(); k != nil {
+		return k, matches
+	}
+	best := &walk{index: "letter_tab", candidates: inTabs}
+	best.settled.in("tab", w.tabs)
+	best.rest = w.conditions("")
+	cost := w.cost(inTabs, matches, limit, 1)
+	for i, d := range dimensions {
+		if d.index == "" || len(values[i]) == 0 || len(values[i]) > maxValues {
+			continue
+		}
+		var candidates int64
+		for k, n := range m.tally {
+			if values[i][d.of(&k)] && slices.Contains(w.tabs, tabOf(k.state)) {
+				candidates += n
+			}
+		}
+		if c := w.cost(candidates, matches, limit, int64(len(values[i]))); c < cost {
+			cost = c
+			best = &walk{index: d.index, candidates: candidates}
+			best.settled.in(d.column, keysOf(values[i]))
+			best.settled.in("tab", w.tabs)
+			best.rest = w.conditions(d.column)
+		}
+	}
+	return best, matches
+}
+
+// cost estimates how many index entries a page looks at: for each combination of values before seq about a page, and as
+// many more as do not match.
+func (w *wish) cost(candidates, matches, limit, values int64) int64 {
+	walked := candidates
+	if matches > 0 {
+		walked = min(candidates, limit*candidates/matches)
+	}
+	return walked + limit*values*int64(len(w.tabs))
+}
+
+// sureWalk returns the way by an index that leads to few letters whatever tally says; nil for none.
+func (w *wish) sureWalk() *walk {
+	k := &walk{candidates: -1}
+	switch {
+	case w.fingerprints != nil && len(w.fingerprints) <= maxValues:
+		k.index = "letter_fingerprint"
+		k.settled.in("fingerprint", w.fingerprints)
+		k.rest = w.conditions("fingerprint")
+	case w.owners != nil && w.owners[0] != 0 && len(w.owners) <= maxValues:
+		k.index = "letter_owner"
+		k.settled.and("owner<>0")
+		k.settled.in("owner", w.owners)
+		k.rest = w.conditions("owner")
+	case w.flags != 0:
+		k.index = "letter_flags"
+		k.settled.and("flags<>0")
+		k.rest = w.conditions("")
+	default:
+		return nil
+	}
+	k.settled.in("tab", w.tabs)
+	return k
+}
+
+func keysOf(set map[int64]bool) []int64 {
+	keys := make([]int64, 0, len(set))
+	for k := range set {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// narrow turns the window of time into a range of seq. It is a wider range: each letter is still tested for its time.
+func (s *Store) narrow(ctx context.Context, q querier, w *wish, k *walk) error {
+	k.from, k.to = 1, 1<<62
+	if w.diedAfter == nil && w.diedBefore == nil {
+		return nil
+	}
+	after, before := int64(-1<<40), int64(1<<40)
+	if w.diedAfter != nil {
+		after = floorHour(*w.diedAfter)
+	}
+	if w.diedBefore != nil {
+		before = floorHour(*w.diedBefore)
+	}
+	var first, last sql.NullInt64
+	err := each(ctx, q, "SELECT min(first), max(last) FROM span WHERE hour BETWEEN ? AND ?", []any{after, before}, func(rows *sql.Rows) error {
+		return rows.Scan(&first, &last)
+	})
+	k.from, k.to = first.Int64, last.Int64+1 // no hour: nothing died then, and the range is empty
+	k.candidates = -1
+	return err
+}
+
+// query builds SELECT what FROM letter over the walk's range.
+func (k *walk) query(what string, withRest bool, tail string, args ...any) (string, []any) {
+	c := cond{k.settled.text, slices.Clone(k.settled.args)}
+	c.and("seq<?", k.to)
+	c.and("seq>=?", k.from)
+	if withRest && k.rest.text != "" {
+		c.and(k.rest.text, k.rest.args...)
+	}
+	return "SELECT " + what + " FROM letter l INDEXED BY " + k.index + " WHERE " + c.text + tail, append(c.args, args...)
+}
+
+// page collects the newest letters of the walk.
+func (k *walk) page(ctx context.Context, q querier, f *found) error {
+	bounded, err := k.bound(ctx, q)
+	if err != nil {
+		return err
+	}
+	query, args := k.query("id, seq", true, " ORDER BY seq DESC LIMIT ?", f.limit+1)
+	var last int64
+	more := false
+	err = each(ctx, q, query, args, func(rows *sql.Rows) error {
+		var id, seq int64
+		err := rows.Scan(&id, &seq)
+		if more = len(f.ids) == f.limit; !more {
+			f.ids, last = append(f.ids, id), seq
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	switch {
+	case more:
+		f.next = last
+	case bounded:
+		f.next, f.examined = k.from, examineCap
+	}
+	if !f.counting {
+		return nil
+	}
+	query, args = k.query("1", true, " LIMIT ?", countCap+1)
+	var n int64
+	err = each(ctx, q, "SELECT count(*) FROM ("+query+")", args, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	f.total = dlq.Count{Count: min(n, countCap), Exact: n <= countCap && !bounded}
+	return err
+}
+
+// bound raises the lower end of the range so that at most examineCap letters are looked at; false when there are fewer.
+func (k *walk) bound(ctx context.Context, q querier) (bounded bool, err error) {
+	if k.rest.text == "" || k.candidates >= 0 && k.candidates <= examineCap {
+		return false, nil
+	}
+	query, args := k.query("seq", false, " ORDER BY seq DESC LIMIT 1 OFFSET ?", examineCap-1)
+	var low int64
+	err = each(ctx, q, query, args, func(rows *sql.Rows) error { return rows.Scan(&low) })
+	if err != nil || low <= k.from {
+		return false, err
+	}
+	k.from = low
+	return true, nil
+}
