@@ -21,8 +21,6 @@ type frame []byte
 
 // hub tells followers of the stream what happened. Publishing costs a lock and a few map writes, whatever the followers do.
 type hub struct {
-	now func() time.Time
-
 	mu        sync.Mutex
 	closed    bool
 	followers map[*follower]struct{}
@@ -39,8 +37,8 @@ type follower struct {
 	slow   bool // it did not read; it must resync. Read it only after frames is closed.
 }
 
-func newHub(now func() time.Time) *hub {
-	return &hub{now: now, followers: map[*follower]struct{}{}, changed: map[int64]struct{}{}}
+func newHub() *hub {
+	return &hub{followers: map[*follower]struct{}{}, changed: map[int64]struct{}{}}
 }
 
 // publish takes events in. It never blocks.

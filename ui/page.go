@@ -102,6 +102,9 @@ func newFile(name string, text []byte) (*file, error) {
 func (p *page) serve(c echo.Context) error {
 	r := c.Request()
 	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
+	if name == "" {
+		name = "index.html"
+	}
 	f := p.files[name]
 	if f == nil {
 		view := strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(name, "api/") && name != "api" && !strings.HasPrefix(name, "assets/")
@@ -114,7 +117,8 @@ func (p *page) serve(c echo.Context) error {
 	h.Set("Cache-Control", f.cache)
 	h.Set("ETag", f.etag)
 	h.Set("Vary", "Accept-Encoding")
-	if f.cache != "no-store" && strings.Contains(r.Header.Get("If-None-Match"), f.etag) {
+	// The compressed form has the same tag with an ending.
+	if f.cache != "no-store" && strings.Contains(r.Header.Get("If-None-Match"), strings.TrimSuffix(f.etag, `"`)) {
 		return c.NoContent(http.StatusNotModified)
 	}
 	text := f.plain

@@ -101,7 +101,7 @@ func New(d Deps) (*Server, error) {
 		}
 	}
 	s := &Server{Deps: d, metrics: newMetrics(d.Registerer)}
-	s.hub = newHub(d.Now)
+	s.hub = newHub()
 	s.state = &stateKeeper{}
 	var public *url.URL
 	var err error

@@ -230,6 +230,9 @@ func (s *stub) Many(_ context.Context, action string, ids []int64, a dlq.Act) ([
 func (s *stub) Report(_ context.Context, actor string, reports []dlq.Report) ([]dlq.ReportResult, error) {
 	out := make([]dlq.ReportResult, len(reports))
 	for i, r := range reports {
+		if r.ConsumerGroup == "" || r.Reason == "" {
+			return nil, dlq.Errorf(dlq.CodeInvalid, "report %d: the consumer group or the reason is missing", i+1)
+		}
 		s.note("report", actor, r.ConsumerGroup, r.MessageID, r.Reason)
 		if r.MessageID == "M1" {
 			out[i].Matched = []int64{41}
