@@ -8,7 +8,7 @@ import (
 	"deadletteroffice/dlq"
 )
 
-// Consumer is one consumer group. Work is called with the Broker's lock held: it must not call the Broker.
+// Consumer is one consumer group. Its Work is called by Run, for one message at a time.
 type Consumer struct {
 	Group    string
 	Kind     dlq.GroupKind
@@ -84,46 +84,51 @@ func popRetry(group, topic string) string { return dlq.RetryPrefix + group + "_"
 
 // consume lets one group have what there is.
 func (b *Broker) consume(g *group, now time.Time) {
-	if !g.online {
-		return
-	}
-	g.seen = now
-	for _, name := range g.reads() {
-		t, ok := b.topics[name]
-		for ok && g.committed[name] < int64(len(t.log)) {
-			if !b.handle(g, t.log[g.committed[name]], now) {
-				break
-			}
-			g.committed[name]++
+	for {
+		m, topic := b.head(g, now)
+		if m == nil {
+			return
 		}
+		ok := g.Work == nil || g.Work(Seen{Group: g.Group, Topic: topic, Properties: maps.Clone(m.props), Body: m.body, Attempts: m.attempts})
+		b.handled(g, m, topic, ok, now)
 	}
 }
 
-// handle gives one message to the listener. It reports whether the group is done with this copy.
-func (b *Broker) handle(g *group, m *stored, now time.Time) bool {
-	if g.Kind == dlq.GroupOrderly && now.Before(g.rest) {
-		return false
+// head returns the next message of a group and the topic under which its listener sees it, or nil.
+func (b *Broker) head(g *group, now time.Time) (*stored, string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Before(g.rest) {
+		return nil, ""
 	}
-	topic := m.topic
-	if strings.HasPrefix(topic, dlq.RetryPrefix) && m.props[dlq.PropRetryTopic] != "" {
-		topic = m.props[dlq.PropRetryTopic]
+	for _, name := range g.reads() {
+		t, ok := b.topics[name]
+		if !ok || g.committed[name] >= int64(len(t.log)) {
+			continue
+		}
+		m := t.log[g.committed[name]]
+		if original := m.props[dlq.PropRetryTopic]; original != "" && strings.HasPrefix(m.topic, dlq.RetryPrefix) {
+			return m, original
+		}
+		return m, m.topic
 	}
-	seen := Seen{Group: g.Group, Topic: topic, Properties: maps.Clone(m.props), Body: m.body, Attempts: m.attempts}
-	if g.Work == nil || g.Work(seen) {
-		g.tries = 0
-		return true
-	}
-	switch {
-	case g.Kind == dlq.GroupBroadcast: // failures are dropped
-	case g.Kind == dlq.GroupOrderly && g.tries < g.MaxRetry:
-		// It tries again by itself, and what follows waits.
-		g.tries++
+	return nil, ""
+}
+
+// handled does what a client and its broker do after a listener: move the offset, and put a failure to retry or death.
+func (b *Broker) handled(g *group, m *stored, topic string, ok bool, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !ok && g.Kind == dlq.GroupOrderly && g.tries < g.MaxRetry {
+		g.tries++ // it tries again by itself, and what follows waits
 		g.rest = now.Add(retryPause / 2)
-		return false
-	case g.Kind == dlq.GroupOrderly:
-		g.tries = 0
-		b.die(g.Group, m, m.attempts+1, now)
-	case m.attempts >= g.MaxRetry:
+		return
+	}
+	g.tries = 0
+	g.committed[m.topic]++
+	switch {
+	case ok || g.Kind == dlq.GroupBroadcast: // whose failures are dropped
+	case g.Kind == dlq.GroupOrderly || m.attempts >= g.MaxRetry:
 		b.die(g.Group, m, m.attempts+1, now)
 	default:
 		again := *m
@@ -136,5 +141,4 @@ func (b *Broker) handle(g *group, m *stored, now time.Time) bool {
 		}
 		b.put(retry, again, now, now.Add(retryPause))
 	}
-	return true
 }

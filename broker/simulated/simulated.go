@@ -1,9 +1,7 @@
-// Package simulated is an in-memory stand-in for a RocketMQ cluster: for unit tests, and for a demo where no Java can be
-// had. It is no broker. It does what the office sees of one: dead-letter queues that are read in order, doors, delays,
+// Package simulated is an in-memory stand-in for a RocketMQ cluster: for unit tests, and for the demo where no Java can
+// be had. It is no broker. It does what the office sees of one: dead-letter queues that are read in order, doors, delays,
 // consumers that fail and retry, offsets, and evidence of what became of a replay. Everything is gone when the process
 // ends, so every start makes a broker of another name: what a store remembers of an earlier one is never mixed with it.
-//
-// It brings its own small shop, whose faults can be healed and broken again.
 package simulated
 
 import (
@@ -32,8 +30,6 @@ type Options struct {
 	Now     func() time.Time // default time.Now
 	Logger  *slog.Logger
 	Step    time.Duration // how often messages move; default 100 ms
-	Every   time.Duration // how often the shop sends a message that fails; default 20 s
-	Quiet   bool          // no shop
 }
 
 // Broker is the stand-in. Its methods may be called at the same time.
@@ -42,7 +38,6 @@ type Broker struct {
 	now   func() time.Time
 	name  string
 	since time.Time
-	shop  *shop
 
 	mu     sync.Mutex
 	away   bool
@@ -54,7 +49,7 @@ type Broker struct {
 	read   map[string]int64     // next offset to be read, by %DLQ% topic
 }
 
-// New makes a Broker with its shop's consumers. Nothing moves before Run.
+// New makes a Broker. Nothing moves before Run.
 func New(o Options) *Broker {
 	if o.Cluster == "" {
 		o.Cluster = "simulated"
@@ -71,19 +66,12 @@ func New(o Options) *Broker {
 	if o.Step <= 0 {
 		o.Step = 100 * time.Millisecond
 	}
-	if o.Every <= 0 {
-		o.Every = 20 * time.Second
-	}
 	b := &Broker{
 		opt: o, now: func() time.Time { return o.Now().UTC() },
 		topics: map[string]*topic{}, groups: map[string]*group{}, keys: map[string][]*stored{}, read: map[string]int64{},
 	}
 	b.since = b.now()
 	b.name = "broker-" + strconv.FormatInt(b.since.UnixMilli(), 36)
-	b.shop = newShop()
-	if !o.Quiet {
-		b.shop.open(b)
-	}
 	return b
 }
 
@@ -95,9 +83,6 @@ func (b *Broker) Run(ctx context.Context, in Intake) error {
 	tick := time.NewTicker(b.opt.Step)
 	defer tick.Stop()
 	for {
-		if !b.opt.Quiet {
-			b.shop.trade(b)
-		}
 		for _, name := range b.step() {
 			if !reading[name] {
 				reading[name] = true
@@ -115,7 +100,6 @@ func (b *Broker) Run(ctx context.Context, in Intake) error {
 // step delivers what is due, lets every consumer group that is online consume, and returns the dead-letter topics.
 func (b *Broker) step() (dead []string) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	now := b.now()
 	b.parked = slices.DeleteFunc(b.parked, func(m *stored) bool {
 		if m.due.After(now) {
@@ -125,9 +109,19 @@ func (b *Broker) step() (dead []string) {
 		b.put(m.goal, *m, now, time.Time{})
 		return true
 	})
+	var online []*group
 	for _, name := range sortedKeys(b.groups) {
-		b.consume(b.groups[name], now)
+		if g := b.groups[name]; g.online {
+			g.seen = now
+			online = append(online, g)
+		}
 	}
+	b.mu.Unlock()
+	for _, g := range online {
+		b.consume(g, now)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, name := range sortedKeys(b.topics) {
 		if strings.HasPrefix(name, dlq.DLQPrefix) {
 			dead = append(dead, name)
