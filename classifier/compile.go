@@ -1,6 +1,7 @@
 package classifier
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -128,9 +129,10 @@ func (c *compiler) source(n *yaml.Node, what string, words []string) source {
 		return source{name: name, origin: dlq.ReasonOrigin(name), slot: -1}
 	}
 	near := yamlnode.Closest(name, words)
-	text := yamlnode.Say("%[1]q is no source of %[2]s; it takes property.NAME, body.path, %[3]s", "“%[1]s” 不是 %[2]s 的来源；可用 property.名称、body.路径、%[3]s",
-		yamlnode.Show(name), what, strings.Join(words, ", "))
-	c.Error(n, CodeUnknownSource, text, near)
+	c.Error(n, CodeUnknownSource, dlq.Text{
+		English: fmt.Sprintf("%q is no source of %s; it takes property.NAME, body.path, %s", yamlnode.Show(name), what, strings.Join(words, ", ")),
+		Chinese: fmt.Sprintf("“%s” 不是 %s 的来源；可用 property.名称、body.路径、%s", yamlnode.Show(name), what, strings.Join(words, "、")),
+	}, near)
 	return source{}
 }
 
@@ -213,7 +215,7 @@ func (c *compiler) rules(top yamlnode.Map) {
 		return
 	}
 	seen := map[string]int{}
-	whole := make([]*yaml.Node, 0, len(members)) // of each rule its node, nil when it has an error
+	whole := make([]*yaml.Node, 0, len(members)) // of each rule its name, nil when it has an error
 	for _, member := range members {
 		before := c.Errors()
 		m, ok := c.Map(member, "rule", ruleKeys)
@@ -222,7 +224,7 @@ func (c *compiler) rules(top yamlnode.Map) {
 			whole = append(whole, nil)
 		}
 		if ok && c.Errors() == before {
-			whole[len(whole)-1] = member
+			whole[len(whole)-1] = m.Get("name")
 		}
 		c.SetRule("")
 	}
@@ -304,22 +306,23 @@ func (c *compiler) manual(n *yaml.Node, v *dlq.Verdict) {
 	}
 	v.Owner, _ = c.Name(m.Get("owner"), "owner")
 	if n := m.Get("runbook"); n != nil {
-		if ref, ok := c.URL(n, "runbook"); ok && ref.Source != "" {
+		var ok bool
+		if v.Runbook, ok = c.Text(n, "runbook"); ok && !yamlnode.WebAddress(v.Runbook) {
 			c.Error(n, yamlnode.CodeBadURL, yamlnode.Say("runbook must be an http or https address", "runbook 必须是 http 或 https 地址"), "")
 		}
-		v.Runbook = n.Value
 	}
 	v.Labels, _ = c.TextList(m.Get("labels"), "labels")
 }
 
 // discard compiles the clause of a rule that throws letters away, which must say that it means it, and why.
 func (c *compiler) discard(rule yamlnode.Map, v *dlq.Verdict) {
+	before := c.Errors()
 	m, _ := c.Map(rule.Get("discard"), "discard", discardKeys)
 	allowed, _ := c.Bool(m.Get("allow"), "allow")
 	if m.Get("note") != nil {
 		v.Note, _ = c.Text(m.Get("note"), "note")
 	}
-	if !allowed || m.Get("note") == nil {
+	if c.Errors() == before && (!allowed || m.Get("note") == nil) {
 		at := rule.Key("discard")
 		if at == rule.Node {
 			at = rule.Get("route")

@@ -192,7 +192,11 @@ func (c *compiler) clauses(f *field, e yamlnode.Entry) []condition {
 		case slices.Contains(operatorsOf(f.kind), o.Name):
 			out = append(out, c.clause(f, o.Name, o.Value, o.Key.Line)...)
 		case slices.Contains(operators, o.Name):
-			c.Error(o.Key, CodeOperatorForField, yamlnode.Say("%[2]s does not fit %[1]s; it takes %[3]s", "%[2]s 不适用于 %[1]s；可用 %[3]s", f.name, o.Name, strings.Join(operatorsOf(f.kind), ", ")), "")
+			takes := operatorsOf(f.kind)
+			c.Error(o.Key, CodeOperatorForField, dlq.Text{
+				English: fmt.Sprintf("%s does not fit %s; it takes %s", o.Name, f.name, strings.Join(takes, ", ")),
+				Chinese: fmt.Sprintf("%s 不适用于 %s；可用 %s", o.Name, f.name, strings.Join(takes, "、")),
+			}, "")
 		default:
 			near := otherOperators[strings.ToLower(o.Name)]
 			if near == "" {
@@ -248,7 +252,7 @@ func (c *compiler) operand(out *clause, n *yaml.Node) {
 		return
 	}
 	if n.Kind != yaml.ScalarNode {
-		c.Error(n, yamlnode.CodeWrongType, yamlnode.Say("%s %s must be compared with one value", "%s %s 的比较值必须是单个值", what, out.op), "")
+		c.Error(n, yamlnode.CodeWrongType, yamlnode.Say("what %s is compared with must be one text or number", "%s 的比较值必须是单个文本或数字", what), "")
 		return
 	}
 	out.want = append(out.want, n.Value)

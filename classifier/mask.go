@@ -94,14 +94,8 @@ func (m *masker) token() {
 	masked := maskPart(part, m.last == '@')
 	if masked == "<num>" { // 3.14 and 1,234 are one number
 		for end+1 < len(m.rest) && (m.rest[end] == '.' || m.rest[end] == ',') && digit(m.rest[end+1]) {
-			next := end + 1
-			for next < len(m.rest) && digit(m.rest[next]) {
-				next++
+			for end++; end < len(m.rest) && digit(m.rest[end]); end++ {
 			}
-			if next < len(m.rest) && wordByte(m.rest[next]) {
-				break
-			}
-			end = next
 		}
 	}
 	m.put(masked, end, 'x')

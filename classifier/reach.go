@@ -1,6 +1,7 @@
 package classifier
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -61,8 +62,8 @@ func branches(list []condition, not bool) (out [][]literal, ok bool) {
 	return out, true
 }
 
-// reach warns of rules that can never be reached and hints at a missing last rule. nodes has a nil for each rule with an
-// error, about which nothing is claimed.
+// reach warns of rules that can never be reached and hints at a missing last rule. nodes are the rules' names, nil for
+// each rule with an error, about which nothing is claimed.
 func (c *compiler) reach(nodes []*yaml.Node) {
 	rules := c.out.rules
 	if len(rules) == 0 {
@@ -150,8 +151,8 @@ func (l literal) implies(w literal) bool {
 // implies reports whether a value that meets c surely meets w, a clause on the same field. For a set it is one and the
 // same member that meets both.
 func (c *clause) implies(w *clause) bool {
-	if c.op == w.op && slices.Equal(c.want, w.want) {
-		return len(c.decs) == len(w.decs)
+	if c.op == w.op && slices.Equal(c.want, w.want) && len(c.decs) == len(w.decs) {
+		return true
 	}
 	if w.op == "exists" {
 		return w.exists && c.op != "exists"
@@ -205,15 +206,20 @@ func (c *clause) impliesNumber(w *clause) bool {
 		}
 		return true
 	}
-	return bound(c.op, w.op, len(w.numbers) == 1, func() int {
-		switch {
-		case c.numbers[0] < w.numbers[0]:
-			return -1
-		case c.numbers[0] > w.numbers[0]:
-			return 1
-		}
-		return 0
-	})
+	op, n := closed(c.op, c.numbers[0])
+	wanted, m := closed(w.op, w.numbers[0])
+	return bound(op, wanted, len(w.numbers) == 1, func() int { return cmp.Compare(n, m) })
+}
+
+// closed writes a bound on whole numbers with gte or lte.
+func closed(op string, n int64) (string, int64) {
+	switch op {
+	case "gt":
+		return "gte", n + 1
+	case "lt":
+		return "lte", n - 1
+	}
+	return op, n
 }
 
 // bound reports whether everything beyond one bound is beyond another; compare orders the bounds.

@@ -248,13 +248,23 @@ func (r *Reader) URL(n *yaml.Node, what string) (Reference, bool) {
 	if !ok || ref.Source != "" {
 		return ref, ok
 	}
-	u, err := url.Parse(ref.Value)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if !WebAddress(ref.Value) {
 		r.Error(n, CodeBadURL, Say("%s must be an http or https address, or env:NAME", "%s 必须是 http 或 https 地址，或 env:NAME", what), "")
 		return Reference{}, false
 	}
-	if _, has := u.User.Password(); has {
+	if u, err := url.Parse(ref.Value); err == nil && hasPassword(u) {
 		r.Warn(n, CodeLiteralSecret, Say("%s holds a password in the clear; whoever reads the file has it", "%s 含有明文密码，能读文件的人就能得到它", what), "env:NAME")
 	}
 	return ref, true
+}
+
+func hasPassword(u *url.URL) bool {
+	_, has := u.User.Password()
+	return has
+}
+
+// WebAddress reports whether a text is an absolute http or https URL.
+func WebAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
