@@ -8,7 +8,7 @@ package node
 import (
 	"bytes"
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,11 +32,8 @@ func Versions() []string { return []string{V4, V5} }
 // ShortDelays keeps the 18 delay levels but makes them 1 s to 4 s, so that retries do not take hours.
 const ShortDelays = "short"
 
-//go:embed rocketmq.sh
-var script []byte
-
-//go:embed pom.xml
-var pom []byte
+//go:embed rocketmq.sh jars.sh pom.xml
+var scripts embed.FS
 
 // Options says what node to start. The zero value is a 5.5.0 in a temporary folder.
 type Options struct {
@@ -94,10 +91,7 @@ func Start(ctx context.Context, opt Options) (*Node, error) {
 }
 
 func (n *Node) prepare(opt Options, args *[]string) error {
-	if err := os.WriteFile(filepath.Join(n.tools, "rocketmq.sh"), script, 0o700); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(n.tools, "pom.xml"), pom, 0o600); err != nil {
+	if err := os.CopyFS(n.tools, scripts); err != nil {
 		return err
 	}
 	add := func(name, value string) {

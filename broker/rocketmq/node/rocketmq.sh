@@ -40,62 +40,9 @@ say() { printf 'rocketmq.sh: %s\n' "$*" >&2; }
 die() { local status=$1; shift; say "$@"; exit "$status"; }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cache=${ROCKETMQ_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/deadletteroffice}
+# shellcheck source=jars.sh
+. "$here/jars.sh" # defines need, fetch, lib_of
 short_levels="1s 2s 3s 4s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s"
-
-# ---- Java, Maven, jars ----
-
-# need TOOL… makes sure that the tools are there, and installs them where nobody has to be asked.
-need() {
-  local tool missing=""
-  for tool in "$@"; do command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"; done
-  [ -z "$missing" ] && return
-  local packages="default-jre-headless" sudo=""
-  case $missing in *mvn*) packages="$packages maven" ;; esac
-  [ "$(id -u)" = 0 ] || sudo="sudo -n"
-  if command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || { [ -n "${CI:-}" ] && sudo -n true 2>/dev/null; }; }; then
-    say "installing$missing: apt-get install $packages"
-    # shellcheck disable=SC2086
-    $sudo apt-get update -qq >&2 && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >&2 ||
-      die 3 "apt-get could not install $packages"
-    return
-  fi
-  if command -v apt-get >/dev/null 2>&1; then
-    die 3 "RocketMQ needs$missing. Install it with: sudo apt-get install -y $packages"
-  elif command -v brew >/dev/null 2>&1; then
-    die 3 "RocketMQ needs$missing. Install it with: brew install openjdk maven"
-  fi
-  die 3 "RocketMQ needs$missing. Install a Java runtime (8 or newer) and Apache Maven"
-}
-
-lib_of() { printf '%s/rocketmq-%s/lib' "$cache" "$1"; }
-
-# fetch VERSION downloads into a folder of this process and renames it into place, so that a half download is
-# never taken for a whole one and two processes never write into one folder.
-fetch() {
-  local version=$1 target tmp
-  case $version in [0-9]*.[0-9]*.[0-9]*) ;; *) die 2 "not a version: $version" ;; esac
-  target=$cache/rocketmq-$version
-  [ -d "$target/lib" ] && return
-  need java mvn
-  mkdir -p "$cache"
-  (
-    if command -v flock >/dev/null 2>&1; then
-      exec 9>"$target.lock"
-      flock 9
-      [ -d "$target/lib" ] && exit 0
-    fi
-    tmp=$(mktemp -d "$cache/fetch-$version.XXXXXX")
-    trap 'rm -rf "$tmp"' EXIT
-    say "downloading RocketMQ $version from Maven Central (about 30 MB for 4.9.7, 95 MB for 5.5.0)"
-    mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies "-Drocketmq.version=$version" \
-      -DincludeScope=runtime "-DoutputDirectory=$tmp/node/lib" >"$tmp/mvn.log" 2>&1 </dev/null ||
-      { tail -n 20 "$tmp/mvn.log" >&2; die 4 "the download of RocketMQ $version failed"; }
-    chmod 755 "$tmp/node"
-    mv "$tmp/node" "$target" 2>/dev/null || [ -d "$target/lib" ] || die 4 "cannot write $target"
-    rm -rf "$target/node" # where a second process without flock lost the race
-  )
-}
 
 # ---- processes ----
 
@@ -103,7 +50,11 @@ fetch() {
 alive() {
   [ -n "$1" ] && kill -0 "$1" 2>/dev/null || return 1
   if [ -r "/proc/$1/cmdline" ]; then
-    tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | grep -qxF -- "-Drocketmq.home.dir=$2"
+    local arg
+    while IFS= read -r -d '' arg; do
+      [ "$arg" = "-Drocketmq.home.dir=$2" ] && return 0
+    done 2>/dev/null <"/proc/$1/cmdline"
+    return 1
   else
     case "$(ps -o stat= -o args= -p "$1" 2>/dev/null)" in Z*) return 1 ;; *"-Drocketmq.home.dir=$2"*) return 0 ;; esac
     return 1
@@ -113,6 +64,16 @@ alive() {
 pid_of() { cat "$dir/$1.pid" 2>/dev/null || true; }
 running() { alive "$(pid_of "$1")" "$dir"; }
 
+# gone PID: the process has ended, its last thread included, so that its ports are closed. It may remain a zombie
+# where nobody reaps orphans.
+gone() {
+  [ -n "$1" ] && kill -0 "$1" 2>/dev/null || return 0
+  local stat tasks
+  read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
+  tasks=("/proc/$1/task/"*)
+  case ${stat##*) } in [ZX]*) [ ${#tasks[@]} -le 1 ] ;; *) return 1 ;; esac
+}
+
 # end PART SIGNAL SECONDS: send the signal, wait, kill -9 what is left.
 end() {
   local pid tenths=$(($3 * 10))
@@ -120,7 +81,7 @@ end() {
   if alive "$pid" "$dir"; then
     kill -CONT "$pid" 2>/dev/null || true
     kill "-$2" "$pid" 2>/dev/null || true
-    while alive "$pid" "$dir"; do
+    until gone "$pid"; do
       if [ "$tenths" -le 0 ]; then
         kill -KILL "$pid" 2>/dev/null || true
         tenths=50
@@ -140,43 +101,64 @@ launch() {
   set -m
   nohup java "$@" >"$dir/$part.log" 2>&1 </dev/null 8>&- 9>&- &
   set +m
-  echo $! >"$dir/$part.pid"
+  echo $! 2>/dev/null >"$dir/$part.pid" || true
   disown $!
+  if [ -e "$dir/abandoned" ] || [ ! -d "$dir" ]; then # by the watch, which may have looked before the pid was there
+    kill -KILL $! 2>/dev/null || true
+    die 1 "the owner of $dir is gone"
+  fi
 }
 
 # wait_boot PART SECONDS waits for the line that both servers print when they are up.
 wait_boot() {
   local tenths=$(($2 * 10))
   until grep -q 'boot success' "$dir/$1.log" 2>/dev/null; do
-    running "$1" || return 1
+    ! gone "$(pid_of "$1")" || return 1 # "running" would be wrong in the moment before the process becomes java
     [ "$tenths" -gt 0 ] || { say "$1: no boot success after $2 s"; return 1; }
     tenths=$((tenths - 1))
     sleep 0.1
   done
 }
 
-# registered asks the name server (request code 106) whether it knows the broker's address.
+# request ADDR CODE BODY sends one frame of the remoting protocol, of less than 256 bytes, on descriptor 3.
+request() {
+  local header="{\"code\":$2,\"flag\":0,\"language\":\"GO\",\"opaque\":1,\"version\":317,\"extFields\":{}}" size
+  size=$(printf '\\x00\\x00\\x00\\x%02x\\x00\\x00\\x00\\x%02x' $((${#header} + ${#3} + 4)) ${#header})
+  exec 3<>"/dev/tcp/${1%:*}/${1##*:}" || return 1
+  # shellcheck disable=SC2059
+  printf "$size%s%s" "$header" "$3" >&3
+}
+
+# registered asks the name server (106, cluster info) whether it knows the broker's address.
 registered() {
-  local header='{"code":106,"flag":0,"language":"GO","opaque":1,"version":317,"extFields":{}}' part size
-  size=$(printf '\\x00\\x00\\x00\\x%02x\\x00\\x00\\x00\\x%02x' $((${#header} + 4)) ${#header})
   (
-    exec 3<>"/dev/tcp/${NAMESRV%:*}/${NAMESRV##*:}" || exit 1
-    # shellcheck disable=SC2059
-    printf "$size%s" "$header" >&3
+    request "$NAMESRV" 106 "" || exit 1
+    local part found=1
     while IFS= LC_ALL=C read -r -t 3 -d '}' part <&3; do
-      case $part in *"\"$BROKER\""*) exit 0 ;; *clusterAddrTable*) exit 1 ;; esac
+      case $part in *"\"$BROKER\""*) found=0 ;; *clusterAddrTable*) break ;; esac
     done
-    exit 1
+    exit $found
   ) 2>/dev/null
 }
 
+# nudge makes a broker register again: it does when its permission is set (25, update broker config). It also
+# writes its whole configuration over broker.conf, which is put back. With ACL on it is refused and changes nothing.
+nudge() {
+  (request "$BROKER" 25 brokerPermission=6 && IFS= LC_ALL=C read -r -t 3 -d '}' <&3) 2>/dev/null || true
+  write_conf
+}
+
+# wait_registered mostly returns at once. But a 5.x broker that starts faster than its connection to the name
+# server registers with nobody, and would try again only 10 s later.
 wait_registered() {
-  local tries=300
-  until registered; do
-    running broker && [ "$tries" -gt 0 ] || return 1
-    tries=$((tries - 1))
+  local tries
+  for tries in $(seq 300); do
+    registered && return
+    ! gone "$(pid_of broker)" || return 1
+    [ $((tries % 10)) != 0 ] || nudge
     sleep 0.1
   done
+  return 1
 }
 
 # watch PID REMOVE is the guard that leaves no JVM behind when its owner dies, however it dies.
@@ -188,6 +170,7 @@ watch() {
     sleep 1
     [ "$(cat "$dir/watch.pid" 2>/dev/null)" = "$BASHPID" ] || exit 0
   done
+  : >"$dir/abandoned"
   end broker KILL 5
   end namesrv KILL 5
   rm -f "$dir/watch.pid"
@@ -224,7 +207,7 @@ free_port() {
 
 java_major() {
   local v
-  v=$(java -version 2>&1 | sed -n 's/.*version "\([^"]*\)".*/\1/p' | head -n 1)
+  v=$(java -version 2>&1 | sed -n 's/.*version "\([^"]*\)".*/\1/p')
   v=${v#1.}
   echo "${v%%[.-]*}"
 }
@@ -259,6 +242,7 @@ brokerName=$BROKER_NAME
 brokerId=0
 namesrvAddr=$NAMESRV
 brokerIP1=127.0.0.1
+brokerIP2=127.0.0.1
 bindAddress=127.0.0.1
 listenPort=${BROKER##*:}
 haListenPort=$((${BROKER##*:} + 1))
@@ -404,6 +388,7 @@ cmd_start() {
   if [ -n "$acl" ]; then write_acl "$acl" "$acl_file"; fi
   if [ ${#extra[@]} -gt 0 ]; then printf '%s\n' "${extra[@]}" >>"$dir/extra.conf"; fi
   if [ ${#opts[@]} -gt 0 ]; then printf '%s\n' "${opts[@]}" >>"$dir/java.opts"; fi
+  rm -f "$dir/abandoned"
   if [ -n "$owner" ]; then start_watch "$owner" "$remove"; fi
 
   local try
@@ -476,7 +461,7 @@ cmd_admin() {
   out=$(printf '%s\n' "$out" | grep -vE '^[0-9:,]+ \|-(INFO|WARN|ERROR) in |^OpenJDK 64-Bit Server VM warning|^(SLF4J|RocketMQLog):|^[[:space:]]+(at |\.\.\. [0-9])' || true)
   printf '%s\n' "$out"
   # mqadmin's own exit status is 0 whatever happened.
-  if printf '%s\n' "$out" | grep -qE '^(Caused by: )?(org|java|io)\.[A-Za-z.$]+(Exception|Error)(:|$)|^The sub command .* not exist'; then status=1; fi
+  if grep -qE '^(Caused by: )?(org|java|io)\.[A-Za-z.$]+(Exception|Error)(:|$)|^The sub command .* not exist' <<<"$out"; then status=1; fi
   return "$status"
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // System flags of a message (MessageSysFlag.java).
@@ -132,13 +133,16 @@ func DecodeProperties(s string) map[string]string {
 }
 
 // EncodeProperties is the reverse, in the order of the names. It fails for names or values that hold a separator
-// (U+0001, U+0002), for an empty name, and beyond [MaxProperties] bytes.
+// (U+0001, U+0002) or are not UTF-8, for an empty name, and beyond [MaxProperties] bytes.
 func EncodeProperties(props map[string]string) (string, error) {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(props)) {
 		value := props[name]
 		if name == "" || strings.ContainsAny(name+value, nameSeparator+propertySeparator) {
 			return "", fmt.Errorf("property %q: an empty name or a separator character in it", name)
+		}
+		if !utf8.ValidString(name + value) {
+			return "", fmt.Errorf("property %q: not UTF-8", name)
 		}
 		b.WriteString(name + nameSeparator + value + propertySeparator)
 	}
