@@ -53,7 +53,7 @@ func (s *Store) Facets(_ context.Context, f dlq.Filter) (dlq.Facets, error) {
 	facet := func(i int) []dlq.Facet { return s.mem.facets(counts[i]) }
 	return dlq.Facets{
 		Tabs: tabs, ConsumerGroups: facet(dimGroup), Topics: facet(dimTopic), Reasons: facet(dimReason),
-		Rules: facet(dimRule), Routes: facet(dimRoute), Exact: w.counted(),
+		Rules: facet(dimRule), Routes: facet(dimRoute), Exact: w.counted,
 	}, nil
 }
 

@@ -45,21 +45,16 @@ var dimensions = [dimCount]dimension{
 
 // wish is a filter in the terms of the tables.
 type wish struct {
-	none   bool    // nothing can match
-	tabs   []int64 // never empty
-	states []int64 // nil: every state of the tabs
-	dims   [dimCount][]int64
+	none    bool    // nothing can match
+	counted bool    // tally can count it exactly: none of the fields at the end is asked for
+	tabs    []int64 // never empty
+	states  []int64 // nil: every state of the tabs
+	dims    [dimCount][]int64
 
-	// What tally cannot count.
 	flags                          int64
 	owners, fingerprints, outcomes []int64
 	diedAfter, diedBefore          *int64 // from, and to without it
 	text                           string
-}
-
-// counted reports whether tally can count the wish exactly.
-func (w *wish) counted() bool {
-	return w.flags == 0 && w.owners == nil && w.fingerprints == nil && w.outcomes == nil && w.diedAfter == nil && w.diedBefore == nil && w.text == ""
 }
 
 // matches reports whether a row of tally passes.
@@ -88,6 +83,8 @@ func (m *memory) compile(f *dlq.Filter) *wish {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	w := &wish{text: strings.TrimSpace(f.Query)}
+	w.counted = w.text == "" && f.DiedAfter == nil && f.DiedBefore == nil &&
+		len(f.Flags)+len(f.Owners)+len(f.Fingerprints)+len(f.Outcomes) == 0
 	choose := func(kind wordKind, values []string) []int64 {
 		if len(values) == 0 {
 			return nil

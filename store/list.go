@@ -58,7 +58,7 @@ func (s *Store) Letters(ctx context.Context, f dlq.Filter, after string, limit i
 		return page, nil
 	}
 	first := at.seq == 0
-	if w.counted() {
+	if w.counted {
 		at.total = dlq.Count{Count: matches, Exact: true}
 	}
 	err = s.read(ctx, func(ctx context.Context, q querier) error {
@@ -68,7 +68,7 @@ func (s *Store) Letters(ctx context.Context, f dlq.Filter, after string, limit i
 		if !first {
 			k.to = min(k.to, at.seq)
 		}
-		found := &found{limit: limit, counting: first && !w.counted()}
+		found := &found{limit: limit, counting: first && !w.counted}
 		var err error
 		if w.text != "" {
 			err = s.search(ctx, q, w, k, found)
