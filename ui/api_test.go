@@ -164,6 +164,14 @@ func TestAPI(t *testing.T) {
 		{name: "gaps", url: "/gaps?limit=5", must: []string{`"kind":"expired"`, `"count":"4"`}},
 		{name: "too many gaps", url: "/gaps?limit=1001", status: 400},
 		{name: "consumer groups", url: "/consumer-groups", must: []string{`"name":"pay-service","letters_open":7,"letters_in_flight":1,"unread":4,"readable":false`}, mustNot: []string{`"info"`}},
+		{name: "consumer groups while the cluster is away", with: func(s *stub) {
+			s.topics = func() ([]dlq.TopicInfo, error) {
+				return nil, dlq.Errorf(dlq.CodeUnavailable, "no broker answers: %w", errors.New("secret"))
+			}
+		}, url: "/consumer-groups", must: []string{`"name":"pay-service","letters_open":7`, `"last_error":"no broker answers"`, `"topics":[]`}, mustNot: []string{"secret"}},
+		{name: "topics while the cluster is away", with: func(s *stub) {
+			s.topics = func() ([]dlq.TopicInfo, error) { return nil, dlq.Errorf(dlq.CodeUnavailable, "no broker answers") }
+		}, url: "/topics", status: 503},
 		{name: "one consumer group", url: "/consumer-groups?name=pay-service", must: []string{`"info":{"name":"pay-service"`}},
 		{name: "a consumer group nobody can ask about", with: func(s *stub) {
 			s.group = func(string) (dlq.GroupInfo, error) {

@@ -148,18 +148,21 @@ func (s *Server) listConsumerGroups(ctx context.Context, q *groupsQuery) (items[
 			}
 		}
 	}
-	topics, err := s.Cluster.Topics(ctx)
-	if err != nil {
-		return items[ConsumerGroup]{}, err
-	}
+	topics, away := s.Cluster.Topics(ctx)
 	for _, t := range topics {
 		group(t.ConsumerGroup).add(t)
 	}
 	out := make([]ConsumerGroup, 0, len(groups))
 	for name, g := range groups {
+		if away != nil { // the letters are here all the same
+			g.LastError = problemOf(away, "").Detail
+		}
 		if len(q.Names) == 0 || slices.Contains(q.Names, name) {
 			out = append(out, *g)
 		}
+	}
+	if away != nil {
+		s.Logger.Debug("topics not read", "err", away)
 	}
 	slices.SortFunc(out, func(a, b ConsumerGroup) int { return strings.Compare(a.Name, b.Name) })
 	if len(q.Names) > 0 {

@@ -46,14 +46,27 @@ type DemoStatus struct {
 
 const (
 	statusEvery = 2 * time.Second
+	// topicsEvery is how often the topics are looked at for the status.
+	topicsEvery = 10 * time.Second
 	// stalledAfter is how old the newest look at a topic may be. It is well above the ten seconds in which topics are discovered.
 	stalledAfter = time.Minute
 )
 
-// stateKeeper remembers since when intake is stalled, and what followers were told last.
+// stateKeeper remembers how intake does, and since when it is stalled.
 type stateKeeper struct {
-	mu           sync.Mutex
-	stalledSince *time.Time
+	mu    sync.Mutex
+	asked time.Time
+	last  IntakeStatus
+}
+
+// due returns how intake did, and whether it is time to look again; then the caller does.
+func (k *stateKeeper) due(now time.Time) (last IntakeStatus, due bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if due = now.Sub(k.asked) >= topicsEvery; due {
+		k.asked = now
+	}
+	return k.last, due
 }
 
 func (s *Server) getStatus(ctx context.Context, _ *none) (Status, error) {
@@ -84,12 +97,26 @@ func (s *Server) getStatus(ctx context.Context, _ *none) (Status, error) {
 	}
 	// A cluster that cannot be reached is said so by Cluster; then nobody expects intake to go on.
 	if status.Cluster.Reachable {
-		topics, err := s.Cluster.Topics(ctx)
-		if err == nil {
-			status.Intake = s.state.intake(topics, s.Now().UTC())
-		}
+		status.Intake = s.askIntake(ctx)
 	}
 	return status, nil
+}
+
+// askIntake looks at the topics, which may ask brokers, and so not for every caller and not for long.
+func (s *Server) askIntake(ctx context.Context) IntakeStatus {
+	now := s.Now().UTC()
+	last, due := s.state.due(now)
+	if !due {
+		return last
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	topics, err := s.Cluster.Topics(ctx)
+	if err != nil {
+		s.Logger.Debug("topics not looked at", "err", err)
+		return last
+	}
+	return s.state.intake(topics, now)
 }
 
 // intake is stalled while a topic with unread messages has an error or was not looked at for a while.
@@ -104,12 +131,11 @@ func (k *stateKeeper) intake(topics []dlq.TopicInfo, now time.Time) IntakeStatus
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if since == nil {
-		k.stalledSince = nil
-	} else if k.stalledSince == nil || since.Before(*k.stalledSince) {
-		k.stalledSince = since
+	if k.last.Stalled && since != nil && k.last.Since.Before(*since) {
+		since = k.last.Since
 	}
-	return IntakeStatus{Stalled: since != nil, Since: k.stalledSince}
+	k.last = IntakeStatus{Stalled: since != nil, Since: since}
+	return k.last
 }
 
 // followStatus tells followers of the stream when the status changes, until the context ends.
