@@ -190,6 +190,7 @@ func TestAPI(t *testing.T) {
 		{name: "a misspelt field of a report", method: "POST", url: "/reports", body: `{"reports":[{"consumer_group":"g","key":"k","raeson":"r"}]}`, status: 400, must: []string{`"reports[0].raeson\" is not known`, `did you mean \"reason\"?`}},
 		{name: "a report and reports", method: "POST", url: "/reports", body: `{"reason":"r","reports":[]}`, status: 400},
 
+		{name: "a session with a parameter", url: "/session?x=1", status: 400},
 		{name: "no such call", url: "/lettres", status: 404, must: []string{`"code":"not_found"`}},
 		{name: "no such method", method: "DELETE", url: "/letters", status: 405, must: []string{`"code":"invalid"`}},
 		{name: "the page is not under api", url: "/letters/41/nothing", status: 404, mustNot: []string{"<title>"}},
@@ -234,6 +235,41 @@ func TestAPI(t *testing.T) {
 				t.Errorf("the cause is not in the log: %s", a.log)
 			}
 		})
+	}
+}
+
+// The global stop halts what is left of a selection that is on its way.
+func TestTheStopHaltsASelection(t *testing.T) {
+	a := newAPI(t, nil)
+	var ids []string
+	for id := range int64(100) {
+		a.stub.letters[100+id] = letter(100 + id)
+		ids = append(ids, fmt.Sprintf(`"%d"`, 100+id))
+	}
+	a.stub.replay = func(dlq.ReplayRequest) error {
+		a.stub.mu.Lock()
+		defer a.stub.mu.Unlock()
+		a.stub.switched.Stopped = true
+		return nil
+	}
+	w := a.call("POST", apiBase+"/letters/actions", `{"action":"replay","ids":[`+strings.Join(ids, ",")+`]}`)
+	var out results[ActionResult]
+	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
+		t.Fatal(err)
+	}
+	sent := 0
+	for i, r := range out.Results {
+		if r.ID != 100+int64(i) {
+			t.Errorf("result %d is of letter %d", i, r.ID)
+		}
+		if r.OK {
+			sent++
+		} else if r.Error.Code != dlq.CodeRefused {
+			t.Errorf("letter %d: %+v", r.ID, r.Error)
+		}
+	}
+	if len(out.Results) != 100 || sent == 0 || sent > replaysAtOnce {
+		t.Errorf("%d of %d were sent", sent, len(out.Results))
 	}
 }
 

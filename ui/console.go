@@ -292,6 +292,9 @@ func (s *Server) readyz(c echo.Context) error {
 }
 
 func (s *Server) getOpenAPI(c echo.Context) error {
+	if _, err := bind(c, &none{}, s.Now()); err != nil {
+		return err
+	}
 	if len(s.OpenAPI) == 0 {
 		return dlq.Errorf(dlq.CodeNotFound, "this program was built without the description of its API")
 	}

@@ -39,8 +39,9 @@ func read[Request, Answer any](s *Server, f func(context.Context, *Request) (Ans
 }
 
 const (
-	writeTimeout = time.Minute     // for one answer
+	writeTimeout = time.Minute     // for one write
 	bulkTimeout  = 5 * time.Minute // for acts on selections
+	answerTime   = 10 * time.Second
 )
 
 // write makes a handler of a function that changes something. What a person asked for is done to its end even if the
@@ -54,7 +55,7 @@ func write[Request, Answer any](s *Server, limit time.Duration, f func(context.C
 		}
 		if limit > writeTimeout {
 			// Not every writer has deadlines; one without is not cut off either.
-			_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(limit + 10*time.Second))
+			_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(limit + answerTime))
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), limit)
 		defer cancel()

@@ -67,8 +67,8 @@ func newGate(listen string, public *url.URL, tokens bool) (*gate, error) {
 
 // check refuses a foreign Host, a foreign Origin, and writes across sites.
 func (g *gate) check(r *http.Request) error {
-	// A page of another site cannot send this header, so a caller that does (a scraper that knows the console by a name of
-	// its own) is no browser that was tricked; the token is checked next.
+	// A scraper may know the console by a name of its own. A page that came by DNS rebinding may send this header too, but
+	// it has no token, and our cookies do not go with a foreign name.
 	bearer := g.tokens && r.Header.Get("Authorization") != ""
 	if !bearer && !g.knows(r, hostname(r.Host)) {
 		return dlq.Errorf(dlq.CodeForbidden, "this console is not called %q", cut(r.Host, 100)).

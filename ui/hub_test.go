@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -299,6 +300,36 @@ func TestStreamNeedsARole(t *testing.T) {
 			t.Errorf("%s: %d", role, r.StatusCode)
 		}
 	}
+}
+
+// A stream shows that it lives, and ends when its log-in does.
+func TestStreamEndsWithItsLogIn(t *testing.T) {
+	path, tokens := tokensFor(t)
+	synctest.Test(t, func(t *testing.T) {
+		a := newAPI(t, func(d *Deps) { d.TokenFile, d.Now = path, time.Now })
+		cookie := a.call("POST", apiBase+"/session", `{"token":"`+tokens[RoleViewer]+`"}`).Result().Cookies()[0]
+		r := httptest.NewRequest("GET", apiBase+"/events", nil)
+		r.Host = "localhost"
+		r.AddCookie(cookie)
+		w := httptest.NewRecorder()
+		ended := make(chan struct{})
+		go func() { a.Handler().ServeHTTP(w, r); close(ended) }()
+		time.Sleep(2*heartbeat + time.Second)
+		synctest.Wait()
+		if n := strings.Count(w.Body.String(), ": still here\n\n"); n != 2 {
+			t.Errorf("%d heartbeats in %s", n, 2*heartbeat)
+		}
+		a.call("DELETE", apiBase+"/session", "", "Cookie: dlq_session="+cookie.Value)
+		time.Sleep(heartbeat)
+		synctest.Wait()
+		select {
+		case <-ended:
+		default:
+			t.Error("the stream goes on after the log-out")
+			a.hub.close()
+			<-ended
+		}
+	})
 }
 
 // A follower whose connection takes nothing any more neither holds up the others nor the stop.

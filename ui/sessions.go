@@ -179,7 +179,7 @@ func (e *entrance) who(r *http.Request) (caller, error) {
 func (e *entrance) try(r *http.Request, text string) (Token, error) {
 	address := addressOf(r)
 	if wait := e.guesses.wait(address); wait > 0 {
-		seconds := strconv.Itoa(int(wait.Seconds()) + 1)
+		seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
 		return Token{}, &dlq.Error{Code: dlq.CodeRateLimited, Message: "too many wrong tokens came from this address",
 			Hint: "try again in " + seconds + " seconds", Params: map[string]string{"retry_after": seconds}}
 	}
@@ -223,6 +223,9 @@ func (e *entrance) session(c caller) Session {
 }
 
 func (s *Server) getSession(c echo.Context) error {
+	if _, err := bind(c, &none{}, s.Now()); err != nil {
+		return err
+	}
 	// A cookie or a token that is not good any more is no error here: the answer is that a log-in is needed.
 	who, err := s.entrance.who(c.Request())
 	if err != nil && dlq.CodeOf(err) != dlq.CodeUnauthorized {
@@ -251,6 +254,9 @@ func (s *Server) logIn(c echo.Context) error {
 }
 
 func (s *Server) logOut(c echo.Context) error {
+	if _, err := bind(c, &none{}, s.Now()); err != nil {
+		return err
+	}
 	if cookie, err := c.Cookie(s.entrance.cookieName()); err == nil {
 		s.entrance.sessions.end(cookie.Value)
 	}
