@@ -1,11 +1,16 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"embed"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -76,9 +81,38 @@ func fileVersion(ctx context.Context, c *sql.Conn) (int, error) {
 	if err != nil {
 		return 0, explain(err, "reading the version of the database")
 	}
+	return version, checkOwner(id, version, tables)
+}
+
+func checkOwner(id, version, tables int) error {
 	if id != applicationID && (version != 0 || tables != 0) {
-		return 0, dlq.Errorf(dlq.CodeRefused, "the file is a SQLite database of another program").
+		return dlq.Errorf(dlq.CodeRefused, "the file is a SQLite database of another program").
 			WithHint("give another path with --data")
 	}
-	return version, nil
+	return nil
+}
+
+// checkHeader refuses a file of another program before SQLite touches it: opening it as ours would turn it into WAL mode.
+// A file that has a write-ahead log beside it is in that mode already, and its header may be out of date. It must be
+// called before the file is opened by SQLite.
+func checkHeader(file string) error {
+	if _, err := os.Stat(file + "-wal"); err == nil {
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("reading the database file: %w", err)
+	}
+	defer f.Close()
+	header := make([]byte, 100) // https://www.sqlite.org/fileformat2.html, section 1.3
+	switch _, err := io.ReadFull(f, header); {
+	case errors.Is(err, io.EOF):
+		return nil // new
+	case errors.Is(err, io.ErrUnexpectedEOF) || err == nil && !bytes.HasPrefix(header, []byte("SQLite format 3\x00")):
+		return dlq.Errorf(dlq.CodeInvalid, "the file %s is not a SQLite database", file).WithHint("give another path with --data")
+	case err != nil:
+		return fmt.Errorf("reading the database file: %w", err)
+	}
+	field := func(at int) int { return int(binary.BigEndian.Uint32(header[at:])) }
+	return checkOwner(field(68), field(60), field(40)) // application id, user version, schema cookie
 }

@@ -94,6 +94,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.lock, err = lockFile(s.path); err != nil {
 		return err
 	}
+	if err := checkHeader(s.path); err != nil {
+		return err
+	}
 	s.writes = sql.OpenDB(newConnector(s.path, writerWords, writerPragmas))
 	s.writes.SetMaxOpenConns(1)
 	if s.conn, err = s.writes.Conn(ctx); err != nil {

@@ -148,3 +148,17 @@ func TestSmoke(t *testing.T) {
 	fc, err := s.Facets(t.Context(), dlq.Filter{Reasons: []string{"network_timeout"}})
 	t.Logf("%+v %v", fc, err)
 }
+
+// indexAll teaches full text all letters.
+func indexAll(t testing.TB, s *Store) {
+	t.Helper()
+	for {
+		pause, err := s.indexOnce(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pause < 0 {
+			return
+		}
+	}
+}
