@@ -60,7 +60,6 @@ type Options struct {
 // Node is a started node. Its methods are not safe for concurrent use, save Admin and the plain getters.
 type Node struct {
 	dir       string
-	tools     string // where the script was written
 	temporary bool
 	env       map[string]string
 }
@@ -68,31 +67,53 @@ type Node struct {
 // Start starts a node and waits until its broker is registered at its name server, typically 3 to 6 s; the first
 // start of a version also downloads it.
 func Start(ctx context.Context, opt Options) (*Node, error) {
-	tools, err := os.MkdirTemp("", "rocketmq-")
-	if err != nil {
-		return nil, fmt.Errorf("start RocketMQ: %w", err)
-	}
-	n := &Node{dir: opt.Dir, tools: tools, temporary: opt.Dir == ""}
+	n := &Node{dir: opt.Dir, temporary: opt.Dir == ""}
 	args := []string{"--watch", strconv.Itoa(os.Getpid())}
 	if n.temporary {
-		n.dir = filepath.Join(tools, "node")
+		dir, err := os.MkdirTemp("", "rocketmq-")
+		if err != nil {
+			return nil, fmt.Errorf("start RocketMQ: %w", err)
+		}
+		n.dir = dir
 		args = append(args, "--remove")
 	}
-	if err := n.prepare(opt, &args); err != nil {
-		os.RemoveAll(tools)
-		return nil, fmt.Errorf("start RocketMQ: %w", err)
+	err := n.prepare(opt, &args)
+	if err == nil {
+		err = n.change(ctx, "start", args...)
 	}
-	if err := n.change(ctx, "start", args...); err != nil {
-		_, _ = n.run(context.WithoutCancel(ctx), "kill") // what a cancelled start left; fails if nothing ran yet
-		os.RemoveAll(tools)
-		return nil, err
+	if err == nil {
+		return n, nil
 	}
-	return n, nil
+	// What a cancelled start left; without an environment file there is nothing, and this says so.
+	_, _ = n.run(context.WithoutCancel(ctx), "kill")
+	if n.temporary {
+		err = errors.Join(err, os.RemoveAll(n.dir))
+	}
+	return nil, fmt.Errorf("start RocketMQ: %w", err)
 }
 
+// prepare writes the scripts into the node's folder and adds to args what opt says.
 func (n *Node) prepare(opt Options, args *[]string) error {
-	if err := os.CopyFS(n.tools, scripts); err != nil {
+	files, err := scripts.ReadDir(".")
+	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(n.dir, 0o755); err != nil {
+		return err
+	}
+	for _, f := range files {
+		text, err := scripts.ReadFile(f.Name())
+		if err != nil {
+			return err
+		}
+		// A new file, never a changed one: bash may be running the old one.
+		path := filepath.Join(n.dir, f.Name())
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := os.WriteFile(path, text, 0o755); err != nil {
+			return err
+		}
 	}
 	add := func(name, value string) {
 		if value != "" {
@@ -118,7 +139,7 @@ func (n *Node) prepare(opt Options, args *[]string) error {
 		add("--acl", opt.AccessKey+":"+opt.SecretKey)
 	}
 	if opt.PlainACL != "" {
-		file := filepath.Join(n.tools, "plain_acl.yml")
+		file := filepath.Join(n.dir, "plain_acl.given.yml")
 		if err := os.WriteFile(file, []byte(opt.PlainACL), 0o600); err != nil {
 			return err
 		}
@@ -152,7 +173,7 @@ func (n *Node) Stop() error {
 	if n.temporary {
 		err = errors.Join(err, os.RemoveAll(n.dir))
 	}
-	return errors.Join(err, os.RemoveAll(n.tools))
+	return err
 }
 
 // KillBroker ends the broker with kill -9.
@@ -203,7 +224,7 @@ func (n *Node) change(ctx context.Context, command string, args ...string) error
 }
 
 func (n *Node) run(ctx context.Context, command string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "bash", append([]string{filepath.Join(n.tools, "rocketmq.sh"), command, "--dir", n.dir}, args...)...)
+	cmd := exec.CommandContext(ctx, "bash", append([]string{filepath.Join(n.dir, "rocketmq.sh"), command, "--dir", n.dir}, args...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

@@ -93,39 +93,64 @@ func TestSecondBrokerJoins(t *testing.T) {
 	}
 }
 
-// TestNoJVMOutlivesItsOwner kills the process that a node belongs to without a chance to clean up.
+// jvms returns the ids of the JVMs that belong to a node's folder.
+func jvms(t *testing.T, dir string) []string {
+	t.Helper()
+	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(procs) == 0 {
+		t.Fatal("this test reads /proc", err)
+	}
+	var found []string
+	for _, p := range procs {
+		if args, err := os.ReadFile(p); err == nil && strings.Contains(string(args), "-Drocketmq.home.dir="+dir+"\x00") {
+			found = append(found, filepath.Base(filepath.Dir(p)))
+		}
+	}
+	return found
+}
+
+// TestNoJVMOutlivesItsOwner kills the process that a node belongs to without a chance to clean up: once when the
+// node runs, once in the middle of its start.
 func TestNoJVMOutlivesItsOwner(t *testing.T) {
-	owner := exec.Command("sleep", "600")
-	if err := owner.Start(); err != nil {
-		t.Fatal(err)
+	for name, when := range map[string]string{"running": "env", "starting": "namesrv.pid"} {
+		t.Run(name, func(t *testing.T) {
+			owner := exec.Command("sleep", "600")
+			if err := owner.Start(); err != nil {
+				t.Fatal(err)
+			}
+			dir := filepath.Join(t.TempDir(), "node with a blank")
+			start := exec.CommandContext(within(t, 5*time.Minute), "bash", "rocketmq.sh", "start", "--dir", dir, "--version", V4, "--watch", pid(owner.Process.Pid), "--remove")
+			if err := start.Start(); err != nil {
+				t.Fatal(err)
+			}
+			started := make(chan error, 1)
+			go func() { started <- start.Wait() }()
+			until(t, when+" exists", func() bool { _, err := os.Stat(filepath.Join(dir, when)); return err == nil })
+			if when == "env" && len(jvms(t, dir)) != 2 {
+				t.Errorf("JVMs %v", jvms(t, dir))
+			}
+			if err := owner.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			if err := owner.Wait(); err == nil {
+				t.Fatal("the owner was not killed")
+			}
+			if err := <-started; (err == nil) != (when == "env") {
+				t.Errorf("start ended with %v", err)
+			}
+			until(t, "everything is gone", func() bool {
+				_, err := os.Stat(dir)
+				return errors.Is(err, os.ErrNotExist) && len(jvms(t, dir)) == 0
+			})
+		})
 	}
-	dir := filepath.Join(t.TempDir(), "node with a blank")
-	sh := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(within(t, 2*time.Minute), "bash", append([]string{"rocketmq.sh"}, args...)...).Output()
-		return string(out), err
-	}
-	if out, err := sh("start", "--dir", dir, "--version", V4, "--watch", pid(owner.Process.Pid), "--remove"); err != nil {
-		t.Fatal(err, out)
-	}
-	pids := []string{read(t, dir, "broker.pid"), read(t, dir, "namesrv.pid")}
-	if err := owner.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	if err := owner.Wait(); err == nil {
-		t.Fatal("the owner was not killed")
-	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		_, err := os.Stat(dir)
-		if errors.Is(err, os.ErrNotExist) {
-			break
-		}
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("the node's folder is still there")
-		}
-	}
-	for _, p := range pids {
-		if args, err := os.ReadFile("/proc/" + p + "/cmdline"); err == nil && strings.Contains(string(args), dir) {
-			t.Errorf("JVM %s still runs", p)
+			t.Fatalf("waited in vain until %s", what)
 		}
 	}
 }
@@ -199,23 +224,55 @@ mkdir -p "$out"; touch "$out/half.jar"; sleep 0.5; touch "$out/whole.jar"
 	}
 }
 
-// TestMissingJavaIsSaid runs without Java, apt and Homebrew on the path.
-func TestMissingJavaIsSaid(t *testing.T) {
-	bin := t.TempDir()
-	for _, tool := range []string{"bash", "dirname", "id", "cat", "mkdir"} {
-		path, err := exec.LookPath(tool)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(path, filepath.Join(bin, tool)); err != nil {
-			t.Fatal(err)
-		}
+// TestMissingJava runs without Java and Maven on the path, with stand-ins for apt-get and for who one is.
+func TestMissingJava(t *testing.T) {
+	const apt = `#!/bin/bash
+echo "$@" >>"$BIN/apt.log"
+case "$*" in install*)
+  printf '#!/bin/bash\n' >"$BIN/java"
+  printf '#!/bin/bash\nfor a; do case $a in -DoutputDirectory=*) mkdir -p "${a#*=}" ;; esac; done\n' >"$BIN/mvn"
+  chmod 755 "$BIN/java" "$BIN/mvn" ;;
+esac
+`
+	tests := map[string]struct {
+		files   map[string]string
+		code    int
+		says    string
+		aptRuns string
+	}{
+		"nothing to install with": {nil, 3, "needs java mvn. Install a Java runtime", ""},
+		"apt, not root":           {map[string]string{"apt-get": apt, "id": "#!/bin/bash\necho 1000\n"}, 3, "sudo apt-get install -y default-jre-headless maven", ""},
+		"apt, root":               {map[string]string{"apt-get": apt, "id": "#!/bin/bash\necho 0\n"}, 0, "installing java mvn", "update -qq\ninstall -y -qq --no-install-recommends default-jre-headless maven"},
+		"Homebrew":                {map[string]string{"brew": "#!/bin/bash\n"}, 3, "brew install openjdk maven", ""},
 	}
-	cmd := exec.CommandContext(within(t, time.Minute), "bash", "rocketmq.sh", "fetch", "9.9.9")
-	cmd.Env = []string{"PATH=" + bin, "HOME=" + t.TempDir()}
-	out, _ := cmd.CombinedOutput()
-	if cmd.ProcessState.ExitCode() != 3 || !strings.Contains(string(out), "needs java mvn") {
-		t.Errorf("exit status %d:\n%s", cmd.ProcessState.ExitCode(), out)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			bin := t.TempDir()
+			for file, text := range tt.files {
+				if err := os.WriteFile(filepath.Join(bin, file), []byte(text), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, tool := range []string{"bash", "dirname", "id", "cat", "mkdir", "mktemp", "chmod", "mv", "rm", "env"} {
+				path, err := exec.LookPath(tool)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Symlink(path, filepath.Join(bin, tool)); err != nil && !errors.Is(err, os.ErrExist) {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.CommandContext(within(t, time.Minute), "bash", "rocketmq.sh", "fetch", "9.9.9")
+			cmd.Env = []string{"PATH=" + bin, "BIN=" + bin, "HOME=" + t.TempDir()}
+			out, _ := cmd.CombinedOutput()
+			if cmd.ProcessState.ExitCode() != tt.code || !strings.Contains(string(out), tt.says) {
+				t.Errorf("exit status %d, want %d and %q:\n%s", cmd.ProcessState.ExitCode(), tt.code, tt.says, out)
+			}
+			ran, _ := os.ReadFile(filepath.Join(bin, "apt.log"))
+			if strings.TrimSpace(string(ran)) != tt.aptRuns {
+				t.Errorf("apt-get ran %q, want %q", ran, tt.aptRuns)
+			}
+		})
 	}
 }
 

@@ -322,13 +322,13 @@ jvm() { # jvm PART MAIN ARGS…
 start_namesrv() {
   if [ -n "$JOINED" ] || running namesrv; then return; fi
   jvm namesrv org.apache.rocketmq.namesrv.NamesrvStartup -c "$dir/namesrv.conf"
-  wait_boot namesrv 90
+  wait_boot namesrv 180
 }
 
 start_broker() {
   if running broker; then return; fi
   jvm broker org.apache.rocketmq.broker.BrokerStartup -c "$dir/broker.conf"
-  wait_boot broker 90 && wait_registered
+  wait_boot broker 180 && wait_registered
 }
 
 failed_by_port() { grep -qiE 'failed to bind|BindException|address already in use' "$dir/$1.log" 2>/dev/null; }

@@ -23,7 +23,8 @@ func (c *Client) BrokerConfig(ctx context.Context, broker string) (map[string]st
 	return cfg, nil
 }
 
-// BrokerRuntimeInfo asks a broker for its runtime figures; "brokerVersionDesc" is its version, as "V5_5_0".
+// BrokerRuntimeInfo asks a broker for its runtime figures; "brokerVersionDesc" is its version, as "V5_5_0". A 4.9
+// broker fails with AnswerSystemError in its first seconds, before it has sampled its figures once.
 func (c *Client) BrokerRuntimeInfo(ctx context.Context, broker string) (map[string]string, error) {
 	ans, err := c.call(ctx, broker, &Command{Code: RequestBrokerRuntimeInfo})
 	if err != nil {

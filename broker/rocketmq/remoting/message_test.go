@@ -2,7 +2,6 @@ package remoting
 
 import (
 	"encoding/binary"
-	"math"
 	"net/netip"
 	"strings"
 	"testing"
@@ -204,7 +203,7 @@ func FuzzMessageID(f *testing.F) {
 	f.Add("20010DB800000000000000000000000200002A9F00000100000000FF")
 	f.Fuzz(func(t *testing.T, id string) {
 		host, offset, err := ParseMessageID(id)
-		if err == nil && (!strings.EqualFold(FormatMessageID(host, offset), id) || offset < 0 || offset > math.MaxInt64) {
+		if err == nil && (!strings.EqualFold(FormatMessageID(host, offset), id) || offset < 0) {
 			t.Fatalf("%s became %s", id, FormatMessageID(host, offset))
 		}
 	})
