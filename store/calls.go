@@ -89,7 +89,7 @@ func (s *Store) AddAttempt(ctx context.Context, a dlq.Attempt) error {
 // call that was running when the last process ended is pending again since Open.
 func (s *Store) DueCalls(ctx context.Context, now time.Time, limit int) (list []dlq.Call, err error) {
 	err = s.read(ctx, func(ctx context.Context, q querier) (err error) {
-		list, err = callsWhere(ctx, q, "INDEXED BY call_due WHERE state='pending' AND (next_at IS NULL OR next_at<=?) ORDER BY next_at LIMIT ?", now.UnixMilli(), limit)
+		list, err = callsWhere(ctx, q, "INDEXED BY call_due WHERE state='pending' AND coalesce(next_at, 0)<=? ORDER BY coalesce(next_at, 0) LIMIT ?", now.UnixMilli(), limit)
 		return err
 	})
 	return list, err

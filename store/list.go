@@ -52,8 +52,12 @@ func (s *Store) Letters(ctx context.Context, f dlq.Filter, after string, limit i
 		page.SearchLag = s.mem.lag()
 		s.mem.mu.RUnlock()
 	}
+	if w.none {
+		page.Total.Exact = true
+		return page, nil
+	}
 	k, matches := s.mem.plan(w, int64(limit))
-	if w.none || matches == 0 {
+	if matches == 0 {
 		page.Total.Exact = true
 		return page, nil
 	}

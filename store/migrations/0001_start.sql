@@ -191,7 +191,7 @@ CREATE TABLE call(
   changed  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX call_letter ON call(letter);
-CREATE INDEX call_due ON call(next_at) WHERE state = 'pending';
+CREATE INDEX call_due ON call(coalesce(next_at, 0)) WHERE state = 'pending';
 
 CREATE TABLE attempt(
   call     TEXT NOT NULL REFERENCES call(id) DEFERRABLE INITIALLY DEFERRED,

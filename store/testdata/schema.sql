@@ -246,7 +246,7 @@ CREATE TABLE word(
   text TEXT NOT NULL,
   UNIQUE(kind, text)
 ) STRICT;
-CREATE INDEX call_due ON call(next_at) WHERE state = 'pending';
+CREATE INDEX call_due ON call(coalesce(next_at, 0)) WHERE state = 'pending';
 CREATE INDEX call_letter ON call(letter);
 CREATE INDEX death_letter ON death(letter);
 CREATE UNIQUE INDEX death_position ON death(queue, offset, stored);
