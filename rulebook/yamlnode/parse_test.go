@@ -61,7 +61,7 @@ func TestTextsThatAreNoRules(t *testing.T) {
 			if (root == nil) != broken {
 				t.Errorf("root %v", root)
 			}
-			if took := time.Since(start); took > 3*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("took %s", took)
 			}
 		})
