@@ -54,7 +54,8 @@ func run(ctx context.Context) (err error) {
 	}
 	defer os.RemoveAll(b.dir)
 	fmt.Println("starting RocketMQ", node.V5)
-	if b.node, err = node.Start(ctx, node.Options{Version: node.V5, Dir: filepath.Join(b.dir, "broker"), JavaOptions: []string{"-Xmx512m"}}); err != nil {
+	if b.node, err = node.Start(ctx, node.Options{Version: node.V5, Dir: filepath.Join(b.dir, "broker"), JavaOptions: []string{"-Xmx512m"},
+		Conf: map[string]string{"waitTimeMillsInSendQueue": "10000"}}); err != nil {
 		return err
 	}
 	defer func() {
