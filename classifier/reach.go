@@ -26,7 +26,7 @@ const maxBranches = 64
 
 // maxReachSteps bounds the clauses that are compared: enough for 2 000 rules of the usual kind, and well below a second
 // for a file made to be slow.
-const maxReachSteps = 4_000_000
+const maxReachSteps = 3_000_000
 
 // branches returns the or of ands of a list of conditions joined by and (or, in a not, by its opposite).
 func branches(list []condition, not bool) (out [][]literal, ok bool) {
