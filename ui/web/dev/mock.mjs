@@ -1,0 +1,571 @@
+// MOCK SERVER, for looking at the page and for its own tests, without the Go program and without a broker.
+// It serves ../dist (or lets Vite do so) and an imitation of /api/v1 over the data of data.mjs, kept in memory.
+//   node dev/mock.mjs [--port 8650] [--count 400]
+// Tests steer it: POST /__mock/{arrive,status,session,reset,fail}.
+import { createReadStream, existsSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { extname, join, normalize } from 'node:path'
+import {
+  diagnostics,
+  explain,
+  groupRows,
+  hostile,
+  hour,
+  infoOf,
+  iso,
+  makeLetter,
+  minute,
+  optionsFor,
+  refusal,
+  rulesText,
+} from './data.mjs'
+
+const arg = (name, or) => {
+  const at = process.argv.indexOf(`--${name}`)
+  return at > 0 ? process.argv[at + 1] : or
+}
+const port = Number(arg('port', '8650'))
+const count = Number(arg('count', '400'))
+const dist = new URL('../../dist/', import.meta.url).pathname
+
+let world
+function reset() {
+  const now = Date.now()
+  const letters = new Map()
+  const add = (id, over) => letters.set(String(id), makeLetter(id, now, over))
+  for (let i = 1; i <= count; i++) add(i, i % 9 === 0 ? stateOver(i, now) : {})
+  for (const [i, over] of hostile.entries())
+    add(count + 1 + i, { ...over, severity: 'critical', died_at: iso(now - (i + 1) * 3 * minute) })
+  for (const timer of world?.timers ?? []) clearTimeout(timer)
+  world = {
+    letters,
+    next: count + 100,
+    event: 5000,
+    automation: {
+      on: false,
+      stopped: false,
+      version: 1,
+      changed_at: iso(now - 26 * hour),
+      actor: 'anna',
+      note: 'first look at the cluster',
+    },
+    session: { actor: 'local', role: 'admin', login: 'none' },
+    status: {},
+    repaired: new Set(),
+    fail: undefined,
+    timers: new Set(),
+  }
+}
+function stateOver(i, now) {
+  const kind = (i / 9) % 8
+  const at = { due_at: iso(now + 4 * minute) }
+  return [
+    { state: 'scheduled', ...at, hold: undefined },
+    { state: 'awaiting' },
+    { state: 'resolved', resolution: 'confirmed', expires_at: iso(now + 29 * 24 * hour) },
+    { state: 'resolved', resolution: 'by_hand', expires_at: iso(now + 29 * 24 * hour) },
+    { state: 'discarded', expires_at: iso(now + 29 * 24 * hour) },
+    { state: 'snoozed', due_at: iso(now + 5 * hour) },
+    { state: 'compensating', ...at, hold: undefined },
+    { state: 'open', flags: ['possible_duplicate'] },
+  ][kind]
+}
+reset()
+
+const followers = new Set()
+const tell = (event, data, id) => {
+  for (const f of followers) f.write(`${id ? `id: ${id}\n` : ''}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+}
+const changed = (ids, arrived = 0) => {
+  world.event += 1
+  tell('changes', { last_event: String(world.event), arrived, changed: ids, more: false }, world.event)
+}
+const later = (ms, f) => {
+  const timer = setTimeout(() => {
+    world.timers.delete(timer)
+    f()
+  }, ms)
+  world.timers.add(timer)
+}
+
+const details = () => [...world.letters.values()].map(x => x.detail)
+const brief = ({
+  properties,
+  history,
+  replay_list,
+  events,
+  calls,
+  sys_flag,
+  born_host,
+  store_host,
+  body_state,
+  ...l
+}) => l
+const tabOf = s =>
+  ({ open: 'attention', snoozed: 'snoozed', resolved: 'resolved', discarded: 'discarded' })[s] ?? 'in_flight'
+const tabs = ['attention', 'in_flight', 'snoozed', 'resolved', 'discarded']
+const fields = {
+  state: 'state',
+  consumer_group: 'consumer_group',
+  topic: 'topic',
+  reason: 'reason',
+  origin: 'reason_origin',
+  rule: 'rule',
+  route: 'route',
+  severity: 'severity',
+  owner: 'owner',
+  fingerprint: 'fingerprint',
+}
+
+function matches(l, p, but = '') {
+  if (but !== 'tab' && p.get('tab') && tabOf(l.state) !== p.get('tab')) return false
+  for (const [param, field] of Object.entries(fields)) {
+    const want = p.getAll(param)
+    if (param !== but && want.length > 0 && !want.includes(l[field] ?? '')) return false
+  }
+  const flags = p.getAll('flag')
+  if (flags.length > 0 && !flags.some(f => l.flags.includes(f))) return false
+  if (p.get('died_after') && l.died_at < iso(Date.parse(p.get('died_after')))) return false
+  if (p.get('died_before') && l.died_at >= iso(Date.parse(p.get('died_before')))) return false
+  const q = p.get('q')?.toLowerCase()
+  return !q || [l.id, l.unique_key, l.reason, l.reason_text, ...(l.keys ?? [])].some(x => x?.toLowerCase().includes(q))
+}
+const newest = (a, b) => (a.died_at < b.died_at ? 1 : -1)
+
+function page(p) {
+  const all = details()
+    .filter(l => matches(l, p))
+    .sort(newest)
+  const limit = Number(p.get('limit') ?? 50)
+  const from = Number(p.get('cursor') ?? 0)
+  const next = from + limit < all.length ? String(from + limit) : undefined
+  return {
+    items: all.slice(from, from + limit).map(brief),
+    ...(next && { next }),
+    total: { count: all.length, exact: !p.get('q') },
+  }
+}
+function facets(p) {
+  const of = (param, field) => {
+    const by = new Map()
+    for (const l of details()) if (matches(l, p, param)) by.set(l[field], (by.get(l[field]) ?? 0) + 1)
+    return [...by].map(([value, n]) => ({ value, count: n })).sort((a, b) => b.count - a.count)
+  }
+  const count = Object.fromEntries(tabs.map(t => [t, 0]))
+  for (const l of details()) if (matches(l, p, 'tab')) count[tabOf(l.state)]++
+  return {
+    tabs: count,
+    consumer_groups: of('consumer_group', 'consumer_group'),
+    topics: of('topic', 'topic'),
+    reasons: of('reason', 'reason'),
+    rules: of('rule', 'rule'),
+    routes: of('route', 'route'),
+    exact: !p.get('q') && !p.get('died_after') && !p.get('died_before'),
+  }
+}
+function summary() {
+  const all = details()
+  const hours = Array(24).fill(0)
+  for (const l of all) {
+    const h = Math.floor((Date.now() - Date.parse(l.died_at)) / hour)
+    if (h < 24) hours[23 - h]++
+  }
+  const states = {}
+  for (const l of all) states[l.state] = (states[l.state] ?? 0) + 1
+  const open = all
+    .filter(l => l.state === 'open')
+    .map(l => l.died_at)
+    .sort()
+  const unread = groupRows(all, world.repaired).reduce((n, g) => n + g.unread, 0)
+  return {
+    tabs: facets(new URLSearchParams()).tabs,
+    states,
+    ...(open[0] && { oldest_open: open[0] }),
+    arrived_24h: hours.reduce((a, b) => a + b, 0),
+    arrived_hours: hours,
+    unread,
+    ...(unread && { unread_expires_at: iso(Date.now() + 22 * hour) }),
+    gaps: 1,
+    search_lag: 0,
+    letters: all.length,
+    last_event: String(world.event),
+  }
+}
+const status = () => ({
+  version: 'mock',
+  automation: world.automation,
+  demo: {},
+  ...world.status,
+  cluster: {
+    cluster: 'DefaultCluster',
+    name_servers: ['127.0.0.1:9876'],
+    reachable: true,
+    since: iso(Date.now() - 3 * hour),
+    simulated: false,
+    brokers: ['broker-a 5.5.0'],
+    foreign_console: false,
+    ...world.status.cluster,
+  },
+  rules: { version: 4, refused: false, errors: 0, ...world.status.rules },
+  store: { full: false, search_lag: 0, ...world.status.store },
+  intake: { stalled: false, ...world.status.intake },
+})
+
+class Refusal extends Error {
+  constructor(http, code, detail, hint, letter) {
+    super(detail)
+    this.body = { type: 'about:blank', title: code, status: http, code, detail, hint, letter }
+  }
+}
+const find = id => {
+  const x = world.letters.get(id)
+  if (!x) throw new Refusal(404, 'not_found', `there is no letter ${id}`, 'it may have been removed by retention')
+  return x
+}
+const event = (l, kind, more = {}) => {
+  world.event += 1
+  l.events = [
+    { id: String(world.event), letter_id: l.id, at: iso(Date.now()), kind, actor: world.session.actor, ...more },
+    ...l.events,
+  ]
+  l.version += 1
+  l.changed_at = iso(Date.now())
+}
+const check = (l, version) => {
+  if (version && version !== l.version)
+    throw new Refusal(409, 'conflict', `letter ${l.id} was changed by somebody else`, 'look at it again', brief(l))
+}
+
+function replay(l, body) {
+  check(l, body.version)
+  if (!['open', 'snoozed', 'scheduled'].includes(l.state))
+    throw new Refusal(422, 'refused', `letter ${l.id} is ${l.state}`, 'wait for its outcome')
+  const o = optionsFor(l)
+  const door = o.doors.find(d => d.door === (body.door || o.default))
+  const delay = body.delay && body.delay !== '0s' ? body.delay : undefined
+  const wait = delay ? Number.parseInt(delay, 10) * (delay.endsWith('m') ? 60 : 1) * 1000 : 0
+  const now = Date.now()
+  const r = {
+    id: [...crypto.getRandomValues(new Uint8Array(16))].map(b => b.toString(16).padStart(2, '0')).join(''),
+    letter_id: l.id,
+    number: l.replay_list.length + 1,
+    door: door.door,
+    why: body.door && body.door !== o.default ? 'chosen' : door.why,
+    cluster: l.cluster,
+    consumer_group: l.consumer_group,
+    target: door.target,
+    topic: l.topic,
+    unique_key: l.unique_key,
+    as_new: body.as_new,
+    delay,
+    ...(delay && { deliver_at: iso(now + wait) }),
+    automatic: false,
+    actor: world.session.actor,
+    note: body.note,
+    intended_at: iso(now),
+    sent_at: iso(now + 12),
+    outcome: 'waiting',
+    detail: delay ? 'parked' : 'sent',
+    receipt: { broker: 'broker-a', queue: 0, offset: '77', message_id: l.message_id },
+    looks: 0,
+    next_look: iso(now + wait + 2000),
+  }
+  l.replay_list = [r, ...l.replay_list]
+  l.state = 'awaiting'
+  l.replays += 1
+  event(l, 'intended', { replay_id: r.id, note: body.note })
+  event(l, 'sent', { replay_id: r.id, detail: { door: r.door, target: r.target } })
+  const again = l.reason === 'data_format_error'
+  later(Math.min(wait, 4000) + 1500, () => {
+    r.seen_at = iso(Date.now())
+    r.detail = 'not_consumed'
+    r.looks += 1
+    event(l, 'delivered', { replay_id: r.id, actor: 'tracker' })
+    changed([l.id])
+  })
+  later(Math.min(wait, 4000) + 3500, () => {
+    r.settled_at = iso(Date.now())
+    r.next_look = undefined
+    r.outcome = again ? 'failed_again' : 'confirmed'
+    r.detail = again ? 'back_in_dlq' : 'consumed'
+    if (again) {
+      l.state = 'open'
+      l.deaths += 1
+      l.flags = [...new Set([...l.flags, 'failed_again'])]
+      l.died_at = iso(Date.now())
+    } else {
+      l.state = 'resolved'
+      l.resolution = 'confirmed'
+      l.expires_at = iso(Date.now() + 30 * 24 * hour)
+    }
+    event(l, again ? 'died_again' : 'confirmed', {
+      replay_id: r.id,
+      actor: again ? 'intake' : 'tracker',
+      detail: { detail: r.detail },
+    })
+    changed([l.id])
+  })
+  changed([l.id])
+  return { replay: r, letter: brief(l) }
+}
+
+const acts = {
+  discard: l =>
+    Object.assign(l, { state: 'discarded', due_at: undefined, expires_at: iso(Date.now() + 30 * 24 * hour) }) &&
+    'discarded',
+  resolve: l =>
+    Object.assign(l, {
+      state: 'resolved',
+      resolution: 'by_hand',
+      due_at: undefined,
+      expires_at: iso(Date.now() + 30 * 24 * hour),
+    }) && 'resolved',
+  restore: l => Object.assign(l, { state: 'open', resolution: undefined, expires_at: undefined }) && 'restored',
+  cancel: l => Object.assign(l, { state: 'open', due_at: undefined }) && 'cancelled',
+  take: l => Object.assign(l, { owner: world.session.actor }) && 'taken',
+  release: l => Object.assign(l, { owner: undefined }) && 'released',
+  snooze: (l, b) => Object.assign(l, { state: 'snoozed', due_at: b.until }) && 'snoozed',
+  notes: () => 'noted',
+  route: (l, b) => Object.assign(l, { route: b.route, hold: undefined }) && 'reclassified',
+}
+function act(l, name, body) {
+  check(l, body.version)
+  if (['discard', 'resolve', 'notes'].includes(name) && !body.note)
+    throw new Refusal(400, 'invalid', 'a note is needed', 'say why')
+  const kind = acts[name](l, body)
+  event(l, kind, { note: body.note })
+  changed([l.id])
+  return brief(l)
+}
+
+const routes = [
+  ['GET', /^\/session$/, () => world.session],
+  [
+    'POST',
+    /^\/session$/,
+    (_, b) => {
+      if (b.token !== 'dlq_mock') throw new Refusal(401, 'unauthorized', 'this token is not known', '')
+      world.session = { actor: 'anna', role: 'operator', login: 'done' }
+      return world.session
+    },
+  ],
+  ['DELETE', /^\/session$/, () => (world.session = { actor: '', role: '', login: 'required' })],
+  ['GET', /^\/status$/, status],
+  ['GET', /^\/summary$/, summary],
+  ['GET', /^\/facets$/, (_, __, p) => facets(p)],
+  ['GET', /^\/letters$/, (_, __, p) => page(p)],
+  [
+    'POST',
+    /^\/letters\/actions$/,
+    (_, b) => ({
+      results: b.ids.map(id => {
+        try {
+          const l = find(id).detail
+          if (b.action === 'replay') return { id, ok: true, ...replay(l, { note: b.note, delay: b.delay }) }
+          return { id, ok: true, letter: act(l, b.action, { note: b.note }) }
+        } catch (e) {
+          return { id, ok: false, error: e.body ?? { code: 'internal', detail: e.message } }
+        }
+      }),
+    }),
+  ],
+  ['GET', /^\/letters\/(\d+)$/, ([id]) => find(id).detail],
+  ['GET', /^\/letters\/(\d+)\/explain$/, ([id]) => explain(find(id).detail)],
+  ['GET', /^\/letters\/(\d+)\/replay-options$/, ([id]) => optionsFor(find(id).detail)],
+  ['POST', /^\/letters\/(\d+)\/replay$/, ([id], b) => replay(find(id).detail, b)],
+  ['POST', /^\/letters\/(\d+)\/(\w+)$/, ([id, name], b) => act(find(id).detail, name, b)],
+  [
+    'PUT',
+    /^\/automation$/,
+    (_, b) => {
+      if (b.version !== world.automation.version)
+        throw new Refusal(409, 'conflict', 'somebody else switched meanwhile', 'look again')
+      world.automation = {
+        on: b.on,
+        stopped: b.stopped,
+        note: b.note,
+        actor: world.session.actor,
+        changed_at: iso(Date.now()),
+        ...(b.on && { since: iso(Date.now()) }),
+        version: b.version + 1,
+      }
+      tell('status', status())
+      return world.automation
+    },
+  ],
+  ['GET', /^\/topics$/, () => ({ items: groupRows(details(), world.repaired).flatMap(g => g.topics) })],
+  [
+    'POST',
+    /^\/topics\/([^/]+)\/repair$/,
+    ([topic]) => {
+      world.repaired.add(decodeURIComponent(topic))
+      return { items: groupRows(details(), world.repaired).flatMap(g => g.topics) }
+    },
+  ],
+  [
+    'GET',
+    /^\/gaps$/,
+    () => ({
+      items: [
+        {
+          cluster: 'DefaultCluster',
+          broker: 'broker-a',
+          topic: '%DLQ%notify-service',
+          number: 0,
+          id: '1',
+          kind: 'expired',
+          from: '0',
+          to: '214',
+          count: '214',
+          at: iso(Date.now() - 20 * hour),
+        },
+      ],
+    }),
+  ],
+  [
+    'GET',
+    /^\/consumer-groups$/,
+    (_, __, p) => {
+      const names = p.getAll('name')
+      return {
+        items: groupRows(details(), world.repaired)
+          .filter(g => names.length === 0 || names.includes(g.name))
+          .map(g => (names.length ? { ...g, info: infoOf(g.name) } : g)),
+      }
+    },
+  ],
+  [
+    'GET',
+    /^\/rules$/,
+    () => {
+      const names = [
+        ['replayed enough', 15, 'manual'],
+        ['passing troubles heal by themselves', 19, 'retry'],
+        ['broken data needs a person', 23, 'manual'],
+        ['money and stock are settled', 27, 'compensate'],
+        ['everything else', 31, 'manual'],
+      ]
+      return {
+        version: { version: 4, sha256: 'c0ffee', text: rulesText, author: 'file', at: iso(Date.now() - 5 * hour) },
+        diagnostics,
+        refused: status().rules.refused ? refusal(iso(Date.now() - 2 * minute)) : null,
+        path: './rules.yaml',
+        rules: names.map(([name, line, route]) => ({ name, line, route })),
+        hits: names.map(([rule], i) => ({
+          rule,
+          total: details().filter(l => l.rule === rule).length,
+          day: details().filter(l => l.rule === rule).length,
+          hours: Array.from({ length: 24 }, (_, h) => Math.floor(Math.abs(Math.sin(h * (i + 1))) * (i * 3))),
+        })),
+      }
+    },
+  ],
+]
+
+const types = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+}
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+const server = createServer(async (req, res) => {
+  const url = new URL(req.url, 'http://mock')
+  const json = (code, body) => {
+    res.writeHead(code, { 'Content-Type': code >= 400 ? 'application/problem+json' : 'application/json' })
+    res.end(JSON.stringify(body))
+  }
+  const chunks = []
+  for await (const c of req) chunks.push(c)
+  const body = chunks.length ? JSON.parse(Buffer.concat(chunks).toString()) : {}
+  try {
+    if (url.pathname.startsWith('/__mock/')) return json(200, steer(url.pathname.slice(8), body))
+    if (!url.pathname.startsWith('/api/v1')) return file(url.pathname, res)
+    const path = url.pathname.slice(7)
+    if (world.session.login === 'required' && path !== '/session')
+      throw new Refusal(401, 'unauthorized', 'log in first', '')
+    if (world.fail && new RegExp(world.fail.path).test(`${req.method} ${path}`))
+      throw new Refusal(world.fail.status, world.fail.code, world.fail.detail, world.fail.hint)
+    if (path === '/events') return follow(res)
+    const bytes = /^\/letters\/(\d+)\/body$/.exec(path)
+    if (bytes) {
+      const x = find(bytes[1])
+      res.writeHead(200, {
+        'Content-Type': 'application/octet-stream',
+        'Content-Disposition': 'attachment',
+        'X-Content-Type-Options': 'nosniff',
+        'DLQ-Body-State': x.detail.body_state,
+      })
+      return res.end(x.body)
+    }
+    for (const [method, form, run] of routes) {
+      const hit = req.method === method && form.exec(path)
+      if (hit) return json(200, run(hit.slice(1), body, url.searchParams))
+    }
+    throw new Refusal(404, 'not_found', 'there is nothing at this address', '')
+  } catch (e) {
+    if (!e.body) console.error(e)
+    json(e.body?.status ?? 500, e.body ?? { code: 'internal', detail: String(e) })
+  }
+})
+
+function steer(what, body) {
+  switch (what) {
+    case 'reset':
+      reset()
+      for (const f of followers) f.end()
+      return {}
+    case 'arrive': {
+      const ids = Array.from({ length: body.n ?? 1 }, () => {
+        const id = world.next++
+        world.letters.set(
+          String(id),
+          makeLetter(id, Date.now(), { died_at: iso(Date.now()), state: 'open', ...body.letter }),
+        )
+        return String(id)
+      })
+      changed(ids, ids.length)
+      return { ids }
+    }
+    case 'status':
+      world.status = body
+      tell('status', status())
+      return {}
+    case 'session':
+      world.session = { ...world.session, ...body }
+      return {}
+    case 'fail':
+      world.fail = body.path ? body : undefined
+      return {}
+    case 'letter':
+      Object.assign(find(body.id).detail, body.letter)
+      changed([body.id])
+      return {}
+    default:
+      throw new Refusal(404, 'not_found', what, '')
+  }
+}
+
+function follow(res) {
+  res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
+  res.write(`event: hello\ndata: ${JSON.stringify({ last_event: String(world.event) })}\n\n`)
+  followers.add(res)
+  res.on('close', () => followers.delete(res))
+}
+
+function file(path, res) {
+  const wanted = join(dist, normalize(path))
+  const found =
+    path !== '/' && wanted.startsWith(dist) && extname(path) && existsSync(wanted) ? wanted : join(dist, 'index.html')
+  res.writeHead(200, {
+    'Content-Type': types[extname(found)] ?? 'application/octet-stream',
+    'Content-Security-Policy': policy,
+    'X-Content-Type-Options': 'nosniff',
+  })
+  createReadStream(found).pipe(res)
+}
+
+server.listen(port, '127.0.0.1', () => console.log(`MOCK of the dead letter office at http://127.0.0.1:${port}`))
+process.on('SIGTERM', () => process.exit(0))

@@ -1,0 +1,82 @@
+import { lazy, Suspense, useEffect, useState } from 'react'
+import { Redirect, Route, Switch } from 'wouter'
+import { asProblem, unauthorized } from '../api/client'
+import { client, live, useSession } from '../api/queries'
+import { loadMore, useLang } from '../i18n/i18n'
+import { ProblemBox } from '../parts/Problem'
+import { Wait } from '../parts/Wait'
+import { Frame } from './Frame'
+
+const Login = lazy(() => loadMore(import('./Login')))
+const Letters = lazy(() => import('../letters/LettersView'))
+const Overview = lazy(() => loadMore(import('../overview/OverviewView')))
+const Rules = lazy(() => loadMore(import('../rules/RulesView')))
+const Groups = lazy(() => loadMore(import('../groups/GroupsView')))
+const System = lazy(() => loadMore(import('../system/SystemView')))
+const NotFound = lazy(() => loadMore(import('./NotFound')))
+
+export function App() {
+  useLang()
+  const session = useSession()
+  const [out, setOut] = useState(false)
+  const login =
+    out || session.data?.login === 'required' || (session.error && asProblem(session.error).code === 'unauthorized')
+  const inside = !login && session.data !== undefined
+
+  useEffect(() => {
+    const leave = () => setOut(true)
+    unauthorized.addEventListener('unauthorized', leave)
+    return () => unauthorized.removeEventListener('unauthorized', leave)
+  }, [])
+  useEffect(() => {
+    if (!inside) return
+    live.start()
+    return () => live.stop()
+  }, [inside])
+
+  if (login)
+    return (
+      <Suspense fallback={null}>
+        <Login
+          onDone={() => {
+            setOut(false)
+            client.resetQueries()
+          }}
+        />
+      </Suspense>
+    )
+  if (session.error)
+    return (
+      <main className="alone">
+        <ProblemBox error={session.error} again={() => session.refetch()} />
+      </main>
+    )
+  if (!session.data) return <Wait />
+  return (
+    <Frame>
+      <Suspense fallback={<Wait lines={6} />}>
+        <Switch>
+          <Route path="/">
+            <Overview />
+          </Route>
+          <Route path="/letters/:id?">{params => <Letters whole={params.id} />}</Route>
+          <Route path="/rules">
+            <Rules />
+          </Route>
+          <Route path="/consumer-groups">
+            <Groups />
+          </Route>
+          <Route path="/system">
+            <System />
+          </Route>
+          <Route path="/overview">
+            <Redirect to="/" replace />
+          </Route>
+          <Route>
+            <NotFound />
+          </Route>
+        </Switch>
+      </Suspense>
+    </Frame>
+  )
+}

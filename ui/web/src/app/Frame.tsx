@@ -1,0 +1,137 @@
+import { lazy, type ReactNode, Suspense, useState } from 'react'
+import { Link, useLocation } from 'wouter'
+import { write } from '../api/client'
+import { client, useFacets, useRights, useSession, useStatus } from '../api/queries'
+import { count } from '../i18n/format'
+import { code, loadMore, t } from '../i18n/i18n'
+import { SearchBar } from '../letters/SearchBar'
+import { Icon, type IconName } from '../parts/Icon'
+import { Foreign } from '../parts/Text'
+import { useKeys } from './keys'
+import { LiveDot } from './LiveDot'
+import { Strips } from './Strips'
+import { LangSwitch, Logo, ThemeSwitch } from './Switches'
+
+const UndoBar = lazy(() => import('../replays/UndoBar'))
+const Help = lazy(() => loadMore(import('./Help')))
+
+interface Place {
+  path: string
+  name: 'nav.overview' | 'nav.letters' | 'nav.rules' | 'nav.groups' | 'nav.system'
+  icon: IconName
+  key: string
+}
+
+// Views appear here when they exist.
+const places: readonly Place[] = [
+  { path: '/', name: 'nav.overview', icon: 'overview', key: 'g h' },
+  { path: '/letters', name: 'nav.letters', icon: 'letters', key: 'g l' },
+  { path: '/rules', name: 'nav.rules', icon: 'rules', key: 'g r' },
+  { path: '/consumer-groups', name: 'nav.groups', icon: 'groups', key: 'g c' },
+  { path: '/system', name: 'nav.system', icon: 'system', key: 'g s' },
+]
+
+export function Frame({ children }: { children: ReactNode }) {
+  const [path, go] = useLocation()
+  const [help, setHelp] = useState(false)
+  const session = useSession().data
+  const status = useStatus().data
+  const open = useFacets('tab=attention').data?.tabs.attention
+  const rights = useRights()
+
+  useKeys({
+    ...Object.fromEntries(places.map(p => [p.key, () => go(p.path)])),
+    '?': () => setHelp(true),
+    '/': () => document.getElementById('search')?.focus(),
+  })
+
+  const here = (p: Place) => (p.path === '/' ? path === '/' : path.startsWith(p.path))
+  const logout = async () => {
+    await write('DELETE', '/session').catch(() => undefined)
+    client.resetQueries()
+  }
+
+  return (
+    <div className="frame">
+      <a className="skip" href="#main">
+        {t('skip')}
+      </a>
+      <nav className="nav" aria-label={t('nav')}>
+        <Link href="/" className="brand" aria-label={t('app')}>
+          <Logo /> <span className="nav-word">{t('app.short')}</span>
+        </Link>
+        <ul>
+          {places.map(p => (
+            <li key={p.path}>
+              <Link href={p.path} aria-current={here(p) ? 'page' : undefined} title={`${t(p.name)} (${p.key})`}>
+                <Icon name={p.icon} />
+                <span className="nav-word">{t(p.name)}</span>
+                {p.path === '/letters' && !!open && (
+                  <span className="nav-count num" title={t('nav.open', { n: open })}>
+                    {count(open)}
+                  </span>
+                )}
+                {p.path === '/rules' && status?.rules.refused && (
+                  <span className="nav-mark" role="img" aria-label={t('strip.rules')} title={t('strip.rules')} />
+                )}
+              </Link>
+            </li>
+          ))}
+        </ul>
+        <div className="nav-foot">
+          {session && (
+            <div className="who" title={code('role', session.role)}>
+              <Icon name="person" size={14} />
+              <span className="nav-word">
+                <Foreign text={session.actor} />
+                {!rights.act && <small> · {code('role', session.role)}</small>}
+              </span>
+              {session.login === 'done' && (
+                <button
+                  type="button"
+                  className="icon-button tiny"
+                  aria-label={t('logout')}
+                  title={t('logout')}
+                  onClick={logout}
+                >
+                  <Icon name="out" size={14} />
+                </button>
+              )}
+            </div>
+          )}
+          <div className="switches">
+            <LangSwitch />
+            <ThemeSwitch />
+            <button
+              type="button"
+              className="icon-button"
+              aria-label={t('help')}
+              title={`${t('help')} (?)`}
+              onClick={() => setHelp(true)}
+            >
+              <Icon name="keyboard" />
+            </button>
+          </div>
+        </div>
+      </nav>
+      <div className="right">
+        <Strips />
+        <header className="top">
+          <SearchBar />
+          <LiveDot />
+        </header>
+        <main id="main" tabIndex={-1}>
+          {children}
+        </main>
+      </div>
+      <Suspense fallback={null}>
+        <UndoBar />
+      </Suspense>
+      {help && (
+        <Suspense fallback={null}>
+          <Help onClose={() => setHelp(false)} />
+        </Suspense>
+      )}
+    </div>
+  )
+}

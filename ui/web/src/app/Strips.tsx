@@ -1,0 +1,126 @@
+import type { ReactNode } from 'react'
+import { Link } from 'wouter'
+import { useLive, useStatus } from '../api/queries'
+import type { Status } from '../api/types'
+import { t, tx } from '../i18n/i18n'
+import { Icon, type IconName } from '../parts/Icon'
+import { plain } from '../parts/mask'
+import { Time, useNow } from '../parts/Time'
+
+interface Strip {
+  key: string
+  kind: 'bad' | 'warn' | 'calm'
+  icon: IconName
+  words: ReactNode
+}
+
+/** What changes everything, worst first. */
+export function stripsOf(s: Status): Strip[] {
+  const all: Strip[] = []
+  const add = (key: string, kind: Strip['kind'], icon: IconName, words: ReactNode) =>
+    all.push({ key, kind, icon, words })
+  if (s.store.full) add('full', 'bad', 'alert', t('strip.full'))
+  if (!s.cluster.reachable)
+    add(
+      'broker',
+      'bad',
+      'alert',
+      <>
+        {s.cluster.since
+          ? tx('strip.broker.since', { since: <Time at={s.cluster.since} form="moment" /> })
+          : t('strip.broker')}{' '}
+        <span className="quiet">
+          {(s.cluster.name_servers ?? []).join(', ')}
+          {s.cluster.error ? ` · ${plain(s.cluster.error)}` : ''}
+        </span>
+      </>,
+    )
+  else if (s.intake.stalled)
+    add(
+      'intake',
+      'bad',
+      'alert',
+      s.intake.since
+        ? tx('strip.intake.since', { since: <Time at={s.intake.since} form="moment" /> })
+        : t('strip.intake'),
+    )
+  if (s.rules.refused)
+    add(
+      'rules',
+      'warn',
+      'rules',
+      <>
+        {t('strip.rules')} <Link href="/rules">{t('strip.rules.look', { n: s.rules.errors })}</Link>
+      </>,
+    )
+  if (s.automation.stopped)
+    add(
+      'stopped',
+      'warn',
+      'stop',
+      <>
+        {t('strip.stopped')} <Link href="/system">{t('strip.change')}</Link>
+      </>,
+    )
+  else if (!s.automation.on)
+    add(
+      'off',
+      'calm',
+      'pause',
+      <>
+        {t('strip.off')} <Link href="/system">{t('strip.change')}</Link>
+      </>,
+    )
+  if (s.cluster.foreign_console) add('foreign', 'warn', 'info', t('strip.foreign'))
+  return all
+}
+
+/** The strips on top of every view. */
+export function Strips() {
+  const status = useStatus().data
+  const live = useLive()
+  const now = useNow(5000)
+  const alone = live.kind === 'lost' && now - live.since > 5000
+  const strips = status ? stripsOf(status) : []
+  return (
+    <section className="strips" aria-label={t('strips')}>
+      {status?.cluster.simulated && (
+        <p className="strip simulated">
+          <strong>{t('strip.simulated')}</strong> {t('strip.simulated.text')}
+        </p>
+      )}
+      {alone && (
+        <p className="strip bad" role="alert">
+          <Icon name="alert" />
+          <span>{t('strip.lost')}</span>
+        </p>
+      )}
+      {strips.map(s => (
+        <p key={s.key} className={`strip ${s.kind}`}>
+          <Icon name={s.icon} />
+          <span>{s.words}</span>
+        </p>
+      ))}
+      {status?.demo?.shop_url && <Shop url={status.demo.shop_url} />}
+    </section>
+  )
+}
+
+function Shop({ url }: { url: string }) {
+  // Only an address of the web may become a link.
+  if (!/^https?:\/\//.test(url)) return null
+  return (
+    <p className="strip calm">
+      <Icon name="info" />
+      <span>
+        {tx('strip.demo', {
+          shop: (
+            <a href={url} target="_blank" rel="noreferrer">
+              {t('strip.demo.shop')}
+            </a>
+          ),
+        })}
+      </span>
+    </p>
+  )
+}

@@ -1,0 +1,47 @@
+import { currentLang, setLang, t } from '../i18n/i18n'
+import { Icon, type IconName } from '../parts/Icon'
+import { setTheme, type Theme, themes, useTheme } from './theme'
+
+const icons: Record<Theme, IconName> = { system: 'screen', light: 'sun', dark: 'moon' }
+
+/** Three ways: as the system has it, light, dark. */
+export function ThemeSwitch() {
+  const theme = useTheme()
+  return (
+    <fieldset className="switch">
+      <legend className="off-screen">{t('theme')}</legend>
+      {themes.map(th => (
+        <button
+          key={th}
+          type="button"
+          aria-pressed={theme === th}
+          aria-label={t(`theme.${th}`)}
+          title={t(`theme.${th}`)}
+          onClick={() => setTheme(th)}
+        >
+          <Icon name={icons[th]} size={14} />
+        </button>
+      ))}
+    </fieldset>
+  )
+}
+
+/** The other language, named in itself. */
+export function LangSwitch() {
+  const other = currentLang() === 'zh' ? 'en' : 'zh'
+  const name = other === 'zh' ? '中文' : 'English'
+  return (
+    <button type="button" className="lang" lang={other === 'zh' ? 'zh-CN' : 'en'} onClick={() => setLang(other)}>
+      {name}
+    </button>
+  )
+}
+
+export function Logo() {
+  return (
+    <svg className="logo" width="20" height="20" viewBox="0 0 20 20" aria-hidden="true">
+      <rect width="20" height="20" rx="5" />
+      <path d="M4.5 6.5h11v7.5h-11zM4.5 7l5.5 4 5.5-4" />
+    </svg>
+  )
+}

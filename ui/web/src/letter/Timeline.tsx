@@ -1,0 +1,189 @@
+import type { ReactNode } from 'react'
+import type { Call, Detail, LetterEvent } from '../api/types'
+import { apiDuration } from '../i18n/format'
+import { code, codeWords, t } from '../i18n/i18n'
+import { Icon, type IconName } from '../parts/Icon'
+import { plain } from '../parts/mask'
+import { Foreign, Id } from '../parts/Text'
+import { Time } from '../parts/Time'
+
+const icons: Record<string, IconName> = {
+  arrived: 'letters',
+  died_again: 'alert',
+  scheduled: 'clock',
+  cancelled: 'stop',
+  intended: 'replay',
+  sent: 'replay',
+  send_failed: 'alert',
+  send_unknown: 'unknown',
+  delivered: 'groups',
+  confirmed: 'check',
+  assumed: 'check',
+  outcome_unknown: 'unknown',
+  compensating: 'scale',
+  call_answered: 'scale',
+  compensated: 'check',
+  resolved: 'check',
+  discarded: 'trash',
+  restored: 'restore',
+  snoozed: 'clock',
+  woke: 'clock',
+  taken: 'person',
+  released: 'person',
+  noted: 'note',
+  reported: 'report',
+  reclassified: 'rules',
+}
+const bad = new Set(['died_again', 'send_failed', 'send_unknown', 'outcome_unknown'])
+const good = new Set(['confirmed', 'assumed', 'compensated', 'resolved'])
+const machines = new Set(['automation', 'tracker', 'intake'])
+
+/** Everything that happened to the letter, newest first. */
+export function Timeline({ letter }: { letter: Detail }) {
+  const events = letter.events ?? []
+  return (
+    <div className="timeline">
+      <ol>
+        {events.map(e => (
+          <Entry key={e.id} e={e} />
+        ))}
+      </ol>
+      {(letter.calls ?? []).map(c => (
+        <CallLog key={c.id} c={c} />
+      ))}
+    </div>
+  )
+}
+
+function Entry({ e }: { e: LetterEvent }) {
+  const kind = bad.has(e.kind) ? 'bad' : good.has(e.kind) ? 'good' : ''
+  const details = Object.entries(e.detail ?? {}).filter(([, v]) => v !== '')
+  return (
+    <li className={kind}>
+      <span className="mark">
+        <Icon name={icons[e.kind] ?? 'info'} size={12} />
+      </span>
+      <div className="grow">
+        <p>
+          <strong>{code('event', e.kind)}</strong>{' '}
+          <span className="quiet">
+            {machines.has(e.actor) ? code('actor', e.actor) : <Foreign text={code('actor', e.actor)} />}
+            {e.rule && (
+              <>
+                {' · '}
+                <Foreign text={e.rule} />
+              </>
+            )}
+          </span>
+        </p>
+        {e.note && (
+          <p className="entry-note">
+            <Foreign text={e.note} />
+          </p>
+        )}
+        {details.length > 0 && (
+          <p className="small quiet entry-details">
+            {details.map(([k, v]) => (
+              <span key={k}>{detailWords(k, v)}</span>
+            ))}
+          </p>
+        )}
+        {e.replay_id && (
+          <p className="small quiet">
+            {t('way.id')} <Id value={e.replay_id} max={20} copy />
+          </p>
+        )}
+      </div>
+      <span className="entry-at quiet small num">
+        <Time at={e.at} form="moment" />
+        <br />
+        <Time at={e.at} form="clock" /> · #{e.id}
+      </span>
+    </li>
+  )
+}
+
+// Which family of codes a detail's value belongs to.
+const families: Record<string, string> = {
+  detail: 'detail',
+  door: 'door.short',
+  why: 'door.why',
+  route: 'route',
+  from_route: 'route',
+  resolution: 'resolution',
+  hold: 'hold',
+  was: 'state',
+  state: 'state',
+  outcome: 'outcome',
+  verdict: 'call.verdict',
+  origin: 'origin',
+  reason_origin: 'origin',
+}
+
+/** One detail of an event in words; what this page does not know is shown as it is. */
+function detailWords(key: string, value: string): ReactNode {
+  const name = codeWords('event.detail', key) ?? key
+  const family = families[key]
+  let words: ReactNode = plain(value, 400)
+  if (family) words = codeWords(family, value) ?? words
+  else if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) words = <Time at={value} form="moment" />
+  else if (key === 'delay' || key === 'wait') words = apiDuration(value)
+  return (
+    <>
+      {name}: {words}
+    </>
+  )
+}
+
+/** The questions to a compensation endpoint, with every attempt. */
+function CallLog({ c }: { c: Call }) {
+  return (
+    <details className="call" open={c.state !== 'answered'}>
+      <summary>
+        <Icon name="scale" size={14} /> {t('call.title', { name: plain(c.name) })}{' '}
+        <span
+          className={`chip ${c.state === 'answered' ? 'green' : c.state === 'pending' || c.state === 'running' ? 'blue' : 'amber'}`}
+        >
+          {code('call', c.state)}
+        </span>{' '}
+        {c.verdict && <span className="chip grey">{code('call.verdict', c.verdict)}</span>}
+      </summary>
+      {c.reason && (
+        <p>
+          <Foreign text={c.reason} />
+        </p>
+      )}
+      {c.error && <p className="bad">{plain(c.error)}</p>}
+      {(c.refs ?? []).map(r => (
+        <p key={`${r.kind} ${r.id}`} className="small">
+          <Foreign text={r.kind} />:{' '}
+          {r.url && /^https?:\/\//.test(r.url) ? (
+            <a href={r.url} target="_blank" rel="noreferrer">
+              <Foreign text={r.id} />
+            </a>
+          ) : (
+            <Id value={r.id} max={36} copy />
+          )}
+        </p>
+      ))}
+      <p className="small quiet">
+        webhook-id <Id value={c.id} max={30} copy />
+      </p>
+      <ol className="attempts">
+        {(c.log ?? []).map(a => (
+          <li key={a.number}>
+            <span className="num">{t('call.attempt', { n: a.number })}</span> <Time at={a.at} form="clock" />{' '}
+            <span className="num">{a.status > 0 ? `HTTP ${a.status}` : t('call.no_answer')}</span>{' '}
+            <span className="quiet num">{apiDuration(a.duration)}</span>
+            {a.error && <span className="bad"> {plain(a.error)}</span>}
+            {a.answer && (
+              <pre className="answer">
+                <Foreign text={a.answer.slice(0, 4000)} />
+              </pre>
+            )}
+          </li>
+        ))}
+      </ol>
+    </details>
+  )
+}

@@ -1,0 +1,204 @@
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { useLocation, useSearch } from 'wouter'
+import { useFacets } from '../api/queries'
+import { type Letter, tabs } from '../api/types'
+import { useKeys } from '../app/keys'
+import { usePanes } from '../app/width'
+import { count } from '../i18n/format'
+import { loadMore, t } from '../i18n/i18n'
+import { Dialog } from '../parts/Dialog'
+import { Icon } from '../parts/Icon'
+import { ProblemBox } from '../parts/Problem'
+import { Wait } from '../parts/Wait'
+import '../style/letters.css'
+import { BulkBar } from './BulkBar'
+import { FilterChips } from './Chips'
+import { Empty } from './Empty'
+import { Facets } from './Facets'
+import { type Filter, filterQuery, filterSearch, parseFilter } from './filter'
+import { List } from './List'
+import { mark, markAll, markRange, nothing } from './selection'
+import { useLetters } from './useLetters'
+
+const LetterPane = lazy(() => loadMore(import('../letter/LetterPane')))
+
+/** The list and, beside or over it, one letter. `whole` is the letter that has the view to itself. */
+export default function LettersView({ whole }: { whole?: string | undefined }) {
+  const [, go] = useLocation()
+  const search = useSearch()
+  const panes = usePanes()
+  const filter = useMemo(() => parseFilter(search), [search])
+  const own = filterSearch(filter).toString()
+  const beside = new URLSearchParams(search).get('letter') ?? ''
+  const open = whole ?? (panes > 1 ? beside : '')
+
+  const list = useLetters(filter)
+  const facets = useFacets(filterQuery(filter, Date.now()))
+  const [selection, setSelection] = useState(nothing)
+  const [cursor, setCursor] = useState(open)
+  const [folded, setFolded] = useState(false)
+  const scroller = useRef<HTMLDivElement>(null)
+
+  useEffect(() => {
+    if (open) setCursor(open)
+  }, [open])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another filter is another list
+  useEffect(() => {
+    setSelection(nothing)
+    scroller.current?.scrollTo(0, 0)
+  }, [own])
+
+  const address = useCallback(
+    (id: string, all: boolean) => {
+      const p = new URLSearchParams(own)
+      if (id && !all) p.set('letter', id)
+      return `/letters${all ? `/${id}` : ''}${p.size ? `?${p}` : ''}`
+    },
+    [own],
+  )
+  const setFilter = (f: Filter) => {
+    const p = filterSearch(f)
+    if (beside && panes > 1) p.set('letter', beside)
+    go(`/letters${p.size ? `?${p}` : ''}`)
+  }
+  const pick = useCallback((l: Letter) => go(address(l.id, panes === 1)), [go, address, panes])
+  const items = list.items
+  const select = useCallback(
+    (l: Letter, range: boolean) => setSelection(s => (range ? markRange(s, l, items) : mark(s, l))),
+    [items],
+  )
+  const move = (by: number) => {
+    const at = items.findIndex(l => l.id === cursor)
+    const next = items[at < 0 ? 0 : Math.min(items.length - 1, Math.max(0, at + by))]
+    if (!next) return
+    setCursor(next.id)
+    if (whole) go(address(next.id, true), { replace: true })
+    else if (panes > 1) go(address(next.id, false), { replace: true })
+    if (at + by >= items.length - 5 && list.hasMore && !list.loadingMore) list.more()
+    if (!whole) {
+      const row = document.getElementById(`row-${next.id}`)
+      row?.scrollIntoView({ block: 'nearest' })
+      row?.querySelector<HTMLElement>('.title')?.focus({ preventScroll: true })
+    }
+  }
+  const current = items.find(l => l.id === cursor)
+  const back = () => {
+    if (selection.letters.size > 0) setSelection(nothing)
+    else if (whole) go(address(panes > 1 ? whole : '', false))
+    else if (beside) go(address('', false))
+  }
+  useKeys({
+    j: () => move(1),
+    k: () => move(-1),
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    Enter: () => cursor && go(address(cursor, true)),
+    Escape: back,
+    x: () => current && setSelection(s => mark(s, current)),
+    X: () => current && setSelection(s => markRange(s, current, items)),
+    ...Object.fromEntries(tabs.map((tab, i) => [String(i + 1), () => setFilter({ ...filter, tab })])),
+  })
+
+  const counts = facets.data?.tabs
+  const facetPane = <Facets counts={facets.data} filter={filter} onChange={setFilter} />
+  return (
+    <div className={`letters${whole ? ' whole' : ''}${open ? ' with-letter' : ''} panes-${panes}`}>
+      {panes === 3 && (
+        <aside className="facet-pane" aria-label={t('facets')} inert={!!whole}>
+          {facetPane}
+        </aside>
+      )}
+      <section className="list-pane" aria-label={t('nav.letters')} inert={!!whole}>
+        <div className="tabs" role="tablist" aria-label={t('tabs')}>
+          {tabs.map(tab => (
+            <button
+              key={tab}
+              type="button"
+              role="tab"
+              id={`tab-${tab}`}
+              aria-selected={filter.tab === tab}
+              aria-controls="list"
+              onClick={() => setFilter({ ...filter, tab })}
+            >
+              {t(`tab.${tab}`)} {counts && <span className="num">{count(counts[tab] ?? 0, facets.data?.exact)}</span>}
+            </button>
+          ))}
+        </div>
+        <div className="list-head">
+          {panes < 3 && (
+            <button type="button" className="button small" aria-haspopup="dialog" onClick={() => setFolded(true)}>
+              <Icon name="filter" size={14} /> {t('facets')}
+            </button>
+          )}
+          <FilterChips filter={filter} onChange={setFilter} />
+        </div>
+        {list.arrived > 0 && (
+          <button
+            type="button"
+            className="arrived"
+            onClick={() => {
+              list.show()
+              scroller.current?.scrollTo(0, 0)
+            }}
+          >
+            <span role="status">
+              {t('arrived', { n: list.arrived, count: count(list.arrived, list.arrivedWhole) })}
+            </span>{' '}
+            · {t('arrived.show')}
+          </button>
+        )}
+        <div id="list" className="list-scroll" role="tabpanel" aria-labelledby={`tab-${filter.tab}`} ref={scroller}>
+          {list.error && items.length === 0 ? (
+            <ProblemBox error={list.error} again={list.reload} />
+          ) : list.loading ? (
+            <Wait lines={12} />
+          ) : items.length === 0 ? (
+            <Empty filter={filter} onChange={setFilter} />
+          ) : (
+            <List
+              list={list}
+              tab={filter.tab}
+              cursor={cursor}
+              selection={selection}
+              address={address}
+              onPick={pick}
+              onSelect={select}
+              onSelectAll={() => setSelection(s => markAll(s, items))}
+            />
+          )}
+        </div>
+        {selection.letters.size > 0 && !whole && (
+          <BulkBar
+            selection={selection}
+            onClear={() => setSelection(nothing)}
+            onDone={failed => setSelection({ letters: failed, anchor: '' })}
+          />
+        )}
+      </section>
+      {open && (
+        <Suspense
+          fallback={
+            <section className="letter-pane">
+              <Wait lines={8} />
+            </section>
+          }
+        >
+          <LetterPane
+            key={open}
+            id={open}
+            whole={!!whole}
+            wholeHref={address(open, true)}
+            backHref={address(panes > 1 ? open : '', false)}
+            onClose={() => go(address('', false))}
+            quiet={selection.letters.size > 0}
+          />
+        </Suspense>
+      )}
+      {folded && panes < 3 && (
+        <Dialog title={t('facets')} kind="sheet" className="facet-sheet" onClose={() => setFolded(false)}>
+          <div className="dialog-body">{facetPane}</div>
+        </Dialog>
+      )}
+    </div>
+  )
+}

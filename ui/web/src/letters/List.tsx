@@ -1,0 +1,112 @@
+import { useEffect, useRef } from 'react'
+import type { Letter, Tab } from '../api/types'
+import { count } from '../i18n/format'
+import { t } from '../i18n/i18n'
+import { ProblemBox } from '../parts/Problem'
+import { Row } from './Row'
+import type { Selection } from './selection'
+import type { useLetters } from './useLetters'
+
+interface Props {
+  list: ReturnType<typeof useLetters>
+  tab: Tab
+  cursor: string
+  selection: Selection
+  address: (id: string, whole: boolean) => string
+  onPick: (l: Letter) => void
+  onSelect: (l: Letter, range: boolean) => void
+  onSelectAll: () => void
+}
+
+export function List({ list, tab, cursor, selection, address, onPick, onSelect, onSelectAll }: Props) {
+  const { items, total } = list
+  const marked = items.filter(l => selection.letters.has(l.id)).length
+  const box = useRef<HTMLInputElement>(null)
+  useEffect(() => {
+    if (box.current) box.current.indeterminate = marked > 0 && marked < items.length
+  }, [marked, items.length])
+  return (
+    <>
+      <table className="list">
+        <thead>
+          <tr>
+            <th scope="col" className="c-select">
+              <label>
+                <input
+                  ref={box}
+                  type="checkbox"
+                  aria-label={t('list.select.all')}
+                  checked={marked > 0 && marked === items.length}
+                  onChange={onSelectAll}
+                />
+              </label>
+            </th>
+            <th scope="col" className="c-severity">
+              <span className="off-screen">{t('list.severity')}</span>
+            </th>
+            <th scope="col" className="c-main">
+              {total ? (
+                <span className="num">{t('letters', { n: total.count, count: count(total.count, total.exact) })}</span>
+              ) : (
+                t('list.letter')
+              )}
+            </th>
+            <th scope="col" className="c-group in-wide">
+              {t('list.group')}
+            </th>
+            <th scope="col" className="c-topic in-wide">
+              {t('list.topic')}
+            </th>
+            <th scope="col" className="c-marks">
+              <span className="off-screen">{t('list.marks')}</span>
+            </th>
+            <th scope="col" className="c-age">
+              {t('list.died')}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {items.map(l => (
+            <Row
+              key={l.id}
+              letter={l}
+              tab={tab}
+              href={address(l.id, true)}
+              current={l.id === cursor}
+              selected={selection.letters.has(l.id)}
+              onPick={onPick}
+              onSelect={onSelect}
+            />
+          ))}
+        </tbody>
+      </table>
+      <footer className="list-foot">
+        {list.error && <ProblemBox error={list.error} again={list.more} />}
+        {list.examined ? <p className="quiet small">{t('list.examined', { n: list.examined })}</p> : null}
+        {list.searchLag ? <p className="quiet small">{t('list.lag', { n: list.searchLag })}</p> : null}
+        {list.hasMore && !list.error && <More busy={list.loadingMore} onMore={list.more} shown={items.length} />}
+      </footer>
+    </>
+  )
+}
+
+/** Asks for the next page when it comes into sight; also a button, for those who do not scroll. */
+function More({ busy, onMore, shown }: { busy: boolean; onMore: () => void; shown: number }) {
+  const ref = useRef<HTMLButtonElement>(null)
+  const more = useRef(onMore)
+  more.current = onMore
+  // biome-ignore lint/correctness/useExhaustiveDependencies: after each page the button may still be in sight
+  useEffect(() => {
+    if (busy || !ref.current) return
+    const seen = new IntersectionObserver(es => es.some(e => e.isIntersecting) && more.current(), {
+      rootMargin: '300px',
+    })
+    seen.observe(ref.current)
+    return () => seen.disconnect()
+  }, [busy, shown])
+  return (
+    <button ref={ref} type="button" className="button small" disabled={busy} onClick={onMore}>
+      {busy ? t('loading') : t('list.more')}
+    </button>
+  )
+}

@@ -1,0 +1,102 @@
+import { memo } from 'react'
+import { Link } from 'wouter'
+import { type Letter, type Tab, tabOf, titleOf } from '../api/types'
+import { t } from '../i18n/i18n'
+import { middle, plain } from '../parts/mask'
+import { Foreign } from '../parts/Text'
+import { Time } from '../parts/Time'
+import { FlagChip, initials, Origin, Reason, RouteMark, SeverityMark, StateChip } from './words'
+
+interface Props {
+  letter: Letter
+  tab: Tab
+  href: string
+  current: boolean
+  selected: boolean
+  onPick: (letter: Letter) => void
+  onSelect: (letter: Letter, range: boolean) => void
+}
+
+/** One letter in the list: a line of facts, a line of reason. In narrow lists the cells form two lines by style alone. */
+export const Row = memo(function Row({ letter: l, tab, href, current, selected, onPick, onSelect }: Props) {
+  const title = titleOf(l)
+  const left = tabOf(l.state) !== tab
+  const failedAgain = l.flags?.includes('failed_again')
+  return (
+    <tr
+      id={`row-${l.id}`}
+      className={`row${current ? ' current' : ''}${selected ? ' selected' : ''}${left ? ' left' : ''}`}
+      aria-current={current ? 'true' : undefined}
+      onClick={e => {
+        // Marking text with the mouse is not a click on the row.
+        if (e.target instanceof Element && e.target.closest('a, button, input, label')) return
+        if (!window.getSelection()?.isCollapsed) return
+        onPick(l)
+      }}
+    >
+      <td className="c-select">
+        <label>
+          <input
+            type="checkbox"
+            checked={selected}
+            aria-label={t('row.select', { title: plain(title, 80) })}
+            onChange={() => undefined}
+            onClick={e => onSelect(l, e.shiftKey)}
+          />
+        </label>
+      </td>
+      <td className="c-severity">
+        <SeverityMark severity={l.severity} />
+      </td>
+      <td className="c-main">
+        <div className="line one">
+          <Reason reason={l.reason} className="reason" />
+          <Origin letter={l} />
+          <Link href={href} className="title mono" title={plain(title)}>
+            <Foreign text={middle(title, 30)} />
+          </Link>
+        </div>
+        <div className="line two">
+          <span className="in-narrow">
+            <Foreign text={middle(l.consumer_group, 28)} />
+            {l.reason_text ? ' · ' : ''}
+          </span>
+          {l.reason_text && (
+            <span className="text" title={plain(l.reason_text, 1000)}>
+              <Foreign text={l.reason_text.slice(0, 240)} />
+            </span>
+          )}
+        </div>
+      </td>
+      <td className="c-group in-wide" title={plain(l.consumer_group)}>
+        <Foreign text={middle(l.consumer_group, 26)} />
+      </td>
+      <td className="c-topic in-wide quiet" title={plain(l.topic)}>
+        {l.topic ? <Foreign text={middle(l.topic, 26)} /> : t('topic.unknown')}
+      </td>
+      <td className="c-marks">
+        {(left || tab === 'in_flight' || tab === 'resolved') && <StateChip letter={l} />}
+        {failedAgain && <FlagChip flag="failed_again" n={Math.max(1, l.deaths - 1)} />}
+        {l.flags
+          ?.filter(f => f !== 'failed_again')
+          .map(f => (
+            <FlagChip key={f} flag={f} />
+          ))}
+        {l.deaths > 1 && (
+          <span className="num deaths" title={t('deaths', { n: l.deaths })}>
+            ×{l.deaths}
+          </span>
+        )}
+        <RouteMark route={l.route} />
+        {l.owner && (
+          <span className="owner" title={t('owner', { name: plain(l.owner) })}>
+            {plain(initials(l.owner))}
+          </span>
+        )}
+      </td>
+      <td className="c-age num">
+        <Time at={l.died_at} form="age" />
+      </td>
+    </tr>
+  )
+})

@@ -1,0 +1,21 @@
+import { QueryClientProvider } from '@tanstack/react-query'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { client } from './api/queries'
+import { App } from './app/App'
+import { firstLang, setLang } from './i18n/i18n'
+import './style/tokens.css'
+import './style/base.css'
+import './style/frame.css'
+
+const root = document.getElementById('root')
+if (root) {
+  await setLang(firstLang(), false)
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={client}>
+        <App />
+      </QueryClientProvider>
+    </StrictMode>,
+  )
+}

@@ -1,0 +1,193 @@
+import { useGaps, useStatus, useSummary, useTopics } from '../api/queries'
+import type { Gap } from '../api/types'
+import { Topics } from '../groups/Topics'
+import { count } from '../i18n/format'
+import { code, t } from '../i18n/i18n'
+import { Icon } from '../parts/Icon'
+import { plain } from '../parts/mask'
+import { ProblemBox } from '../parts/Problem'
+import { Foreign } from '../parts/Text'
+import { Time } from '../parts/Time'
+import { Wait } from '../parts/Wait'
+import '../style/views.css'
+import { AutomationCard } from './AutomationCard'
+
+/** How the console itself stands: automation, cluster, intake, gaps, store. */
+export default function SystemView() {
+  const status = useStatus()
+  const topics = useTopics()
+  const gaps = useGaps()
+  const summary = useSummary().data
+  const s = status.data
+  if (status.error && !s)
+    return (
+      <div className="view">
+        <ProblemBox error={status.error} again={() => status.refetch()} />
+      </div>
+    )
+  if (!s)
+    return (
+      <div className="view">
+        <Wait lines={10} />
+      </div>
+    )
+  return (
+    <div className="view system">
+      <header className="view-head">
+        <h1>{t('nav.system')}</h1>
+      </header>
+      <div className="cards">
+        <AutomationCard a={s.automation} />
+        <section className="card" aria-label={t('system.cluster')}>
+          <h2>{t('system.cluster')}</h2>
+          <dl className="pairs">
+            <dt>{t('system.state')}</dt>
+            <dd>
+              {s.cluster.reachable ? (
+                <span className="good">
+                  <Icon name="check" size={14} /> {t('system.reachable')}
+                </span>
+              ) : (
+                <span className="bad">
+                  <Icon name="alert" size={14} /> {t('system.unreachable')}
+                </span>
+              )}
+              {s.cluster.since && (
+                <span className="quiet">
+                  {' · '}
+                  <Time at={s.cluster.since} />
+                </span>
+              )}
+              {s.cluster.error && <div className="bad small">{plain(s.cluster.error)}</div>}
+            </dd>
+            {s.cluster.cluster && (
+              <>
+                <dt>{t('props.cluster')}</dt>
+                <dd>
+                  <Foreign text={s.cluster.cluster} />
+                </dd>
+              </>
+            )}
+            <dt>{t('system.servers')}</dt>
+            <dd className="mono">
+              {(s.cluster.name_servers ?? []).map(n => (
+                <div key={n}>{plain(n)}</div>
+              ))}
+            </dd>
+            {(s.cluster.brokers ?? []).length > 0 && (
+              <>
+                <dt>{t('system.brokers')}</dt>
+                <dd className="mono">
+                  {(s.cluster.brokers ?? []).map(n => (
+                    <div key={n}>{plain(n)}</div>
+                  ))}
+                </dd>
+              </>
+            )}
+            {s.cluster.simulated && (
+              <>
+                <dt />
+                <dd className="amber">{t('strip.simulated')}</dd>
+              </>
+            )}
+          </dl>
+        </section>
+        <section className="card" aria-label={t('system.console')}>
+          <h2>{t('system.console')}</h2>
+          <dl className="pairs">
+            <dt>{t('system.version')}</dt>
+            <dd className="num">{plain(s.version)}</dd>
+            <dt>{t('system.letters')}</dt>
+            <dd className="num">{summary ? count(summary.letters) : '…'}</dd>
+            <dt>{t('system.store')}</dt>
+            <dd>
+              {s.store.full ? (
+                <span className="bad">{t('system.full')}</span>
+              ) : (
+                <span className="good">{t('system.fine')}</span>
+              )}
+            </dd>
+            <dt>{t('system.search')}</dt>
+            <dd className="num">
+              {s.store.search_lag > 0 ? t('list.lag', { n: s.store.search_lag }) : t('system.current')}
+            </dd>
+            <dt>{t('system.links')}</dt>
+            <dd className="links">
+              <a href="/metrics">/metrics</a> <a href="/healthz">/healthz</a> <a href="/readyz">/readyz</a>{' '}
+              <a href="/api/v1/openapi.yaml">openapi.yaml</a>
+            </dd>
+          </dl>
+        </section>
+        <section className="card wide" aria-label={t('system.intake')}>
+          <h2>
+            {t('system.intake')} {s.intake.stalled && <span className="chip red">{t('strip.intake')}</span>}
+          </h2>
+          {topics.error && !topics.data ? (
+            <ProblemBox error={topics.error} again={() => topics.refetch()} />
+          ) : topics.data ? (
+            topics.data.length > 0 ? (
+              <div className="table-scroll">
+                <Topics topics={topics.data} />
+              </div>
+            ) : (
+              <p className="quiet">{t('system.no_topics')}</p>
+            )
+          ) : (
+            <Wait lines={3} />
+          )}
+        </section>
+        <section className="card wide" aria-label={t('gaps')}>
+          <h2>
+            {t('gaps')} <span className="quiet num">{gaps.data ? count(gaps.data.length) : ''}</span>
+          </h2>
+          <p className="quiet small">{t('gaps.text')}</p>
+          {gaps.error && !gaps.data ? (
+            <ProblemBox error={gaps.error} again={() => gaps.refetch()} />
+          ) : (
+            (gaps.data ?? []).length > 0 && <Gaps gaps={gaps.data ?? []} />
+          )}
+        </section>
+      </div>
+    </div>
+  )
+}
+
+function Gaps({ gaps }: { gaps: readonly Gap[] }) {
+  return (
+    <div className="table-scroll">
+      <table className="plain-table small">
+        <thead>
+          <tr>
+            <th scope="col">{t('topics.place')}</th>
+            <th scope="col">{t('gaps.kind')}</th>
+            <th scope="col" className="right">
+              {t('gaps.range')}
+            </th>
+            <th scope="col" className="right">
+              {t('gaps.count')}
+            </th>
+            <th scope="col">{t('gaps.at')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {gaps.map(g => (
+            <tr key={g.id}>
+              <th scope="row" className="mono">
+                <Foreign text={g.topic} />{' '}
+                <span className="quiet">{t('topics.on', { broker: plain(g.broker), queue: String(g.number) })}</span>
+              </th>
+              <td>{code('gap', g.kind)}</td>
+              <td className="right num">
+                {g.from}–{g.to}
+              </td>
+              <td className="right num">{g.kind === 'truncated' ? '?' : g.count}</td>
+              <td className="num">
+                <Time at={g.at} form="moment" />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}

@@ -1,0 +1,36 @@
+import { defineConfig } from 'vitest/config'
+
+// The address that the development server asks for data: the program itself, or the mock of dev/mock.mjs.
+const api = process.env.DLQ_UI_API ?? 'http://127.0.0.1:8650'
+
+export default defineConfig({
+  base: '/',
+  build: {
+    outDir: '../dist',
+    emptyOutDir: true,
+    sourcemap: false,
+    // Nothing may be inlined: the page's policy allows no data: scripts or styles.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    target: 'es2023',
+    rolldownOptions: {
+      // Libraries say "use client" for frameworks that render on servers; here it means nothing.
+      onwarn: (warning, warn) => {
+        if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning)
+      },
+      output: {
+        // One file for what every view needs: many small ones compress worse.
+        codeSplitting: {
+          groups: [
+            {
+              name: 'base',
+              test: /node_modules|src\/(api|app\/(App|Frame|Strips|Live|Switches|keys|theme)|parts\/(Icon|mask|Text|Time|Problem|Wait)|i18n\/(i18n|format))|letters\/(filter|SearchBar)/,
+            },
+          ],
+        },
+      },
+    },
+  },
+  server: { host: '127.0.0.1', port: 5173, proxy: { '/api': { target: api, changeOrigin: true } } },
+  test: { environment: 'happy-dom', include: ['src/**/*.test.{ts,tsx}'] },
+})
