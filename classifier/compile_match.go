@@ -54,6 +54,7 @@ type compiler struct {
 	yamlnode.Reader
 	out           *Ruleset
 	compensations []string
+	reachSteps    int // bound of the search for rules that cannot be reached
 }
 
 // match compiles a mapping whose keys are joined by and.

@@ -80,7 +80,7 @@ func (c *compiler) reach(nodes []*yaml.Node) {
 		c.SetRule(r.info.Name)
 		all[i], _ = branches(r.when, false)
 		for earlier := 0; earlier < i && r.info.CoveredBy == ""; earlier++ {
-			if steps > maxReachSteps {
+			if steps > c.reachSteps {
 				c.SetRule("")
 				c.Hint(nodes[i], CodeReachUnknown, yamlnode.Say("from here on it was not checked whether rules can be reached: there are too many", "规则过多：此处之后未检查规则是否可达"), "")
 				return

@@ -142,27 +142,21 @@ func TestTooManyRules(t *testing.T) {
 	}
 }
 
-// A file that is made to keep the checker busy is checked in a moment, and says what was left out.
-func TestWorstFileIsCheckedQuickly(t *testing.T) {
-	const rulesOfMany = 350
+// A file that is made to keep the checker busy is checked up to a bound, and a hint says where it stopped.
+func TestReachIsBounded(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("rules:\n")
-	for i := range rulesOfMany {
+	for i := range 100 {
 		fmt.Fprintf(&b, "- {name: n%d, match: {any: [", i)
-		for k := range 60 {
+		for k := range 12 {
 			fmt.Fprintf(&b, "{topic: t%d, tags: x%d}, ", i*100+k, k)
 		}
 		b.WriteString("]}, route: manual}\n")
 	}
-	start := time.Now()
-	rules, found := compileText(b.String())
-	took := time.Since(start)
-	if rules == nil || len(found) != 1 || found[0].Code != CodeReachUnknown {
+	root, _ := yamlnode.Parse([]byte(b.String()))
+	rules, found := compileBounded(root, 10_000)
+	if rules == nil || len(found) != 1 || found[0].Code != CodeReachUnknown || found[0].Line < 20 {
 		t.Errorf("%s", showFindings(found))
-	}
-	t.Logf("%d KB with %d rules: %s", b.Len()>>10, rulesOfMany, took)
-	if took > 30*time.Second { // well below a second; far more under the race detector on a busy machine
-		t.Errorf("took %s", took)
 	}
 }
 
