@@ -47,7 +47,9 @@ var (
 
 // Compile compiles the sections facts, envelopes, automation and rules; root is the mapping at the top of the file. The
 // Ruleset is nil if any finding is an error. All findings are returned, not the first.
-func Compile(root *yaml.Node) (*Ruleset, []dlq.Diagnostic) { return compileBounded(root, maxReachSteps) }
+func Compile(root *yaml.Node) (*Ruleset, []dlq.Diagnostic) {
+	return compileBounded(root, maxReachSteps)
+}
 
 func compileBounded(root *yaml.Node, reachSteps int) (*Ruleset, []dlq.Diagnostic) {
 	c := &compiler{out: newRuleset(), reachSteps: reachSteps}
