@@ -7,10 +7,10 @@
 // next message, and everything that the client cannot be trusted with, goes through own frames (package remoting):
 //
 //   - PullFrom always long-polls for 20 s, ignores its context, and hangs for 30 s when a broker restarts. A consumer
-//     costs about 41 goroutines, and concurrent PullFrom on one consumer is a data race (client-go v2.1.2
-//     pull_consumer.go assigns consumerGroup on every pull). So there is one consumer, used by one queue at a time, and
-//     only for offsets that the broker has said it holds; a queue that finds it busy reads by frames. Two hundred
-//     queues cost one consumer and one waiting frame each.
+//     costs about 41 goroutines, and PullFrom is a data race with every other PullFrom of the consumer and with its
+//     rebalancing (see lane). So there is one consumer, used by one queue at a time, and only for offsets that the
+//     broker has said it holds; a queue that finds it busy reads by frames. Two hundred queues cost one consumer and
+//     one waiting frame each.
 //   - The client inflates zlib bodies without a limit (internal/utils/compression.go), so a 4 MiB message could take
 //     4 GiB, again after each restart. The office first asks the broker for the sizes of what comes (request code 321)
 //     and lets the client fetch only runs of at most 64 KiB; larger messages come by frames and are inflated with a cap.

@@ -2,7 +2,6 @@ package rocketmq
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
@@ -123,51 +122,38 @@ func (b *Broker) forget() {
 	maps.DeleteFunc(b.presences, func(_ string, p presence) bool { return b.now().Sub(p.at) >= presenceStays })
 }
 
-// groupConfig asks a broker for one group's configuration; nil when it has none. 4.9 brokers tell only the whole table,
-// which is remembered for as long as they are asked about one group after the other.
+// groupTable is the configurations of all consumer groups of one broker.
+type groupTable struct {
+	at     time.Time
+	groups map[string]remoting.SubscriptionGroup
+}
+
+const (
+	groupsStay = 30 * time.Second // for a group that is in the table
+	missStays  = time.Second      // for one that is not
+)
+
+// groupConfig asks a broker for one group's configuration; nil when it has none. It reads the whole table: 4.9 cannot
+// be asked for one group, and 5.5.0 creates a group that it is asked for by request code 352 (measured).
 func (b *Broker) groupConfig(ctx context.Context, addr, group string) (*remoting.SubscriptionGroup, error) {
 	b.mu.Lock()
-	table, ok := b.tables[addr]
+	table := b.tables[addr]
 	b.mu.Unlock()
-	if !ok {
-		ans, err := b.wire.Do(ctx, addr, &remoting.Command{Code: remoting.RequestSubscriptionGroup, Ext: map[string]string{"group": group}})
-		if err != nil {
-			return nil, err
-		}
-		switch ans.Code {
-		case remoting.AnswerSuccess:
-			var g remoting.SubscriptionGroup
-			if err := json.Unmarshal(ans.Body, &g); err != nil {
-				return nil, err
-			}
-			return &g, nil
-		case remoting.AnswerGroupMissing:
-			return nil, nil
-		case remoting.AnswerUnsupported:
-		default:
-			return nil, ans.Err()
-		}
-	}
-	if !ok || b.now().Sub(table.at) >= presenceStays {
+	g, ok := table.groups[group]
+	if age := b.now().Sub(table.at); ok && age >= groupsStay || !ok && age >= missStays {
 		groups, err := b.wire.SubscriptionGroups(ctx, addr)
 		if err != nil {
 			return nil, err
 		}
-		table = groupTable{at: b.now(), groups: groups}
 		b.mu.Lock()
-		b.tables[addr] = table
+		b.tables[addr] = groupTable{at: b.now(), groups: groups}
 		b.mu.Unlock()
+		g, ok = groups[group]
 	}
-	if g, ok := table.groups[group]; ok {
-		return &g, nil
+	if !ok {
+		return nil, nil
 	}
-	return nil, nil
-}
-
-// groupTable is all groups' configurations of a broker that cannot be asked for one.
-type groupTable struct {
-	at     time.Time
-	groups map[string]remoting.SubscriptionGroup
+	return &g, nil
 }
 
 // Group tells what the cluster knows of a consumer group. m is one of its dead messages, which tells the kind of a

@@ -30,12 +30,19 @@ type puller interface {
 
 // lane is the one PullConsumer of a Broker, used by one queue at a time. It is made when the first %DLQ% topic is known,
 // because a consumer cannot start without an existing topic.
+//
+// PullFrom assigns the consumer's group name, which the client's own rebalancing reads: a data race even when nobody else
+// pulls (client-go v2.1.2 pull_consumer.go:437, consumer.go:416). Rebalancing holds a lock and asks the strategy which
+// queues are ours, so the strategy here does not return before the lane is closed, and pulling begins only when it was
+// entered: from then on nobody reads.
 type lane struct {
-	opt   Options
-	names []string
-	log   *slog.Logger
-	off   bool          // never to be used
-	free  chan struct{} // holds one token while no pull is under way
+	opt    Options
+	names  []string
+	log    *slog.Logger
+	off    bool          // never to be used
+	free   chan struct{} // holds one token while no pull is under way
+	parked chan struct{} // closed when rebalancing stands still
+	resume chan struct{} // closed to let it go on
 
 	mu       sync.Mutex
 	starting bool
@@ -46,7 +53,8 @@ type lane struct {
 }
 
 func newLane(o Options, names []string, log *slog.Logger) *lane {
-	l := &lane{opt: o, names: names, log: log, off: o.TLS != nil, free: make(chan struct{}, 1), wait: 30 * time.Second}
+	l := &lane{opt: o, names: names, log: log, off: o.TLS != nil, wait: 30 * time.Second,
+		free: make(chan struct{}, 1), parked: make(chan struct{}), resume: make(chan struct{})}
 	l.free <- struct{}{}
 	return l
 }
@@ -84,12 +92,17 @@ func (l *lane) start(topic string, now time.Time) {
 const maxClientTopic = 127
 
 func (l *lane) make(topic string) (rocketmq.PullConsumer, error) {
+	park := sync.OnceFunc(func() { close(l.parked) })
 	opts := []consumer.Option{
 		consumer.WithNsResolver(newResolver(l.names)),
 		consumer.WithGroupName(l.opt.Group),
 		consumer.WithInstance("dlq-console-intake-" + rand.Text()),
-		// No queue is ever allocated, so the client neither prefetches nor commits nor rebalances.
-		consumer.WithStrategy(func(string, string, []*primitive.MessageQueue, []string) []*primitive.MessageQueue { return nil }),
+		// No queue is ever allocated, so the client neither prefetches nor commits.
+		consumer.WithStrategy(func(string, string, []*primitive.MessageQueue, []string) []*primitive.MessageQueue {
+			park()
+			<-l.resume
+			return nil
+		}),
 	}
 	if c := l.opt.Credentials; c.AccessKey != "" {
 		opts = append(opts, consumer.WithCredentials(primitive.Credentials{AccessKey: c.AccessKey, SecretKey: c.SecretKey, SecurityToken: c.SecurityToken}))
@@ -110,6 +123,11 @@ func (l *lane) make(topic string) (rocketmq.PullConsumer, error) {
 func (l *lane) usable(topic string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	select {
+	case <-l.parked:
+	default:
+		return false
+	}
 	return l.puller != nil && !l.off && len(topic) <= maxClientTopic
 }
 
@@ -177,7 +195,7 @@ func (l *lane) fetch(q dlq.Queue, offset int64, n int) (p page, err error) {
 	return page{code: remoting.AnswerSuccess, messages: msgs, next: res.NextBeginOffset, min: res.MinOffset, max: res.MaxOffset}, nil
 }
 
-// close stops the consumer. A pull under way is left to its own end.
+// close stops the consumer. A pull under way is left to its own end, and rebalancing parked then.
 func (l *lane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -185,6 +203,11 @@ func (l *lane) close() {
 	if l.shutdown != nil {
 		l.shutdown()
 		l.shutdown = nil
+	}
+	select {
+	case <-l.free:
+		close(l.resume)
+	default:
 	}
 }
 

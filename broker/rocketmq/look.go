@@ -1,9 +1,11 @@
 package rocketmq
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -81,7 +83,10 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 	case r.Receipt.Broker != "" && !slices.Contains(holders, r.Receipt.Broker):
 		holders = append(holders, r.Receipt.Broker)
 	}
-	var parts [][]trace
+	var (
+		mu  sync.Mutex
+		all []trace
+	)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(askAtOnce)
 	for _, name := range holders {
@@ -93,11 +98,11 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 			if r.UniqueKey == "" || topic == "" {
 				continue
 			}
-			i := len(parts)
-			parts = append(parts, nil)
 			g.Go(func() error {
 				found, err := b.searchOne(gctx, name, addr, topic, r)
-				parts[i] = found
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, found...)
 				return err
 			})
 		}
@@ -105,7 +110,6 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(parts...)
 	if extra, ok := b.receipted(ctx, c, r, all); ok {
 		all = append(all, extra)
 	}
@@ -174,7 +178,9 @@ type picture struct {
 // classify says of every copy where it lies. A parked copy stays in the log and in the key index after its delivery, so
 // those that have arrived are left out.
 func classify(r dlq.Replay, traces []trace) picture {
-	slices.SortStableFunc(traces, func(x, y trace) int { return x.m.StoredAt.Compare(y.m.StoredAt) })
+	slices.SortFunc(traces, func(x, y trace) int {
+		return cmp.Or(x.m.StoredAt.Compare(y.m.StoredAt), cmp.Compare(x.broker, y.broker), cmp.Compare(x.m.PhysicalOffset, y.m.PhysicalOffset))
+	})
 	retry, dead := dlq.RetryPrefix+r.ConsumerGroup, dlq.DLQPrefix+r.ConsumerGroup
 	first := 0 // counter of the first delivery
 	if r.Door == dlq.DoorBack {

@@ -54,8 +54,8 @@ func (r *resolver) Resolve() []string {
 	return r.last
 }
 
-// clientLog hands the client library's log on, without fields that may hold messages. It is loud about what is none of
-// our business, so its Info is our Debug.
+// clientLog hands the client library's log on, a step quieter than the library wants it: it warns and informs about its
+// own housekeeping.
 type clientLog struct{ log *slog.Logger }
 
 var bridgeOnce sync.Once
@@ -66,9 +66,14 @@ func bridgeClientLog(log *slog.Logger) {
 	bridgeOnce.Do(func() { rlog.SetLogger(clientLog{log.With("from", "rocketmq-client-go")}) })
 }
 
-// Fields that hold messages, bodies included, or lists of them.
-func secretField(name string) bool {
-	return name == rlog.LogKeyMessages || strings.EqualFold(name, "message") || strings.EqualFold(name, "body") || strings.EqualFold(name, "msg")
+// plain says whether a field of the client library's log may be shown: texts, numbers and errors under a name that
+// stands for no message. All else may hold bodies, and is being changed by other goroutines while it is formatted.
+func plain(name string, value any) bool {
+	switch value.(type) {
+	case string, bool, int, int32, int64, uint64, float64, error:
+		return name != rlog.LogKeyMessages && !strings.EqualFold(name, "message") && !strings.EqualFold(name, "body")
+	}
+	return false
 }
 
 func (c clientLog) write(level slog.Level, msg string, fields map[string]interface{}) {
@@ -78,10 +83,9 @@ func (c clientLog) write(level slog.Level, msg string, fields map[string]interfa
 	}
 	attrs := make([]slog.Attr, 0, len(fields))
 	for k, v := range fields {
-		if secretField(k) {
-			continue
+		if plain(k, v) {
+			attrs = append(attrs, slog.Any(k, v))
 		}
-		attrs = append(attrs, slog.Any(k, v))
 	}
 	c.log.LogAttrs(ctx, level, msg, attrs...)
 }
@@ -93,10 +97,10 @@ func (c clientLog) Info(msg string, fields map[string]interface{}) {
 	c.write(slog.LevelDebug, msg, fields)
 }
 func (c clientLog) Warning(msg string, fields map[string]interface{}) {
-	c.write(slog.LevelWarn, msg, fields)
+	c.write(slog.LevelInfo, msg, fields)
 }
 func (c clientLog) Error(msg string, fields map[string]interface{}) {
-	c.write(slog.LevelError, msg, fields)
+	c.write(slog.LevelWarn, msg, fields)
 }
 
 // Fatal does not exit: that is not for a library to decide.

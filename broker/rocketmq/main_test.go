@@ -1,0 +1,399 @@
+package rocketmq
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"deadletteroffice/broker/rocketmq/node"
+	"deadletteroffice/broker/rocketmq/remoting"
+	"deadletteroffice/dlq"
+)
+
+func TestMain(m *testing.M) {
+	code := node.Main(m)
+	if file, err := consumerProgram(); err == nil {
+		os.RemoveAll(filepath.Dir(file))
+	}
+	os.Exit(code)
+}
+
+// desk is a store in memory that keeps to the contract of Intake: positions move only from where they are.
+type desk struct {
+	mu      sync.Mutex
+	pos     map[dlq.Queue]dlq.QueuePosition
+	letters map[dlq.Queue][]dlq.DeadMessage
+	gaps    []dlq.Gap
+	out     map[dlq.Queue]int // Accepts that are outstanding
+	fault   error             // refuses everything
+	delay   time.Duration
+	problem string // a breach of the contract
+}
+
+func newDesk() *desk {
+	return &desk{pos: map[dlq.Queue]dlq.QueuePosition{}, letters: map[dlq.Queue][]dlq.DeadMessage{}, out: map[dlq.Queue]int{}}
+}
+
+func (d *desk) Position(_ context.Context, q dlq.Queue) (dlq.QueuePosition, bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p, ok := d.pos[q]
+	return p, ok, nil
+}
+
+func (d *desk) Accept(_ context.Context, batches []dlq.Batch) <-chan error {
+	done := make(chan error, 1)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q := batches[0].Queue
+	if d.out[q]++; d.out[q] > 1 {
+		d.problem = "two Accepts of one queue are outstanding"
+	}
+	delay := d.delay
+	go func() {
+		time.Sleep(delay)
+		done <- d.store(batches)
+	}()
+	return done
+}
+
+func (d *desk) store(batches []dlq.Batch) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q := batches[0].Queue
+	d.out[q]--
+	if d.fault != nil {
+		return d.fault
+	}
+	for _, b := range batches {
+		if b.Queue != q {
+			d.problem = "one Accept with batches of two queues"
+		}
+		at, known := d.pos[q]
+		restart := b.Gap != nil && b.Gap.Kind == dlq.GapTruncated && b.Epoch == at.Epoch+1
+		if known && (b.From != at.Next || b.Epoch != at.Epoch && !restart) {
+			return dlq.Errorf(dlq.CodeConflict, "batch from %d/%d, stored %d/%d", b.Epoch, b.From, at.Epoch, at.Next)
+		}
+		if b.Gap != nil {
+			d.gaps = append(d.gaps, *b.Gap)
+		}
+		for _, m := range b.Messages {
+			if !slices.ContainsFunc(d.letters[q], func(have dlq.DeadMessage) bool { return have.Offset == m.Offset && have.StoredAt.Equal(m.StoredAt) }) {
+				d.letters[q] = append(d.letters[q], m)
+			}
+		}
+		d.pos[q] = dlq.QueuePosition{Queue: q, Epoch: b.Epoch, Next: b.Next}
+	}
+	return nil
+}
+
+// of returns the letters of one topic, in order.
+func (d *desk) of(topic string) []dlq.DeadMessage {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []dlq.DeadMessage
+	for q, list := range d.letters {
+		if q.Topic == topic {
+			out = append(out, list...)
+		}
+	}
+	slices.SortFunc(out, func(x, y dlq.DeadMessage) int { return cmp.Compare(x.Offset, y.Offset) })
+	return out
+}
+
+func (d *desk) check(t *testing.T) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.problem != "" {
+		t.Error(d.problem)
+	}
+}
+
+// eventually polls until f returns "" and fails with what it returned last.
+func eventually(t *testing.T, limit time.Duration, f func() string) {
+	t.Helper()
+	end := time.Now().Add(limit)
+	for {
+		problem := f()
+		if problem == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after %s: %s", limit, problem)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// names makes topics and groups that no other test uses.
+func unique(prefix string) string {
+	return fmt.Sprintf("%s_%x", prefix, time.Now().UnixNano())
+}
+
+// testLog shows the log of a test that failed.
+func testLog(t *testing.T) *slog.Logger {
+	var buf lockedBuffer
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("log:\n" + buf.String())
+		}
+	})
+	return slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func open(t *testing.T, n *node.Node, change ...func(*Options)) *Broker {
+	t.Helper()
+	o := Options{NameServers: []string{n.NameServer()}, Logger: testLog(t), DiscoveryInterval: time.Second}
+	for _, f := range change {
+		f(&o)
+	}
+	b, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// start runs the broker's Run until the test ends, or stop is called.
+func start(t *testing.T, b *Broker, in Intake) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx, in) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Error("Run does not end")
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// bench is a set of own frames that make a broker hold what a test needs.
+type bench struct {
+	t    *testing.T
+	n    *node.Node
+	wire *remoting.Client
+}
+
+func newBench(t *testing.T, n *node.Node) *bench {
+	w := remoting.New(remoting.Options{})
+	t.Cleanup(func() { w.Close() })
+	return &bench{t: t, n: n, wire: w}
+}
+
+func (b *bench) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	b.t.Cleanup(cancel)
+	return ctx
+}
+
+// topic creates a topic, or changes it.
+func (b *bench) topic(name string, queues, perm int) {
+	b.t.Helper()
+	if err := b.wire.UpdateTopic(b.ctx(), b.n.BrokerAddr(), remoting.TopicConfig{Name: name, ReadQueues: queues, WriteQueues: queues, Perm: perm}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// group creates a consumer group, its retry topic and its limit.
+func (b *bench) group(name string, retries int) {
+	b.t.Helper()
+	err := b.wire.UpdateSubscriptionGroup(b.ctx(), b.n.BrokerAddr(), remoting.SubscriptionGroup{Name: name, ConsumeEnable: true, RetryQueues: 1, RetryMaxTimes: retries})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.topic(dlq.RetryPrefix+name, 1, 6)
+}
+
+// put stores a message as it is, dead-letter topics included.
+func (b *bench) put(topic, body string, props map[string]string) remoting.SendResult {
+	b.t.Helper()
+	return b.putRaw(topic, []byte(body), 0, props)
+}
+
+func (b *bench) putRaw(topic string, body []byte, sysFlag int32, props map[string]string) remoting.SendResult {
+	b.t.Helper()
+	var res remoting.SendResult
+	eventually(b.t, 10*time.Second, func() string {
+		var err error
+		res, err = b.wire.SendMessage(b.ctx(), b.n.BrokerAddr(), remoting.SendRequest{
+			ProducerGroup: "bench", Topic: topic, SysFlag: sysFlag, Properties: props, Body: body,
+		})
+		if remoting.IsCode(err, remoting.AnswerBusy, remoting.AnswerServiceUnavailable) {
+			return err.Error()
+		}
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		return ""
+	})
+	return res
+}
+
+// shop is a real consumer of the Go client in a process of its own, sick at first: it fails everything.
+type shop struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	end chan struct{}
+
+	mu    sync.Mutex
+	heard []delivery
+}
+
+// delivery is one message that a consumer's listener got.
+type delivery struct {
+	Started    bool              `json:"started"`
+	Topic      string            `json:"topic"`
+	Attempts   int               `json:"attempts"`
+	Body       string            `json:"body"`
+	Properties map[string]string `json:"properties"`
+	at         time.Time
+}
+
+// consumerProgram builds the consumer once, without the race detector, which its library does not pass.
+var consumerProgram = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "consumer-")
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "consumer")
+	out, err := exec.Command("go", "build", "-o", file, "./testdata/consumer").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the consumer: %w\n%s", err, out)
+	}
+	return file, nil
+})
+
+func consume(t *testing.T, n *node.Node, group, topic string, flags ...string) *shop {
+	t.Helper()
+	program, err := consumerProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &shop{t: t, end: make(chan struct{})}
+	s.cmd = exec.Command(program, append([]string{"-namesrv", n.NameServer(), "-group", group, "-topic", topic}, flags...)...)
+	s.cmd.Stderr = os.Stderr
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.in, err = s.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan struct{})
+	go func() {
+		defer close(s.end)
+		for lines := json.NewDecoder(out); ; {
+			var d delivery
+			if lines.Decode(&d) != nil {
+				return
+			}
+			if d.Started {
+				close(started)
+				continue
+			}
+			d.at = time.Now()
+			s.mu.Lock()
+			s.heard = append(s.heard, d)
+			s.mu.Unlock()
+		}
+	}()
+	t.Cleanup(s.stop)
+	select {
+	case <-started:
+	case <-s.end:
+		t.Fatal("the consumer did not start")
+	}
+	return s
+}
+
+func (s *shop) say(line string) {
+	s.t.Helper()
+	if _, err := fmt.Fprintln(s.in, line); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// stop ends the consumer in an orderly way.
+func (s *shop) stop() {
+	s.in.Close()
+	<-s.end
+	s.cmd.Wait()
+}
+
+func (s *shop) got(match func(delivery) bool) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, d := range s.heard {
+		if match(d) {
+			n++
+		}
+	}
+	return n
+}
+
+var errRefused = errors.New("the disk is full")
+
+func has(text string, parts ...string) string {
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			return fmt.Sprintf("%q is not in %q", p, text)
+		}
+	}
+	return ""
+}
+
+// onBoth runs a test on the shared node of each version.
+func onBoth(t *testing.T, f func(t *testing.T, n *node.Node)) {
+	for _, v := range node.Versions() {
+		t.Run(v, func(t *testing.T) { f(t, node.Shared(t, v)) })
+	}
+}
