@@ -29,17 +29,21 @@ started=
 stop() {
   trap - EXIT INT TERM
   if [ -n "${console:-}" ]; then kill "$console" 2>/dev/null || true; wait "$console" 2>/dev/null || true; fi
-  if [ -n "$started" ]; then "$node" stop --dir "$dir" || true; fi
+  if [ -n "$started" ]; then "$node" stop --dir "$dir" --grace 2 || true; fi
 }
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-if "$node" start --dir "$dir" --version "$version"; then
+status=0
+"$node" start --dir "$dir" --version "$version" --watch $$ >/dev/null || status=$?
+if [ "$status" -eq 0 ]; then
   started=1
   # shellcheck disable=SC1091
   . "$dir/env"
   bin/dlq demo --namesrv "$NAMESRV" "$@" & console=$!
+elif [ "$status" -ne 3 ] && [ "$status" -ne 4 ]; then # 3: no Java or Maven, 4: the jars cannot be fetched
+  exit "$status"
 else
   echo
   echo "No RocketMQ can be started here (see above): using the in-memory stand-in instead of a real broker."
