@@ -228,6 +228,18 @@ func TestCompensatorBoundsItsCalls(t *testing.T) {
 	})
 }
 
+// A call that is still due in the store when another look finds it is not made twice.
+func TestCompensatorHoldsOneCallForALetter(t *testing.T) {
+	c, _, _ := bench(t, 2, nil)
+	if !c.begin(1) || c.begin(1) || !c.begin(2) || c.begin(3) {
+		t.Error("two calls for one letter, or more than two at once")
+	}
+	c.end(1, true)
+	if !c.begin(1) {
+		t.Error("the room of a call that ended is lost")
+	}
+}
+
 // Nothing begins while automation is off or stopped; what is under way ends.
 func TestCompensatorIsHalted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

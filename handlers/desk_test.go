@@ -116,6 +116,20 @@ func retryRules() rules {
 	}}
 }
 
+// A compensation that is cancelled is called off in the same step.
+func TestCancelEndsTheCall(t *testing.T) {
+	s := newMemory(atNoon)
+	s.add(waiting(1, noon))
+	d := newDesk(s, rules{}, on, &LiveCompensations{})
+	if _, err := d.Cancel(t.Context(), dlq.Act{LetterID: 1, Actor: "mei"}); err != nil {
+		t.Fatal(err)
+	}
+	l := s.letter(1)
+	if call := l.Calls[0]; l.State != dlq.StateOpen || call.State != dlq.CallCancelled || call.NextAt != nil {
+		t.Errorf("letter %s, call %+v", l.State, call)
+	}
+}
+
 // A reroute is held by the switch like everything that acts, and says so.
 func TestRerouteIsHeldWhileAutomationIsOff(t *testing.T) {
 	for _, route := range []dlq.Route{"", dlq.RouteRetry, dlq.RouteCompensate} {
@@ -223,7 +237,7 @@ func (s *switchStore) SetAutomation(_ context.Context, seen int64, a dlq.Automat
 
 func TestSwitch(t *testing.T) {
 	now := noon
-	store := &switchStore{}
+	store := &switchStore{a: dlq.Automation{Since: ptr(noon.AddDate(-1, 0, 0))}} // of another time
 	sw, err := NewSwitch(t.Context(), store, func() time.Time { return now }, nil)
 	if err != nil || sw.Get().On {
 		t.Fatalf("a new file: %+v, %v", sw.Get(), err)
