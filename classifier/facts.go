@@ -19,7 +19,7 @@ type source struct {
 
 // Longest facts, in bytes. Reasons are codes and class names, texts are a few lines; a body may hold anything.
 const (
-	maxReason = 200
+	maxReason = 512
 	maxText   = 4096
 )
 
