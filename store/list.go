@@ -65,7 +65,7 @@ func (s *Store) Letters(ctx context.Context, f dlq.Filter, after string, limit i
 	if w.counted {
 		at.total = dlq.Count{Count: matches, Exact: true}
 	}
-	err = s.read(ctx, func(ctx context.Context, q querier) error {
+	err = s.snapshot(ctx, func(ctx context.Context, q querier) error {
 		if err := s.narrow(ctx, q, w, k); err != nil {
 			return err
 		}

@@ -258,6 +258,22 @@ func (sg *searching) count(ctx context.Context, hits []hit, f *found) (dlq.Count
 	query, args = sg.joined("1", query, args)
 	var n int64
 	err = each(ctx, sg.q, "SELECT count(*) FROM ("+query+")", args, func(rows *sql.Rows) error { return rows.Scan(&n) })
-	n = max(n, int64(len(hits)))
-	return dlq.Count{Count: min(n, countCap), Exact: examined < examineCap && n <= countCap}, err
+	if err != nil {
+		return dlq.Count{}, err
+	}
+	// What was found as a whole may be unknown to full text: a letter's own id always is, the rest while search lags.
+	for _, h := range sg.exact {
+		known := false
+		err := each(ctx, sg.q, "SELECT 1 FROM search WHERE search MATCH ? AND rowid=?", []any{sg.phrase.match, h.seq}, func(*sql.Rows) error {
+			known = true
+			return nil
+		})
+		if err != nil {
+			return dlq.Count{}, err
+		}
+		if !known {
+			n++
+		}
+	}
+	return dlq.Count{Count: min(n, countCap), Exact: examined < examineCap && n <= countCap}, nil
 }
