@@ -290,7 +290,10 @@ func TestRealOfflineGroupWaits(t *testing.T) {
 		m.produce("pay 5", map[string]string{})
 		l := o.letter(m.group, patience, dead(1))
 		m.disconnect()
-		time.Sleep(3 * time.Second) // what is known of connections may be 2 s old
+		o.letter(m.group, patience, func(l dlq.Letter) bool {
+			options, err := o.service.Options(t.Context(), l.ID)
+			return err == nil && !options.Group.Online
+		})
 		r := o.replay(l, nil)
 		o.letter(m.group, patience, func(dlq.Letter) bool { return o.stored(r.ID).Detail == "group_offline" })
 		m.heal(true)
