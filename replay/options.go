@@ -62,6 +62,10 @@ func (s *Service) Options(ctx context.Context, letterID int64) (dlq.ReplayOption
 	for i, d := range sv.at.broker.Levels {
 		o.Levels = append(o.Levels, dlq.DelayOption{Level: i + 1, Delay: d})
 	}
+	if keeps := time.Duration(sv.at.broker.Keeps); keeps > 0 && !sv.at.deadGone {
+		until := sv.message.StoredAt.Add(keeps).UTC()
+		o.DeadCopyUntil = &until
+	}
 	if sv.letter.Fingerprint != "" {
 		if o.SameLast5m, err = s.Store.SameFailures(ctx, sv.letter.Fingerprint, s.now().Add(-5*time.Minute)); err != nil {
 			return dlq.ReplayOptions{}, err
@@ -101,6 +105,9 @@ func (s *Service) survey(ctx context.Context, l dlq.Letter, h history, ask *aske
 		brokerAway: a.err != nil, foreign: s.Broker.Status().Foreign, now: s.now(),
 		maybeSent: h.maybeSent != nil, confirmed: h.confirmedAt != nil,
 		deadGone: a.firstKept > m.Offset,
+	}
+	if keeps := time.Duration(a.broker.Keeps); keeps > 0 {
+		sv.at.deadOld = sv.at.now.Sub(m.StoredAt) > keeps
 	}
 	sv.doors, sv.def = sv.at.doors()
 	return sv, nil

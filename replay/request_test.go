@@ -176,6 +176,17 @@ func TestOptions(t *testing.T) {
 			t.Errorf("door B does not warn of the confirmed replay: %v", d.Warnings)
 		}
 	}
+	if o.DeadCopyUntil != nil {
+		t.Errorf("the dead copy is kept until %s, although nobody says how long", o.DeadCopyUntil)
+	}
+	broker.capabilities = func() (dlq.Capabilities, error) {
+		c := five()
+		c.Keeps = dlq.Duration(time.Minute)
+		return c, nil
+	}
+	if o, err = s.Options(t.Context(), 1); err != nil || o.DeadCopyUntil == nil || !o.DeadCopyUntil.Equal(store.messages[1].StoredAt.Add(time.Minute)) {
+		t.Errorf("dead copy until %v, %v", o.DeadCopyUntil, err)
+	}
 	broker.topics = func() ([]dlq.TopicInfo, error) {
 		return []dlq.TopicInfo{{Queue: store.messages[1].Queue, Min: 2}}, nil
 	}

@@ -143,7 +143,7 @@ func (b *Broker) earliest(ctx context.Context, addr string, q dlq.Queue) (time.T
 // when nothing was written to them for fileReservedTime (DefaultMessageStore.CleanCommitLogService).
 func (b *Broker) retention(ctx context.Context, broker string) (time.Duration, error) {
 	traits, err := b.traits(ctx, broker)
-	return traits.keeps, err
+	return time.Duration(traits.Keeps), err
 }
 
 // expiring counts the unread messages of a queue that the broker may delete within a span of time.

@@ -13,8 +13,7 @@ import (
 // traits are what one broker's configuration says that matters here.
 type traits struct {
 	dlq.Capabilities
-	keeps time.Duration // messages are kept for so long, at the least; 0 unknown
-	at    time.Time     // when it was asked
+	at time.Time // when it was asked
 }
 
 const traitsStay = time.Minute
@@ -90,7 +89,7 @@ func parseTraits(broker string, cfg, info map[string]string) (traits, error) {
 	// A 5.x broker answers an empty body with a NullPointerException (measured on 5.3.3, 5.4.0 and 5.5.0).
 	t.RefusesEmpty = version.atLeast(5, 0, 0)
 	if hours, err := strconv.Atoi(cfg["fileReservedTime"]); err == nil && hours > 0 && hours < 1_000_000 {
-		t.keeps = time.Duration(hours) * time.Hour
+		t.Keeps = dlq.Duration(time.Duration(hours) * time.Hour)
 	}
 	return t, nil
 }

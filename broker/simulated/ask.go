@@ -87,7 +87,7 @@ func (b *Broker) Capabilities(context.Context, string) (dlq.Capabilities, error)
 		return dlq.Capabilities{}, err
 	}
 	major := parseMajor(b.opt.Version)
-	c := dlq.Capabilities{Broker: b.name, Version: b.opt.Version, Major: major, Levels: defaultLevels()}
+	c := dlq.Capabilities{Broker: b.name, Version: b.opt.Version, Major: major, Levels: defaultLevels(), Keeps: dlq.Duration(retention)}
 	if major >= 5 {
 		c.Timer, c.TimerMax, c.OrderlyDiverts, c.RefusesEmpty = true, dlq.Duration(72*time.Hour), true, true
 	}
