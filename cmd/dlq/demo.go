@@ -109,12 +109,16 @@ func demoConsole(ctx context.Context, args []string, env environment) error {
 	if err != nil {
 		return err
 	}
+	every, err := shopEvery(env)
+	if err != nil {
+		return err
+	}
 	return runConsole(ctx, parsed, settle, func(ctx context.Context, a *app) error {
 		if err := switchOn(ctx, a.automate); err != nil {
 			return err
 		}
 		return demo.New(demo.Options{NameServers: parsed.nameServers, Market: a.market, Listen: shopListen(env), ConsoleURL: "http://" + a.listener.Addr().String(),
-			ReportToken: env.get("DLQ_REPORT_TOKEN"), Secret: settle.get("DLQ_SETTLE_SECRET"), Logger: a.log}).Run(ctx)
+			ReportToken: env.get("DLQ_REPORT_TOKEN"), Secret: settle.get("DLQ_SETTLE_SECRET"), Every: every, Logger: a.log}).Run(ctx)
 	})
 }
 
@@ -153,6 +157,19 @@ func shopListen(env environment) string {
 	return "127.0.0.1:8643"
 }
 
+// shopEvery is how often the shop sends a message that fails, from DLQ_SHOP_EVERY; 0 leaves it to the shop.
+func shopEvery(env environment) (time.Duration, error) {
+	text := env.get("DLQ_SHOP_EVERY")
+	if text == "" {
+		return 0, nil
+	}
+	d, err := dlq.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, usageErrorf("DLQ_SHOP_EVERY=%q is not a duration such as 20s", text)
+	}
+	return time.Duration(d), nil
+}
+
 func shopURL(env environment) string { return "http://" + strings.TrimSuffix(shopListen(env), "/") }
 
 // shopAlone runs the shop without a console, against the cluster of --namesrv.
@@ -164,7 +181,11 @@ func shopAlone(ctx context.Context, args []string, env environment) error {
 	if len(c.nameServers) == 0 {
 		return usageErrorf("dlq demo shop needs --namesrv, for example 127.0.0.1:9876")
 	}
-	shop := demo.New(demo.Options{NameServers: c.nameServers, Listen: shopListen(env), ConsoleURL: consoleURL(c), ReportToken: env.get("DLQ_REPORT_TOKEN"),
+	every, err := shopEvery(env)
+	if err != nil {
+		return err
+	}
+	shop := demo.New(demo.Options{NameServers: c.nameServers, Every: every, Listen: shopListen(env), ConsoleURL: consoleURL(c), ReportToken: env.get("DLQ_REPORT_TOKEN"),
 		Secret: env.get("DLQ_SETTLE_SECRET"), Logger: c.logger(env.stderr)})
 	return shop.Run(ctx)
 }
