@@ -19,6 +19,7 @@ const (
 	CodeBadThreshold    = "bad-threshold"
 	CodeBadLabel        = "bad-label"
 	CodeLabelForSignal  = "label-not-for-signal"
+	CodeNotAvailable    = "not-available"
 )
 
 // SectionKeys are the top-level keys of rules.yaml that this package compiles.
@@ -82,6 +83,9 @@ func CompileGrammar(root *yaml.Node) []dlq.Diagnostic {
 	top, _ := g.FreeMap(root, "rules.yaml")
 	g.readReceivers(top.Get("receivers"))
 	members, _ := g.List(top.Get("alerts"), "alerts")
+	if len(members) > 0 {
+		g.Hint(top.Key("alerts"), CodeNotAvailable, yamlnode.Say("alerts are checked, but do not fire yet", "告警目前只做检查，尚不会触发"), "")
+	}
 	seen := map[string]int{}
 	for _, member := range members {
 		if m, ok := g.Map(member, "alert", alertKeys); ok {
