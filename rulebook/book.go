@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook/yamlnode"
 )
 
 // VersionStore keeps the versions of rules.yaml that were in force. AddRuleVersion returns the version's number; the
@@ -55,7 +56,7 @@ type Snapshot struct {
 // Refusal is a file that was not put in force, and why.
 type Refusal struct {
 	At          time.Time        `json:"at"`
-	Text        string           `json:"text"`
+	Text        string           `json:"text"` // "" for a file that is too large
 	Diagnostics []dlq.Diagnostic `json:"diagnostics"`
 }
 
@@ -225,9 +226,11 @@ func (b *Book) latest(ctx context.Context) (dlq.RuleVersion, error) {
 
 func (b *Book) refuse(c candidate) {
 	b.judged = c.mark
-	b.update(func(s *Snapshot) {
-		s.Refused = &Refusal{At: b.opt.Now().UTC(), Text: Redact(c.text), Diagnostics: c.found}
-	})
+	refusal := &Refusal{At: b.opt.Now().UTC(), Diagnostics: c.found}
+	if len(c.text) <= yamlnode.MaxSize { // of a larger file only the beginning was read
+		refusal.Text = Redact(c.text)
+	}
+	b.update(func(s *Snapshot) { s.Refused = refusal })
 	b.opt.Logger.Error("the rules file is refused; the rules in force stay", "path", b.opt.Path, "findings", Summary(c.found))
 }
 

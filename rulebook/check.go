@@ -11,11 +11,10 @@ import (
 
 // Codes of findings about the file as a document, beside those of yamlnode and of the sections' owners.
 const (
-	CodeMissingVersion  = "missing-version"
-	CodeUnknownVersion  = "unknown-version"
-	CodeFileMissing     = "file-missing"
-	CodeFileUnreadable  = "file-unreadable"
-	CodeNoLongerMatches = "stored-version-refused"
+	CodeMissingVersion = "missing-version"
+	CodeUnknownVersion = "unknown-version"
+	CodeFileMissing    = "file-missing"
+	CodeFileUnreadable = "file-unreadable"
 )
 
 // Owner compiles some top-level sections of the file. Compile must not have effects; apply puts what it compiled in
