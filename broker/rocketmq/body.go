@@ -46,6 +46,9 @@ var errOverLimit = errors.New("over the limit")
 
 // inflate reads zlib, LZ4 frames and ZSTD (CompressorFactory.java of 5.x; older clients know zlib alone and set no type).
 func inflate(raw []byte, sysFlag int32, limit int) ([]byte, error) {
+	if len(raw) == 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
 	var r io.Reader
 	switch kind := sysFlag & remoting.SysFlagCompressType; kind {
 	case 0, remoting.SysFlagZlib:
