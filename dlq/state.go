@@ -93,7 +93,7 @@ var transitions = map[Trigger]struct{ from, to []State }{
 	TriggerClaim:       {[]State{StateOpen, StateSnoozed, StateScheduled}, []State{StateSending}},
 	TriggerSent:        {[]State{StateSending}, []State{StateAwaiting}},
 	TriggerNotSent:     {[]State{StateSending}, []State{StateOpen, StateScheduled}},
-	TriggerFound:       {[]State{StateOpen}, []State{StateAwaiting}},
+	TriggerFound:       {[]State{StateOpen, StateSnoozed, StateScheduled}, []State{StateAwaiting}},
 	TriggerUndecided:   {[]State{StateSending}, []State{StateOpen}},
 	TriggerSettle:      {[]State{StateAwaiting}, []State{StateResolved}},
 	TriggerLost:        {[]State{StateAwaiting}, []State{StateOpen}},

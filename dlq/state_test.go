@@ -12,8 +12,8 @@ func TestTransitions(t *testing.T) {
 	want := map[State]map[Trigger][]State{
 		"":                {TriggerArrive: {StateOpen, StateScheduled, StateCompensating, StateDiscarded}},
 		StateOpen:         {TriggerFound: {StateAwaiting}, TriggerPlan: {StateScheduled}, TriggerSnooze: {StateSnoozed}, TriggerClaim: {StateSending}, TriggerResolve: {StateResolved}, TriggerDiscard: {StateDiscarded}, TriggerReclassify: {StateOpen, StateScheduled, StateCompensating, StateDiscarded}},
-		StateSnoozed:      {TriggerPlan: {StateScheduled}, TriggerWake: {StateOpen}, TriggerClaim: {StateSending}, TriggerResolve: {StateResolved}, TriggerDiscard: {StateDiscarded}},
-		StateScheduled:    {TriggerCancel: {StateOpen}, TriggerClaim: {StateSending}, TriggerResolve: {StateResolved}, TriggerDiscard: {StateDiscarded}},
+		StateSnoozed:      {TriggerFound: {StateAwaiting}, TriggerPlan: {StateScheduled}, TriggerWake: {StateOpen}, TriggerClaim: {StateSending}, TriggerResolve: {StateResolved}, TriggerDiscard: {StateDiscarded}},
+		StateScheduled:    {TriggerFound: {StateAwaiting}, TriggerCancel: {StateOpen}, TriggerClaim: {StateSending}, TriggerResolve: {StateResolved}, TriggerDiscard: {StateDiscarded}},
 		StateSending:      {TriggerSent: {StateAwaiting}, TriggerNotSent: {StateOpen, StateScheduled}, TriggerUndecided: {StateOpen}},
 		StateAwaiting:     {TriggerSettle: {StateResolved}, TriggerLost: {StateOpen}},
 		StateCompensating: {TriggerCancel: {StateOpen}, TriggerCompensated: {StateResolved}, TriggerAskReplay: {StateScheduled}, TriggerAskAgain: {StateCompensating}, TriggerAskPerson: {StateOpen}},

@@ -28,6 +28,7 @@ const (
 	ShutGroupMissing    = "group_missing"       // B, C: no broker knows the group; a send would make it and nobody would read it
 	ShutEnvelope        = "envelope"            // C: the dead copy is an envelope, and C cannot take the message out of it
 	ShutEnvelopeBroken  = "envelope_broken"     // A, B: the message inside the envelope cannot be decoded
+	ShutNoKey           = "no_unique_key"       // C: the dead copy has no UNIQ_KEY, so what became of it could not be found out
 	ShutDeadCopyGone    = "dead_copy_gone"      // C: the broker has deleted the dead copy
 	ShutNotYet          = "not_yet"             // P, D: this version of the console does not have the door
 	ShutNotGRPC         = "not_grpc"            // P: the door is for gRPC groups
@@ -96,6 +97,7 @@ var sentences = map[string]string{
 	ShutGroupMissing:    "no broker knows the consumer group",
 	ShutEnvelope:        "the dead copy is an envelope, and this door cannot take the message out of it",
 	ShutEnvelopeBroken:  "the message inside the envelope cannot be decoded",
+	ShutNoKey:           "the dead copy has no UNIQ_KEY, so what became of it could not be found out",
 	ShutDeadCopyGone:    "the broker has deleted the dead copy",
 	ShutNotYet:          "this door is not available yet",
 	ShutNotGRPC:         "this door is for gRPC consumer groups only",

@@ -29,6 +29,7 @@ type situation struct {
 	maybeSent bool // an earlier send may have arrived
 	confirmed bool // an earlier replay was consumed
 	foreign   bool // another console replays here
+	keyless   bool // the dead copy has no UNIQ_KEY
 	deadGone  bool // the broker no longer has the dead copy
 	deadOld   bool // it may delete it at any moment
 	now       time.Time
@@ -129,6 +130,9 @@ func (s situation) backward() dlq.DoorOption {
 	d.Why = s.onlyGroup()
 	if d.Why == "" && s.wrapped {
 		d.Why = ShutEnvelope
+	}
+	if d.Why == "" && s.keyless {
+		d.Why = ShutNoKey
 	}
 	if d.Why == "" && s.deadGone {
 		d.Why = ShutDeadCopyGone

@@ -58,6 +58,7 @@ func TestDoorChoice(t *testing.T) {
 		{"envelope orderly 5", on(dlq.GroupOrderly), five(), func(s *situation) { s.wrapped = true }, "A", false, ShutOrderlyDiverted, ShutEnvelope, WhyEveryGroup},
 		{"envelope broken", on(dlq.GroupConcurrent), five(), func(s *situation) { s.wrapped, s.unwrapFail = true, true }, "", false, ShutEnvelopeBroken, ShutEnvelope, ShutEnvelopeBroken},
 		{"dead copy gone, orderly 5", on(dlq.GroupOrderly), five(), func(s *situation) { s.deadGone = true }, "A", false, ShutOrderlyDiverted, ShutDeadCopyGone, WhyEveryGroup},
+		{"no UNIQ_KEY", on(dlq.GroupConcurrent), four(), func(s *situation) { s.keyless = true }, "B", true, WhyOnlyThisGroup, ShutNoKey, WhyEveryGroup},
 		{"broker away", on(dlq.GroupConcurrent), five(), func(s *situation) { s.brokerAway = true }, "", false, ShutBrokerAway, ShutBrokerAway, ShutBrokerAway},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -81,6 +81,7 @@ func (d *dueRun) runOnce(ctx context.Context) error {
 			d.pause[l.ConsumerGroup] = now.Add(askPause)
 			d.Logger.Warn("prepare due replays", "consumer_group", l.ConsumerGroup, "error", err)
 			continue
+		case j == nil && shut == "":
 		case j == nil:
 			changes = append(changes, leave(l, shut))
 		default:
@@ -104,9 +105,18 @@ func (d *dueRun) runOnce(ctx context.Context) error {
 	return d.write(ctx, changes)
 }
 
-// prepare makes the job of a due letter. Without a job, shut says why no door is open to the console.
+// prepare makes the job of a due letter. Without a job, shut says why no door is open to the console, or is empty when an
+// earlier send was found to have arrived.
 func (d *dueRun) prepare(ctx context.Context, l dlq.Letter, ask *asker) (j *job, shut string, err error) {
-	sv, err := d.survey(ctx, l, history{}, ask)
+	var h history
+	if l.HasFlag(dlq.FlagPossibleDuplicate) {
+		detail, err := d.Store.Detail(ctx, l.ID)
+		if err != nil {
+			return nil, "", err
+		}
+		h = historyOf(detail)
+	}
+	sv, err := d.survey(ctx, l, h, ask)
 	if err != nil {
 		return nil, "", err
 	}
@@ -117,7 +127,15 @@ func (d *dueRun) prepare(ctx context.Context, l dlq.Letter, ask *asker) (j *job,
 	if !ok {
 		return nil, door.Why, nil
 	}
+	if h.maybeSent != nil {
+		if _, _, found, err := d.askFirst(ctx, l, *h.maybeSent, dlq.ActorAutomation); err != nil || found {
+			return nil, "", err
+		}
+	}
 	j, err = d.job(sv, door, dlq.ReplayRequest{LetterID: l.ID, Version: l.Version, Actor: dlq.ActorAutomation, Automatic: true})
+	if err == nil && h.maybeSent != nil {
+		j.replacesUnsent()
+	}
 	return j, "", err
 }
 

@@ -205,6 +205,28 @@ func TestDueAsksLater(t *testing.T) {
 	})
 }
 
+// Automation, too, asks for a send that could not be decided before it sends again.
+func TestDuePossibleDuplicate(t *testing.T) {
+	for _, found := range []bool{true, false} {
+		store := newFakeStore()
+		store.add(1, dlq.StateScheduled, func(l *dlq.Letter, _ *dlq.DeadMessage) { l.Flags, l.Replays = []dlq.Flag{dlq.FlagPossibleDuplicate}, 1 })
+		store.replays["old"] = dlq.Replay{ID: "old", LetterID: 1, Outcome: dlq.OutcomeUnknown, Detail: DetailUndecidable}
+		store.order = []string{"old"}
+		broker := &stubBroker{look: func(dlq.Replay) (ev dlq.Evidence, err error) {
+			if found {
+				ev.Copies = []dlq.Copy{{Place: dlq.PlaceTarget, StoredAt: time.Now()}}
+			}
+			return ev, nil
+		}}
+		if err := newDueRun(newService(store, broker)).runOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if l := store.letter(1); l.State != dlq.StateAwaiting || l.Replays != 1 || len(l.Flags) != 0 || (len(broker.sends()) == 0) != found {
+			t.Errorf("found %v: letter %s, %d sent", found, dump(l), len(broker.sends()))
+		}
+	}
+}
+
 // The long queue of one consumer group does not hide another group's letters.
 func TestDueIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

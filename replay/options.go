@@ -34,7 +34,7 @@ func historyOf(d dlq.Detail) (h history) {
 		if h.confirmedAt == nil && r.Outcome == dlq.OutcomeConfirmed {
 			h.confirmedAt = r.SettledAt
 		}
-		if h.maybeSent == nil && r.Detail == DetailUndecidable && d.HasFlag(dlq.FlagPossibleDuplicate) {
+		if h.maybeSent == nil && r.Outcome == dlq.OutcomeUnknown && r.Detail == DetailUndecidable && d.HasFlag(dlq.FlagPossibleDuplicate) {
 			h.maybeSent = &d.ReplayList[i]
 		}
 	}
@@ -104,7 +104,7 @@ func (s *Service) survey(ctx context.Context, l dlq.Letter, h history, ask *aske
 		group: a.group, broker: a.broker, receivers: a.receivers, complete: a.complete, topicMissing: a.topicMissing,
 		brokerAway: a.err != nil, foreign: s.Broker.Status().Foreign, now: s.now(),
 		maybeSent: h.maybeSent != nil, confirmed: h.confirmedAt != nil,
-		deadGone: a.firstKept > m.Offset,
+		keyless: m.UniqueKey() == "", deadGone: a.firstKept > m.Offset,
 	}
 	if keeps := time.Duration(a.broker.Keeps); keeps > 0 {
 		sv.at.deadOld = sv.at.now.Sub(m.StoredAt) > keeps

@@ -53,8 +53,8 @@ func (s *Service) Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay
 	if err != nil {
 		return none(err)
 	}
-	if h.maybeSent != nil { // and surely was not: it no longer counts
-		j.recount, j.dropFlags = -1, []dlq.Flag{dlq.FlagPossibleDuplicate}
+	if h.maybeSent != nil {
+		j.replacesUnsent()
 	}
 	s.send(ctx, []*job{j})
 	if dlq.CodeOf(j.err) == dlq.CodeConflict && !j.claimed {

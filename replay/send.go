@@ -31,6 +31,11 @@ type job struct {
 	err     error // of the claim, or why the message is not sent
 }
 
+// replacesUnsent says that an earlier replay, which counted because it might have been sent, surely was not.
+func (j *job) replacesUnsent() {
+	j.recount, j.dropFlags = -1, []dlq.Flag{dlq.FlagPossibleDuplicate}
+}
+
 // send takes jobs through intent, send and settle, at most maxBatch of them at once. Everything after the intents goes on
 // when ctx ends, save sends that have not begun: those are settled as not sent. Each job has its own outcome and error.
 func (s *Service) send(ctx context.Context, jobs []*job) {

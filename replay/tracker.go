@@ -28,8 +28,8 @@ const (
 // no replay is open.
 func (s *Service) RunTracker(ctx context.Context) error {
 	t := &tracker{Service: s, started: s.now(), pace: rate.NewLimiter(trackRate, trackAtOnce)}
-	for first := true; ; first = false {
-		wait := t.runOnce(ctx, first)
+	for {
+		wait := t.runOnce(ctx)
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -46,17 +46,19 @@ type tracker struct {
 	*Service
 	started time.Time
 	pace    *rate.Limiter
+	took    bool // what the process before left unsettled was taken over
 }
 
-// runOnce looks at every replay that is due, and returns how long there is nothing to do. With all, it looks at every
+// runOnce looks at every replay that is due, and returns how long there is nothing to do. The first time it looks at every
 // send that is not settled, due or not: the process that made it is gone.
-func (t *tracker) runOnce(ctx context.Context, all bool) time.Duration {
-	if all {
+func (t *tracker) runOnce(ctx context.Context) time.Duration {
+	if !t.took {
 		unsettled, err := t.Store.Unsettled(ctx)
 		if err != nil {
 			t.Logger.Error("find unsettled replays", "error", err)
 			return 5 * time.Second
 		}
+		t.took = true
 		t.lookAt(ctx, unsettled)
 	}
 	for range trackRounds {
@@ -261,14 +263,14 @@ func (t *tracker) decide(ctx context.Context, r dlq.Replay, ev dlq.Evidence, err
 		})
 	case err == nil && r.Detail == DetailAbsentOnce:
 		r.Outcome, r.Detail, r.SettledAt, r.NextLook = dlq.OutcomeSendFailed, DetailAbsent, &now, nil
-		r.Error = sentenceOr(nil, "the broker has no copy of it")
+		r.Error = errAbsent.Message
 		c := notSent(dlq.Change{}, &r, t.again(r, errAbsent, now))
 		c.Event = dlq.Event{Kind: dlq.EventSendFailed, Detail: map[string]string{"detail": DetailAbsent}}
 		return t.step(ctx, r, c)
 	case err == nil && now.Sub(r.IntendedAt) >= absentAfter:
 		return t.keep(ctx, r, DetailAbsentOnce, absentAgain)
 	case err == nil:
-		return t.keep(ctx, r, DetailSendUnknown, absentAfter-now.Sub(r.IntendedAt))
+		return t.keep(ctx, r, DetailSendUnknown, min(absentAfter, absentAfter-now.Sub(r.IntendedAt)))
 	case now.Sub(later(r.IntendedAt, t.started)) >= undecidedFor:
 		r.Outcome, r.Detail, r.SettledAt, r.NextLook = dlq.OutcomeUnknown, DetailUndecidable, &now, nil
 		return t.step(ctx, r, dlq.Change{
