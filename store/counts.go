@@ -28,25 +28,26 @@ func (s *Store) Facets(_ context.Context, f dlq.Filter) (dlq.Facets, error) {
 	}
 	s.mem.mu.RLock()
 	defer s.mem.mu.RUnlock()
-	for k, n := range s.mem.tally {
+	inState := w.inStates()
+	for r := range s.mem.tally.rows {
+		k := &s.mem.tally.rows[r]
 		// A row that fails in two fields counts for none, one that fails in one field counts for that field alone.
 		failed, misses := -1, 0
-		for i := range dimensions {
-			if !w.inDim(i, &k) {
+		for i := range k.dims {
+			if !w.inDim(i, &k.tallyKey) {
 				failed = i
 				misses++
 			}
 		}
-		inState := w.inState(k.state)
 		if misses == 0 {
-			tabs[dlq.States[k.state].Tab()] += n
+			tabs[dlq.States[k.state].Tab()] += k.n
 		}
-		if !inState || misses > 1 {
+		if !inState[k.state] || misses > 1 {
 			continue
 		}
-		for i, d := range dimensions {
+		for _, i := range []int{dimGroup, dimTopic, dimReason, dimRule, dimRoute} {
 			if misses == 0 || failed == i {
-				counts[i][d.of(&k)] += n
+				counts[i][k.dims[i]] += k.n
 			}
 		}
 	}
@@ -81,8 +82,8 @@ func (s *Store) Summary(ctx context.Context) (dlq.Summary, error) {
 		sum.States[st] = 0
 	}
 	s.mem.mu.RLock()
-	for k, n := range s.mem.tally {
-		state := dlq.States[k.state]
+	for code, n := range s.mem.tally.states {
+		state := dlq.States[code]
 		sum.States[state] += n
 		sum.Tabs[state.Tab()] += n
 		sum.Letters += n
@@ -140,9 +141,9 @@ func (s *Store) oldestOpen(ctx context.Context, q querier) (map[groupInCluster]t
 	open := stateCode(dlq.StateOpen)
 	groups := map[int64]int64{} // to cluster
 	s.mem.mu.RLock()
-	for k := range s.mem.tally {
+	for _, k := range s.mem.tally.rows {
 		if k.state == open {
-			groups[k.group] = k.cluster
+			groups[k.dims[dimGroup]] = k.cluster
 		}
 	}
 	s.mem.mu.RUnlock()
@@ -169,8 +170,8 @@ func (s *Store) oldestOpen(ctx context.Context, q querier) (map[groupInCluster]t
 func (s *Store) RuleHits(ctx context.Context) ([]dlq.RuleHits, error) {
 	totals := map[int64]int64{}
 	s.mem.mu.RLock()
-	for k, n := range s.mem.tally {
-		totals[k.rule] += n
+	for _, k := range s.mem.tally.rows {
+		totals[k.dims[dimRule]] += k.n
 	}
 	s.mem.mu.RUnlock()
 	var byRule map[int64][]int64

@@ -12,35 +12,22 @@ import (
 	"deadletteroffice/dlq"
 )
 
-// dimension is a property of letters that tally counts by.
+// dimension is how a filter asks for one of the properties that letters are counted by.
 type dimension struct {
 	column string
 	kind   wordKind
 	index  string // index on (column, tab, seq); "" for none
-	of     func(*tallyKey) int64
 	wanted func(*dlq.Filter) []string
 }
 
-// The dimensions of tally beside cluster and state.
-const (
-	dimGroup = iota
-	dimTopic
-	dimReason
-	dimOrigin
-	dimRule
-	dimRoute
-	dimSeverity
-	dimCount
-)
-
 var dimensions = [dimCount]dimension{
-	dimGroup:    {"consumer_group", wordConsumerGroup, "letter_consumer_group", func(k *tallyKey) int64 { return k.group }, func(f *dlq.Filter) []string { return f.ConsumerGroups }},
-	dimTopic:    {"topic", wordTopic, "letter_topic", func(k *tallyKey) int64 { return k.topic }, func(f *dlq.Filter) []string { return f.Topics }},
-	dimReason:   {"reason", wordReason, "letter_reason", func(k *tallyKey) int64 { return k.reason }, func(f *dlq.Filter) []string { return f.Reasons }},
-	dimOrigin:   {"origin", wordOrigin, "", func(k *tallyKey) int64 { return k.origin }, func(f *dlq.Filter) []string { return texts(f.Origins) }},
-	dimRule:     {"rule", wordRule, "", func(k *tallyKey) int64 { return k.rule }, func(f *dlq.Filter) []string { return f.Rules }},
-	dimRoute:    {"route", wordRoute, "", func(k *tallyKey) int64 { return k.route }, func(f *dlq.Filter) []string { return texts(f.Routes) }},
-	dimSeverity: {"severity", wordSeverity, "", func(k *tallyKey) int64 { return k.severity }, func(f *dlq.Filter) []string { return texts(f.Severities) }},
+	dimGroup:    {"consumer_group", wordConsumerGroup, "letter_consumer_group", func(f *dlq.Filter) []string { return f.ConsumerGroups }},
+	dimTopic:    {"topic", wordTopic, "letter_topic", func(f *dlq.Filter) []string { return f.Topics }},
+	dimReason:   {"reason", wordReason, "letter_reason", func(f *dlq.Filter) []string { return f.Reasons }},
+	dimOrigin:   {"origin", wordOrigin, "", func(f *dlq.Filter) []string { return texts(f.Origins) }},
+	dimRule:     {"rule", wordRule, "", func(f *dlq.Filter) []string { return f.Rules }},
+	dimRoute:    {"route", wordRoute, "", func(f *dlq.Filter) []string { return texts(f.Routes) }},
+	dimSeverity: {"severity", wordSeverity, "", func(f *dlq.Filter) []string { return texts(f.Severities) }},
 }
 
 // wish is a filter in the terms of the tables.
@@ -57,25 +44,26 @@ type wish struct {
 	text                           string
 }
 
-// matches reports whether a row of tally passes.
-func (w *wish) matches(k *tallyKey) bool {
-	if !w.inState(k.state) {
-		return false
+// inStates says by state whether the wish takes it.
+func (w *wish) inStates() (in [stateCount]bool) {
+	for code := range in {
+		in[code] = slices.Contains(w.tabs, tabOf(int64(code))) && (w.states == nil || slices.Contains(w.states, int64(code)))
 	}
-	for i := range dimensions {
+	return in
+}
+
+func (w *wish) inDim(i int, k *tallyKey) bool {
+	return w.dims[i] == nil || slices.Contains(w.dims[i], k.dims[i])
+}
+
+// inDims reports whether a row of tally passes in every dimension.
+func (w *wish) inDims(k *tallyKey) bool {
+	for i := range w.dims {
 		if !w.inDim(i, k) {
 			return false
 		}
 	}
 	return true
-}
-
-func (w *wish) inState(state int64) bool {
-	return slices.Contains(w.tabs, tabOf(state)) && (w.states == nil || slices.Contains(w.states, state))
-}
-
-func (w *wish) inDim(i int, k *tallyKey) bool {
-	return w.dims[i] == nil || slices.Contains(w.dims[i], dimensions[i].of(k))
 }
 
 // compile turns a filter into a wish. A value that no letter ever had makes its field match nothing.

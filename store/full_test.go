@@ -42,8 +42,9 @@ func TestFullDisk(t *testing.T) {
 	if !errors.As(err, &e) || e.Hint == "" || !s.Full() {
 		t.Fatalf("%v, hint %q, full %v", err, e.Hint, s.Full())
 	}
-	if err := s.Ready(t.Context()); err != nil && dlq.CodeOf(err) != dlq.CodeUnavailable {
-		t.Errorf("ready while full: %v", err)
+	wantCode(t, s.Ready(t.Context()), dlq.CodeUnavailable)
+	if _, err := s.probeOnce(t.Context()); err != nil || !s.Full() {
+		t.Errorf("a look at the full disk: %v, full %v", err, s.Full())
 	}
 	// Two intakes and a person at once: all are told.
 	a, b := s.Admit(t.Context(), []dlq.AdmitBatch{batchOf("pay", from, from+300)}), s.Admit(t.Context(), []dlq.AdmitBatch{batchOf("stock", 0, 300)})

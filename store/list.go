@@ -116,24 +116,20 @@ type found struct {
 func (m *memory) plan(w *wish, limit int64) (*walk, int64) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	var matches, inTabs int64
-	var values [dimCount]map[int64]bool
-	for i := range values {
-		values[i] = map[int64]bool{}
-	}
-	for k, n := range m.tally {
-		if !slices.Contains(w.tabs, tabOf(k.state)) {
-			continue
+	inState := w.inStates()
+	var inTabs, matches int64
+	for code, n := range m.tally.states {
+		if slices.Contains(w.tabs, tabOf(int64(code))) {
+			inTabs += n
 		}
-		inTabs += n
-		if w.matches(&k) {
+		if inState[code] {
 			matches += n
-			for i, d := range dimensions {
-				if d.index != "" {
-					values[i][d.of(&k)] = true
-				}
-			}
 		}
+	}
+	filtered := slices.ContainsFunc(w.dims[:], func(values []int64) bool { return values != nil })
+	var values [dimCount]map[int64]bool
+	if filtered {
+		matches, values = m.matching(w, inState)
 	}
 	if k := w.sureWalk(); k != nil {
 		return k, matches
@@ -142,25 +138,64 @@ func (m *memory) plan(w *wish, limit int64) (*walk, int64) {
 	best.settled.in("tab", w.tabs)
 	best.rest = w.conditions("")
 	cost := w.cost(inTabs, matches, limit, 1)
+	if !filtered || matches == 0 || cost <= 4*limit {
+		return best, matches
+	}
+	candidates := m.candidates(w, values)
 	for i, d := range dimensions {
-		if d.index == "" || len(values[i]) == 0 || len(values[i]) > maxValues {
+		if d.index == "" || len(values[i]) > maxValues {
 			continue
 		}
-		var candidates int64
-		for k, n := range m.tally {
-			if values[i][d.of(&k)] && slices.Contains(w.tabs, tabOf(k.state)) {
-				candidates += n
-			}
-		}
-		if c := w.cost(candidates, matches, limit, int64(len(values[i]))); c < cost {
+		if c := w.cost(candidates[i], matches, limit, int64(len(values[i]))); c < cost {
 			cost = c
-			best = &walk{index: d.index, candidates: candidates}
+			best = &walk{index: d.index, candidates: candidates[i]}
 			best.settled.in(d.column, keysOf(values[i]))
 			best.settled.in("tab", w.tabs)
 			best.rest = w.conditions(d.column)
 		}
 	}
 	return best, matches
+}
+
+// matching counts what matches, and collects the values that it has in the dimensions with an index, some more than
+// maxValues of each at most.
+func (m *memory) matching(w *wish, inState [stateCount]bool) (matches int64, values [dimCount]map[int64]bool) {
+	for i := range values {
+		values[i] = map[int64]bool{}
+	}
+	for r := range m.tally.rows {
+		k := &m.tally.rows[r]
+		if !inState[k.state] || !w.inDims(&k.tallyKey) {
+			continue
+		}
+		matches += k.n
+		for i, d := range dimensions {
+			if d.index != "" && len(values[i]) <= maxValues {
+				values[i][k.dims[i]] = true
+			}
+		}
+	}
+	return matches, values
+}
+
+// candidates counts the letters of the wish's tabs to which the values of each dimension lead.
+func (m *memory) candidates(w *wish, values [dimCount]map[int64]bool) (candidates [dimCount]int64) {
+	var inTab [stateCount]bool
+	for code := range inTab {
+		inTab[code] = slices.Contains(w.tabs, tabOf(int64(code)))
+	}
+	for r := range m.tally.rows {
+		k := &m.tally.rows[r]
+		if !inTab[k.state] {
+			continue
+		}
+		for i, d := range dimensions {
+			if d.index != "" && len(values[i]) <= maxValues && values[i][k.dims[i]] {
+				candidates[i] += k.n
+			}
+		}
+	}
+	return candidates
 }
 
 // cost estimates how many index entries a page looks at: for each combination of values before seq about a page, and as

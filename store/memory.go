@@ -51,12 +51,6 @@ type place struct {
 	pos     dlq.QueuePosition
 }
 
-// tallyKey is one combination of what letters are counted by: words, and the state.
-type tallyKey struct {
-	cluster, group, topic, reason, origin, rule, route, severity int64
-	state                                                        int64
-}
-
 // memory is the small part of the database that every read needs, held in Go. Only the write goroutine changes it, and
 // only after the commit that made it true.
 type memory struct {
@@ -66,7 +60,7 @@ type memory struct {
 	verdicts map[int64]dlq.Verdict
 	places   map[dlq.Queue]place
 	queues   map[int64]dlq.Queue
-	tally    map[tallyKey]int64
+	tally    *tally
 
 	letter, death, event int64 // highest ids ever given
 	search               int64 // highest seq that full text knows
@@ -78,7 +72,7 @@ type memory struct {
 func newMemory() *memory {
 	return &memory{
 		ids: map[word]int64{}, texts: []string{""}, verdicts: map[int64]dlq.Verdict{},
-		places: map[dlq.Queue]place{}, queues: map[int64]dlq.Queue{}, tally: map[tallyKey]int64{},
+		places: map[dlq.Queue]place{}, queues: map[int64]dlq.Queue{}, tally: newTally(),
 	}
 }
 
@@ -143,8 +137,8 @@ func (m *memory) loadTally(ctx context.Context, c *sql.Conn) error {
 	return each(ctx, c, "SELECT cluster, consumer_group, topic, reason, origin, rule, route, severity, state, n FROM tally", nil, func(rows *sql.Rows) error {
 		var k tallyKey
 		var n int64
-		err := rows.Scan(&k.cluster, &k.group, &k.topic, &k.reason, &k.origin, &k.rule, &k.route, &k.severity, &k.state, &n)
-		m.tally[k] = n
+		err := rows.Scan(append(k.targets(), &n)...)
+		m.tally.add(k, n)
 		return err
 	})
 }

@@ -113,12 +113,12 @@ func (m *metrics) collectOpen(gauge func(*prometheus.Desc, float64, ...string)) 
 	counts := map[openLabels]int64{}
 	byGroup, byReason := map[string]int64{}, map[string]int64{}
 	mem.mu.RLock()
-	for k, n := range mem.tally {
+	for _, k := range mem.tally.rows {
 		if k.state == open {
-			l := openLabels{mem.text(k.cluster), mem.text(k.group), mem.text(k.reason)}
-			counts[l] += n
-			byGroup[l.group] += n
-			byReason[l.reason] += n
+			l := openLabels{mem.text(k.cluster), mem.text(k.dims[dimGroup]), mem.text(k.dims[dimReason])}
+			counts[l] += k.n
+			byGroup[l.group] += k.n
+			byReason[l.reason] += k.n
 		}
 	}
 	mem.mu.RUnlock()

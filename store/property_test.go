@@ -458,7 +458,7 @@ func (s *Store) recount(t *testing.T) {
 			return each(ctx, q, query, nil, func(rows *sql.Rows) error {
 				var k tallyKey
 				var n int64
-				err := rows.Scan(&k.cluster, &k.group, &k.topic, &k.reason, &k.origin, &k.rule, &k.route, &k.severity, &k.state, &n)
+				err := rows.Scan(append(k.targets(), &n)...)
 				into[k] = n
 				return err
 			})
@@ -470,7 +470,18 @@ func (s *Store) recount(t *testing.T) {
 	if diff := cmp.Diff(live, stored, cmp.AllowUnexported(tallyKey{})); diff != "" {
 		t.Fatalf("tally (-letters +table):\n%s", diff)
 	}
-	if diff := cmp.Diff(live, s.mem.tally, cmp.AllowUnexported(tallyKey{})); diff != "" {
+	inMemory, states := map[tallyKey]int64{}, [stateCount]int64{}
+	for i, r := range s.mem.tally.rows {
+		inMemory[r.tallyKey] = r.n
+		states[r.state] += r.n
+		if s.mem.tally.at[r.tallyKey] != i {
+			t.Fatalf("row %d of the tally is looked for at %d", i, s.mem.tally.at[r.tallyKey])
+		}
+	}
+	if states != s.mem.tally.states || len(s.mem.tally.at) != len(s.mem.tally.rows) {
+		t.Fatalf("tally by state %v, want %v; %d places of %d rows", s.mem.tally.states, states, len(s.mem.tally.at), len(s.mem.tally.rows))
+	}
+	if diff := cmp.Diff(live, inMemory, cmp.AllowUnexported(tallyKey{})); diff != "" {
 		t.Fatalf("tally (-letters +memory):\n%s", diff)
 	}
 	tabs := "CASE state "

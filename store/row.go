@@ -97,13 +97,15 @@ func (r *row) tab() int64 { return tabOf(r.state) }
 
 func tabOf(state int64) int64 { return int64(slices.Index(dlq.Tabs, dlq.States[state].Tab())) }
 
-// A state is stored as its place in dlq.States.
+// A state is stored as its place in dlq.States, of which there are so many.
+const stateCount = 8
+
 func stateCode(s dlq.State) int64 { return int64(slices.Index(dlq.States, s)) }
 
 func (r *row) is(s dlq.State) bool { return dlq.States[r.state] == s }
 
 func (r *row) tallyKey() tallyKey {
-	return tallyKey{r.cluster, r.group, r.topic, r.reason, r.origin, r.rule, r.route, r.severity, r.state}
+	return tallyKey{r.cluster, [dimCount]int64{dimGroup: r.group, dimTopic: r.topic, dimReason: r.reason, dimOrigin: r.origin, dimRule: r.rule, dimRoute: r.route, dimSeverity: r.severity}, r.state}
 }
 
 // judged is a verdict with its facts, made ready outside the transaction.

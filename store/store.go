@@ -165,14 +165,25 @@ func (s *Store) Ready(ctx context.Context) error {
 		return s.alive(ctx)
 	}
 	return s.read(ctx, func(ctx context.Context, q querier) error {
-		return each(ctx, q, "SELECT value FROM number WHERE name='alive'", nil, func(*sql.Rows) error { return nil })
+		return each(ctx, q, "SELECT value FROM number WHERE name='search'", nil, func(*sql.Rows) error { return nil })
 	})
 }
 
-// alive writes something of no meaning, to find out whether the disk takes writes.
+// probeSize is how many bytes must find room before a disk that was full counts as writable again: more than one small
+// write, or the state would come and go with every transaction.
+const probeSize = 256 << 10
+
+// alive writes something of no meaning and takes it back, to find out whether the disk takes writes.
 func (s *Store) alive(ctx context.Context) error {
+	err := s.do(ctx, lanePeople, func(t *tx) error {
+		_, err := t.exec("REPLACE INTO remembered VALUES('', '', 0, zeroblob(?), 0)", probeSize)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	return s.do(ctx, lanePeople, func(t *tx) error {
-		_, err := t.exec("UPDATE number SET value=? WHERE name='alive'", t.now)
+		_, err := t.exec("DELETE FROM remembered WHERE key=''")
 		return err
 	})
 }

@@ -103,7 +103,7 @@ func (s *Store) inTransaction(f func(*tx) error) error {
 	}
 	s.metrics.transaction(time.Since(began), err)
 	switch {
-	case err == nil:
+	case err == nil && t.writes > 0:
 		if s.full.CompareAndSwap(true, false) {
 			s.log.Info("the disk takes writes again")
 		}
@@ -227,9 +227,7 @@ func (t *tx) remember(m *memory) {
 		m.setPlace(p)
 	}
 	for k, n := range t.tally {
-		if m.tally[k] += n; m.tally[k] == 0 {
-			delete(m.tally, k)
-		}
+		m.tally.add(k, n)
 	}
 	if t.death > m.death {
 		select {
@@ -246,9 +244,9 @@ func (t *tx) flush() error {
 		if n == 0 {
 			continue
 		}
-		args := []any{k.cluster, k.group, k.topic, k.reason, k.origin, k.rule, k.route, k.severity, k.state}
+		args := k.values()
 		query := "DELETE FROM tally WHERE cluster=? AND consumer_group=? AND topic=? AND reason=? AND origin=? AND rule=? AND route=? AND severity=? AND state=?"
-		if n += t.s.mem.tally[k]; n != 0 {
+		if n += t.s.mem.tally.get(k); n != 0 {
 			args = append(args, n)
 			query = "INSERT INTO tally VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET n=excluded.n"
 		}

@@ -302,7 +302,7 @@ CREATE TABLE number(
   name  TEXT PRIMARY KEY,
   value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO number VALUES('letter', 0), ('death', 0), ('event', 0), ('search', 0), ('alive', 0);
+INSERT INTO number VALUES('letter', 0), ('death', 0), ('event', 0), ('search', 0);
 
 -- Full text. rowid is the letter's seq. The text is already cut into lower-case words and pairs of ideographs.
 CREATE VIRTUAL TABLE search USING fts5(text, content='', contentless_delete=1, detail=none, tokenize='ascii');
