@@ -25,8 +25,12 @@ func (s *Service) RunDue(ctx context.Context) error {
 	tick := time.NewTicker(dueInterval)
 	defer tick.Stop()
 	for {
-		if err := d.runOnce(ctx); err != nil && ctx.Err() == nil {
+		more, err := d.runOnce(ctx)
+		if err != nil && ctx.Err() == nil {
 			s.Logger.Error("send due replays", "error", err)
+		}
+		if more && err == nil && ctx.Err() == nil {
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -48,14 +52,15 @@ func newDueRun(s *Service) *dueRun {
 	return &dueRun{Service: s, pace: map[string]*rate.Limiter{}, pause: map[string]time.Time{}, slots: map[string]time.Time{}}
 }
 
-func (d *dueRun) runOnce(ctx context.Context) error {
+// runOnce sends what is due now. more says that it took all it found, and that there may be more.
+func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 	if a := d.Automation(); !a.On || a.Stopped || !d.Broker.Status().Reachable {
-		return nil
+		return false, nil
 	}
 	now := d.now()
 	due, err := d.Store.Due(ctx, dlq.StateScheduled, now, dueLimit)
 	if err != nil || len(due) == 0 {
-		return err
+		return false, err
 	}
 	ask := d.asker()
 	var batch []*job
@@ -91,7 +96,7 @@ func (d *dueRun) runOnce(ctx context.Context) error {
 			d.send(ctx, batch)
 			batch = nil
 			if a := d.Automation(); !a.On || a.Stopped {
-				break
+				return false, d.write(ctx, changes)
 			}
 		}
 	}
@@ -102,7 +107,7 @@ func (d *dueRun) runOnce(ctx context.Context) error {
 		// A long queue of one consumer group would hide the due letters of the others behind it.
 		changes = append(changes, d.queueUp(late, now)...)
 	}
-	return d.write(ctx, changes)
+	return len(due) == dueLimit && len(late) == 0, d.write(ctx, changes)
 }
 
 // prepare makes the job of a due letter. Without a job, shut says why no door is open to the console, or is empty when an

@@ -122,7 +122,7 @@ func TestDueDoors(t *testing.T) {
 				now := time.Now()
 				return dlq.GroupInfo{Name: "g", Exists: true, Kind: tt.kind, Online: true, LastSeen: &now}, nil
 			}}
-			if err := newDueRun(newService(store, broker)).runOnce(t.Context()); err != nil {
+			if _, err := newDueRun(newService(store, broker)).runOnce(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if tt.door == "" {
@@ -154,7 +154,7 @@ func TestDueNotSent(t *testing.T) {
 		d := newDueRun(newService(store, broker))
 		var waits []time.Duration
 		for range 7 {
-			if err := d.runOnce(t.Context()); err != nil {
+			if _, err := d.runOnce(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			l := store.letter(1)
@@ -168,7 +168,7 @@ func TestDueNotSent(t *testing.T) {
 			t.Errorf("tried again after %v, want %s", waits, want)
 		}
 		cause = dlq.Errorf(dlq.CodeRefused, "the broker b refuses the message")
-		if err := d.runOnce(t.Context()); err != nil {
+		if _, err := d.runOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if l := store.letter(1); l.State != dlq.StateOpen || !l.HasFlag(dlq.FlagSendFailed) {
@@ -218,7 +218,7 @@ func TestDuePossibleDuplicate(t *testing.T) {
 			}
 			return ev, nil
 		}}
-		if err := newDueRun(newService(store, broker)).runOnce(t.Context()); err != nil {
+		if _, err := newDueRun(newService(store, broker)).runOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if l := store.letter(1); l.State != dlq.StateAwaiting || l.Replays != 1 || len(l.Flags) != 0 || (len(broker.sends()) == 0) != found {
@@ -265,7 +265,7 @@ func TestBatches(t *testing.T) {
 		s.Policy = func() dlq.AutomationPolicy { return dlq.AutomationPolicy{Rate: 1000} }
 		start := time.Now()
 		store.calls = 0
-		if err := newDueRun(s).runOnce(t.Context()); err != nil {
+		if _, err := newDueRun(s).runOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if count(store, dlq.StateAwaiting) != 250 {

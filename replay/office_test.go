@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { os.Exit(node.Main(m)) }
 
 // office is a store with a small intake, a service and its loops, on some broker.
 type office struct {
-	t       *testing.T
+	t       testing.TB
 	store   *store.Store
 	service *replay.Service
 	stop    func() // ends the loops; the store stays open
@@ -37,7 +37,7 @@ type broker interface {
 }
 
 // openOffice opens an office on a broker, with a file of its own, or on the file of an earlier one.
-func openOffice(t *testing.T, b broker, path string) *office {
+func openOffice(t testing.TB, b broker, path string) *office {
 	t.Helper()
 	if path == "" {
 		path = filepath.Join(t.TempDir(), "dlq.db")
@@ -51,7 +51,7 @@ func openOffice(t *testing.T, b broker, path string) *office {
 	o.service = replay.New(replay.Deps{
 		Store: st, Broker: b, Rules: plain{}, Logger: log,
 		Automation: func() dlq.Automation { return dlq.Automation{On: true} },
-		Policy:     func() dlq.AutomationPolicy { return dlq.AutomationPolicy{Rate: 10} },
+		Policy:     func() dlq.AutomationPolicy { return dlq.AutomationPolicy{Rate: 100_000} },
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var loops sync.WaitGroup
@@ -204,7 +204,7 @@ func (o *office) stored(id string) dlq.Replay {
 }
 
 // testLog shows the log of a test that failed.
-func testLog(t *testing.T) *slog.Logger {
+func testLog(t testing.TB) *slog.Logger {
 	var buf lockedBuffer
 	t.Cleanup(func() {
 		if t.Failed() {

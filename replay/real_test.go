@@ -37,7 +37,7 @@ func (c cluster) Send(ctx context.Context, req dlq.SendRequest) (dlq.Receipt, dl
 	return c.Broker.Send(ctx, req)
 }
 
-func join(t *testing.T, nameServer string) cluster {
+func join(t testing.TB, nameServer string) cluster {
 	t.Helper()
 	b, err := rocketmq.New(rocketmq.Options{NameServers: []string{nameServer}, Logger: testLog(t), DiscoveryInterval: time.Second})
 	if err != nil {

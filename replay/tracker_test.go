@@ -296,7 +296,7 @@ func TestTrackerPlansAnAutomaticSendAgain(t *testing.T) {
 			return dlq.Receipt{}, dlq.SentUnknown, errBroken
 		}})
 		d := newDueRun(s)
-		if err := d.runOnce(t.Context()); err != nil {
+		if _, err := d.runOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		tracked(t, s)
