@@ -34,11 +34,8 @@ func newLedger(f *Faults) *ledger {
 type question struct {
 	UID  string `json:"uid"`
 	Data struct {
-		OriginTopic    string   `json:"origin_topic"`
-		Keys           []string `json:"keys"`
-		Classification struct {
-			Reason string `json:"category"`
-		} `json:"classification"`
+		OriginTopic string   `json:"origin_topic"`
+		Keys        []string `json:"keys"`
 	} `json:"data"`
 }
 
