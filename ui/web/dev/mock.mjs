@@ -145,7 +145,10 @@ function page(p) {
     total: { count: all.length, exact: !p.get('q') },
   }
 }
-function facets(p) {
+function facets(all) {
+  // As in the program, counts follow neither text nor times.
+  const p = new URLSearchParams(all)
+  for (const name of ['q', 'died_after', 'died_before']) p.delete(name)
   const of = (param, field) => {
     const by = new Map()
     for (const l of details()) if (matches(l, p, param)) by.set(l[field], (by.get(l[field]) ?? 0) + 1)
@@ -160,7 +163,7 @@ function facets(p) {
     reasons: of('reason', 'reason'),
     rules: of('rule', 'rule'),
     routes: of('route', 'route'),
-    exact: !p.get('q') && !p.get('died_after') && !p.get('died_before'),
+    exact: p.size === new URLSearchParams(all).size,
   }
 }
 function summary() {

@@ -197,6 +197,7 @@ export const enMore = {
   'way.intended': 'intended',
   'way.sent': 'sent',
   'way.consumer': 'with the consumer',
+  'way.consumer.now': 'waiting for the consumer',
   'way.outcome': 'outcome',
   'way.state.done': 'done',
   'way.state.now': 'now',
@@ -382,7 +383,7 @@ export const enMore = {
 
   'overview.open': { one: '{n} letter needs attention', other: '{n} letters need attention' },
   'overview.open.none': 'No letter needs attention',
-  'overview.oldest': 'the oldest died {at} ago',
+  'overview.oldest': 'the oldest died {at}',
   'overview.unread': { one: '{n} dead message is not yet read', other: '{n} dead messages are not yet read' },
   'overview.unread.expire': {
     one: '{n} dead message is not yet read and may expire at the broker {at}',

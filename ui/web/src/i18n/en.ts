@@ -123,6 +123,7 @@ export const en = {
   },
   'list.separator': '; ',
   'list.end': '.',
+  'list.space': ' ',
   'topic.unknown': 'topic unknown',
   deaths: { one: 'died once', other: 'died {n} times' },
   owner: 'Taken by {name}',

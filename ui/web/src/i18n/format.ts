@@ -98,7 +98,7 @@ export function clock(at: Date): string {
 
 /** A number of letters; a capped one says so. */
 export function count(n: number, exact = true): string {
-  return formatNumber(n) + (exact ? '' : '+')
+  return formatNumber(n) + (exact || n === 0 ? '' : '+')
 }
 
 /** Bytes as people say them. */

@@ -174,7 +174,7 @@ export const zhMore: Words<typeof enMore> = {
   'replay.undo': '十秒内可撤销。',
   'cause.online': { one: '在线，{n} 个客户端', other: '在线，{n} 个客户端' },
   'cause.offline': '离线',
-  'cause.offline.since': '离线，最近在线于{at}',
+  'cause.offline.since': '离线（{at}在线）',
   'cause.lag': { one: '该消费组积压 {n} 条', other: '该消费组积压 {n} 条' },
   'cause.same': {
     one: '最近五分钟有 {n} 次同类失败：故障可能尚未消除',
@@ -192,6 +192,7 @@ export const zhMore: Words<typeof enMore> = {
   'way.intended': '已登记',
   'way.sent': '已发送',
   'way.consumer': '已到消费者',
+  'way.consumer.now': '等待消费者',
   'way.outcome': '结果',
   'way.state.done': '已完成',
   'way.state.now': '进行中',
@@ -350,8 +351,8 @@ export const zhMore: Words<typeof enMore> = {
   'system.state': '状态',
   'system.reachable': '可连接',
   'system.unreachable': '无法连接',
-  'system.servers': 'Name server',
-  'system.brokers': 'Broker',
+  'system.servers': 'NameServer 地址',
+  'system.brokers': 'Broker 节点',
   'system.console': '控制台',
   'system.version': '版本',
   'system.letters': '已存死信',
@@ -372,7 +373,7 @@ export const zhMore: Words<typeof enMore> = {
 
   'overview.open': { one: '{n} 条死信待处理', other: '{n} 条死信待处理' },
   'overview.open.none': '没有待处理的死信',
-  'overview.oldest': '最早的一条在{at}前失败',
+  'overview.oldest': '最早的一条失败于 {at}',
   'overview.unread': { one: '{n} 条死信消息尚未读取', other: '{n} 条死信消息尚未读取' },
   'overview.unread.expire': {
     one: '{n} 条死信消息尚未读取，可能于 {at} 在 broker 过期',

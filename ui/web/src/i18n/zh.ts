@@ -67,7 +67,7 @@ export const zh: Words<typeof en> = {
   search: '搜索死信',
   'search.hint': '搜索，或 group:… reason:… age<2h',
   'search.help':
-    '搜索业务键、消息 ID、失败原因和消息体。用 名称:值 缩小范围：group、topic、reason、rule、route、state、origin、severity、flag、owner；age<2h、age>1d。',
+    '搜索业务键、消息 ID、失败原因和消息体。用 name:value 缩小范围：group、topic、reason、rule、route、state、origin、severity、flag、owner；age<2h、age>1d。',
 
   tabs: '按状态查看死信',
   'tab.attention': '待处理',
@@ -120,6 +120,7 @@ export const zh: Words<typeof en> = {
   'list.lag': { one: '{n} 条尚未进入搜索索引。', other: '{n} 条尚未进入搜索索引。' },
   'list.separator': '；',
   'list.end': '。',
+  'list.space': '',
   'topic.unknown': '主题未知',
   deaths: { one: '失败 1 次', other: '失败 {n} 次' },
   owner: '由 {name} 认领',

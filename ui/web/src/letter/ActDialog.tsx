@@ -1,7 +1,7 @@
 import { type FormEvent, useState } from 'react'
 import { asProblem, type Problem } from '../api/client'
 import { type Detail, titleOf } from '../api/types'
-import { exact } from '../i18n/format'
+import { exact, moment } from '../i18n/format'
 import { code, t } from '../i18n/i18n'
 import { Dialog } from '../parts/Dialog'
 import { middle } from '../parts/mask'
@@ -74,7 +74,9 @@ export function ActDialog({ act, letter, onClose }: { act: DialogAct; letter: De
                 <label key={x.key} className="check">
                   <input type="radio" name="until" checked={when === x.key} onChange={() => setWhen(x.key)} />
                   <span>{t(`snooze.${x.key}`)}</span>
-                  <small className="quiet num">{exact(x.at).replace(/[.,]\d{3}/, '')}</small>
+                  <small className="quiet num" title={exact(x.at)}>
+                    {moment(x.at)}
+                  </small>
                 </label>
               ))}
               <label className="check">
@@ -110,7 +112,6 @@ export function ActDialog({ act, letter, onClose }: { act: DialogAct; letter: De
               rows={3}
               maxLength={4000}
               required={noted}
-              autoFocus={noted}
               value={note}
               placeholder={act === 'notes' || act === 'snooze' || act === 'route' ? '' : t(`note.why.${act}`)}
               onChange={e => setNote(e.target.value)}

@@ -117,7 +117,10 @@ function Advice({ letter: l }: { letter: Detail }) {
       <p>
         {parts.map((p, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: sentences have no other identity
-          <span key={i}>{p} </span>
+          <span key={i}>
+            {p}
+            {t('list.space')}
+          </span>
         ))}
         {l.runbook && /^https?:\/\//.test(l.runbook) && (
           <a href={l.runbook} target="_blank" rel="noreferrer" title={plain(l.runbook)}>

@@ -84,7 +84,9 @@ export function ReplayWay({ letter }: { letter: Detail }) {
                 ? code('outcome', r.outcome)
                 : s.key === 'sent' && s.state === 'bad'
                   ? code('outcome', 'send_failed')
-                  : t(`way.${s.key}`)}
+                  : s.key === 'consumer' && s.state === 'now'
+                    ? t('way.consumer.now')
+                    : t(`way.${s.key}`)}
               <span className="off-screen"> ({t(`way.state.${s.state}`)})</span>
             </span>
             <span className="step-at quiet num">{s.at ? <Time at={s.at} form="clock" /> : ''}</span>

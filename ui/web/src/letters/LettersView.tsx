@@ -120,7 +120,7 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
               aria-controls="list"
               onClick={() => setFilter({ ...filter, tab })}
             >
-              {t(`tab.${tab}`)} {counts && <span className="num">{count(counts[tab] ?? 0, facets.data?.exact)}</span>}
+              {t(`tab.${tab}`)} {counts && <TabCount n={counts[tab] ?? 0} follows={facets.data?.exact ?? true} />}
             </button>
           ))}
         </div>
@@ -200,5 +200,15 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
         </Dialog>
       )}
     </div>
+  )
+}
+
+/** The letters of a tab. With a text or a time filter the number is that of the other filters alone, and says so. */
+function TabCount({ n, follows }: { n: number; follows: boolean }) {
+  if (follows) return <span className="num">{count(n)}</span>
+  return (
+    <span className="num loose" title={t('facets.inexact')}>
+      ({count(n)})
+    </span>
   )
 }

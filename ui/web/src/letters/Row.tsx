@@ -1,7 +1,7 @@
 import { memo } from 'react'
 import { Link } from 'wouter'
 import { type Letter, type Tab, tabOf, titleOf } from '../api/types'
-import { t } from '../i18n/i18n'
+import { code, t } from '../i18n/i18n'
 import { middle, plain } from '../parts/mask'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
@@ -76,15 +76,15 @@ export const Row = memo(function Row({ letter: l, tab, href, current, selected, 
       </td>
       <td className="c-marks">
         {(left || tab === 'in_flight' || tab === 'resolved') && <StateChip letter={l} />}
-        {failedAgain && <FlagChip flag="failed_again" n={Math.max(1, l.deaths - 1)} />}
         {l.flags
           ?.filter(f => f !== 'failed_again')
           .map(f => (
             <FlagChip key={f} flag={f} />
           ))}
-        {l.deaths > 1 && (
-          <span className="num deaths" title={t('deaths', { n: l.deaths })}>
+        {(l.deaths > 1 || failedAgain) && (
+          <span className={failedAgain ? 'chip amber num' : 'num deaths'} title={t('deaths', { n: l.deaths })}>
             ×{l.deaths}
+            {failedAgain && <span className="chip-words"> {code('flag', 'failed_again')}</span>}
           </span>
         )}
         <RouteMark route={l.route} />

@@ -1,8 +1,9 @@
 import type { Letter, Severity } from '../api/types'
 import { code, codeWords, t } from '../i18n/i18n'
 import { Icon, originIcon, routeIcon } from '../parts/Icon'
-import { plain } from '../parts/mask'
+import { middle, plain } from '../parts/mask'
 import { Foreign } from '../parts/Text'
+import '../style/words.css'
 
 /** How much a letter matters: a sign that differs in form, and a word for those who do not see it. */
 export function SeverityMark({ severity }: { severity: Severity }) {
@@ -22,7 +23,7 @@ export function Reason({ reason, className }: { reason: string; className?: stri
       {words}
     </span>
   ) : (
-    <Foreign className={className} text={reason} />
+    <Foreign className={className} text={middle(reason, 80)} />
   )
 }
 

@@ -77,7 +77,7 @@ function sentence(s: Summary, status: Status | undefined): ReactNode {
       </Link>,
     ],
   ]
-  if (s.oldest_open) parts.push(['oldest', tx('overview.oldest', { at: <Time at={s.oldest_open} form="age" /> })])
+  if (s.oldest_open) parts.push(['oldest', tx('overview.oldest', { at: <Time at={s.oldest_open} /> })])
   if (s.unread > 0)
     parts.push([
       'unread',

@@ -19,6 +19,11 @@ export function Dialog({ title, onClose, children, kind = 'box', className }: Pr
     const d = ref.current
     const before = document.activeElement
     d?.showModal()
+    // What was opened to be filled in takes the first key; the button that closes it does not.
+    const field =
+      d?.querySelector<HTMLElement>('textarea[required]') ??
+      d?.querySelector<HTMLElement>('form :is(input, select, textarea)')
+    field?.focus()
     return () => {
       d?.close()
       if (before instanceof HTMLElement && before.isConnected) before.focus()

@@ -102,14 +102,7 @@ function Confirm({ a, change, onClose }: { a: Automation; change: Change; onClos
           <p>{t(`automation.${change}.what`)}</p>
           <label>
             {t('note.required')}
-            <textarea
-              rows={3}
-              required
-              maxLength={4000}
-              autoFocus
-              value={note}
-              onChange={e => setNote(e.target.value)}
-            />
+            <textarea rows={3} required maxLength={4000} value={note} onChange={e => setNote(e.target.value)} />
           </label>
           {problem && <ProblemBox error={problem} />}
         </div>
