@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"deadletteroffice/dlq"
 	"deadletteroffice/rulebook"
 )
@@ -138,7 +140,7 @@ func TestAPI(t *testing.T) {
 		{name: "discard some", method: "POST", url: "/letters/actions", body: `{"action":"discard","ids":["41","99","42"],"note":"old"}`,
 			must: []string{`{"id":"41","ok":true,"letter":{`, `{"id":"99","ok":false,"error":{`, "there is no letter 99", `{"id":"42","ok":true`}, done: "discard local old ; discard local old "},
 		{name: "discard some without a note", method: "POST", url: "/letters/actions", body: `{"action":"discard","ids":["41"]}`, status: 400},
-		{name: "replay one of a selection", method: "POST", url: "/letters/actions", body: `{"action":"replay","ids":["41"],"delay":"10s","door":"B"}`, must: []string{`"replay":{"id":"0123`, `"version":4`, `"delay":"10s"`}, done: "replay local  "},
+		{name: "replay one of a selection", method: "POST", url: "/letters/actions", body: `{"action":"replay","ids":["41"],"delay":"10s","door":"B","note":"n"}`, must: []string{`"replay":{"id":"0123`, `"version":4`, `"delay":"10s"`}, done: "replay local n "},
 		{name: "replay while stopped", with: func(s *stub) { s.switched.Stopped = true }, method: "POST", url: "/letters/actions", body: `{"action":"replay","ids":["41"]}`, status: 422, must: []string{"global stop"}},
 		{name: "take while stopped", with: func(s *stub) { s.switched.Stopped = true }, method: "POST", url: "/letters/actions", body: `{"action":"take","ids":["41"]}`, done: "take local  "},
 		{name: "a replay of a selection that goes wrong", with: func(s *stub) {
@@ -185,8 +187,8 @@ func TestAPI(t *testing.T) {
 					Diagnostics: []dlq.Diagnostic{{Severity: dlq.DiagnosticError, Code: "not-yaml", Line: 1, Column: 1}}}}
 			}
 		}, url: "/rules", must: []string{`"refused":{"at":"2026-11-21T12:00:00Z","text":"rules: \u003cb\u003e"`, "not-yaml"}},
-		{name: "one report", method: "POST", url: "/reports", body: `{"consumer_group":"pay-service","message_id":"M1","reason":"network_timeout"}`, must: []string{`{"results":[{"matched":["41"]}]}`}, done: "report local pay-service M1 network_timeout"},
-		{name: "some reports", method: "POST", url: "/reports", body: `{"reports":[{"consumer_group":"g","key":"k","reason":"r"},{"consumer_group":"g","unique_key":"u","reason":"r"}]}`, must: []string{`{"results":[{"matched":[]},{"matched":[]}]}`}, done: "report local g  r; report local g  r"},
+		{name: "one report", method: "POST", url: "/reports", body: `{"consumer_group":"pay-service","message_id":"M1","unique_key":"U1","key":"K1","reason":"network_timeout","reason_text":"3 s"}`, must: []string{`{"results":[{"matched":["41"]}]}`}, done: "report local pay-service M1 U1 K1 network_timeout 3 s"},
+		{name: "some reports", method: "POST", url: "/reports", body: `{"reports":[{"consumer_group":"g","key":"k","reason":"r"},{"consumer_group":"g","unique_key":"u","reason":"r"}]}`, must: []string{`{"results":[{"matched":[]},{"matched":[]}]}`}, done: "report local g   k r ; report local g  u  r "},
 		{name: "a misspelt field of a report", method: "POST", url: "/reports", body: `{"reports":[{"consumer_group":"g","key":"k","raeson":"r"}]}`, status: 400, must: []string{`"reports[0].raeson\" is not known`, `did you mean \"reason\"?`}},
 		{name: "a report and reports", method: "POST", url: "/reports", body: `{"reason":"r","reports":[]}`, status: 400},
 
@@ -278,6 +280,18 @@ func TestFiltersReachTheStore(t *testing.T) {
 	a.call("GET", apiBase+"/letters?tab=in_flight&state=sending&state=awaiting&consumer_group=a%26b&died_after=2026-11-20T01:00:00%2B01:00&q=%E8%AE%A2%E5%8D%95", "")
 	if len(a.stub.filters) != 1 {
 		t.Fatalf("asked %d times", len(a.stub.filters))
+	}
+	every := a.call("GET", apiBase+"/letters?tab=in_flight&state=sending&consumer_group=a&topic=t&reason=r&origin=body&rule=x&route=retry&severity=high&flag=edited&owner=o&fingerprint=f&outcome=waiting&died_after=2026-11-20T00:00:00Z&died_before=2026-11-21T00:00:00Z&q=PAY", "")
+	if every.Code != 200 {
+		t.Fatal(every.Body)
+	}
+	after, before := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	want := dlq.Filter{Tab: dlq.TabInFlight, States: []dlq.State{dlq.StateSending}, ConsumerGroups: []string{"a"}, Topics: []string{"t"}, Reasons: []string{"r"},
+		Origins: []dlq.ReasonOrigin{dlq.OriginBody}, Rules: []string{"x"}, Routes: []dlq.Route{dlq.RouteRetry}, Severities: []dlq.Severity{dlq.SeverityHigh},
+		Flags: []dlq.Flag{dlq.FlagEdited}, Owners: []string{"o"}, Fingerprints: []string{"f"}, Outcomes: []dlq.Outcome{dlq.OutcomeWaiting},
+		DiedAfter: &after, DiedBefore: &before, Query: "PAY"}
+	if diff := cmp.Diff(want, a.stub.filters[1]); diff != "" {
+		t.Errorf("every filter: %s", diff)
 	}
 	f := a.stub.filters[0]
 	if f.Tab != dlq.TabInFlight || len(f.States) != 2 || f.States[1] != dlq.StateAwaiting || f.ConsumerGroups[0] != "a&b" || f.Query != "订单" ||

@@ -44,8 +44,6 @@ func (s *Server) streamEvents(c echo.Context) error {
 	h.Set("X-Accel-Buffering", "no") // nginx would hold the stream back
 	c.Response().WriteHeader(http.StatusOK)
 	w := stream{c, http.NewResponseController(c.Response())}
-	// The deadline for reading the request would end the stream: net/http goes on reading to see the caller leave.
-	_ = w.control.SetReadDeadline(time.Time{})
 
 	ok = w.write(sse("hello", last, hello{last}))
 	if seen := c.Request().Header.Get("Last-Event-ID"); ok && seen != "" && seen != strconv.FormatInt(last, 10) {

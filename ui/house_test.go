@@ -235,9 +235,11 @@ func TestCommitsReachTheStream(t *testing.T) {
 	l := decode[dlq.Page](t, a.call("GET", apiBase+"/letters?limit=1", "").Body.Bytes()).Items[0]
 	a.call("POST", fmt.Sprintf("%s/letters/%d/notes", apiBase, l.ID), fmt.Sprintf(`{"version":%d,"note":"x"}`, l.Version))
 	for {
-		f, ok := <-one.frames
-		if !ok {
-			t.Fatal("the stream ended")
+		var f frame
+		select {
+		case f = <-one.frames:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the change is not told")
 		}
 		if strings.Contains(string(f), fmt.Sprintf(`"changed":["%d"]`, l.ID)) {
 			return

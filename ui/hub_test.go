@@ -211,7 +211,9 @@ type reader struct {
 
 func open(t *testing.T, url string, headers ...string) *reader {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "GET", url+apiBase+"/events", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, "GET", url+apiBase+"/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,6 +286,20 @@ func TestStream(t *testing.T) {
 	}
 	if event, data := one.next(); event != "end" || data != io.EOF.Error() {
 		t.Errorf("the stream does not end with the server: %s %s", event, data)
+	}
+}
+
+// The time in which a request must have come does not end a stream.
+func TestStreamOutlivesTheReadTimeout(t *testing.T) {
+	a := newAPI(t, nil)
+	a.readTimeout = 50 * time.Millisecond
+	url, _ := serve(t, a)
+	one := open(t, url)
+	one.next()
+	time.Sleep(4 * a.readTimeout) // at the border of the process: the deadline is a real one
+	a.Publish(changed(41))
+	if event, data := one.next(); event != "changes" {
+		t.Errorf("%s %s", event, data)
 	}
 }
 
@@ -383,6 +399,20 @@ func TestServeEndsWithItsListener(t *testing.T) {
 	l.Close()
 	if err := a.Serve(context.Background(), l); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("%v", err)
+	}
+}
+
+// What was asked for is done to its end, even if the caller does not wait.
+func TestAWriteOutlivesItsCaller(t *testing.T) {
+	a := newAPI(t, nil)
+	ctx, leave := context.WithCancel(t.Context())
+	a.stub.replay = func(dlq.ReplayRequest) error { leave(); return nil }
+	r := httptest.NewRequest("POST", apiBase+"/letters/41/replay", strings.NewReader(`{"version":3}`)).WithContext(ctx)
+	r.Host = "localhost"
+	r.Header.Set("Content-Type", "application/json")
+	a.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	if got := a.stub.done(); got != "replay local  " {
+		t.Errorf("done: %q", got)
 	}
 }
 

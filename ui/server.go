@@ -78,6 +78,8 @@ type Server struct {
 	compiled lastCompiled
 	metrics  metrics
 	page     *page
+
+	readTimeout time.Duration // for a request with its body
 }
 
 // New makes a Server. It reads the token file and the built page; a bad token file, a bad public URL, or an address that
@@ -100,7 +102,7 @@ func New(d Deps) (*Server, error) {
 			return nil, err
 		}
 	}
-	s := &Server{Deps: d, metrics: newMetrics(d.Registerer)}
+	s := &Server{Deps: d, metrics: newMetrics(d.Registerer), readTimeout: 30 * time.Second}
 	s.hub = newHub()
 	s.state = &stateKeeper{}
 	var public *url.URL
@@ -138,7 +140,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler:           s.echo,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
+		ReadTimeout:       s.readTimeout,
 		WriteTimeout:      writeTimeout + answerTime,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

@@ -233,7 +233,7 @@ func (s *stub) Report(_ context.Context, actor string, reports []dlq.Report) ([]
 		if r.ConsumerGroup == "" || r.Reason == "" {
 			return nil, dlq.Errorf(dlq.CodeInvalid, "report %d: the consumer group or the reason is missing", i+1)
 		}
-		s.note("report", actor, r.ConsumerGroup, r.MessageID, r.Reason)
+		s.note("report", actor, r.ConsumerGroup, r.MessageID, r.UniqueKey, r.Key, r.Reason, r.ReasonText)
 		if r.MessageID == "M1" {
 			out[i].Matched = []int64{41}
 		}
@@ -264,6 +264,9 @@ func (s *stub) Replay(ctx context.Context, r dlq.ReplayRequest) (dlq.Replay, dlq
 		if err := s.replay(r); err != nil {
 			return dlq.Replay{}, dlq.Letter{}, err
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return dlq.Replay{}, dlq.Letter{}, err
 	}
 	l, err := s.one("replay", dlq.Act{LetterID: r.LetterID, Version: r.Version, Actor: r.Actor, Note: r.Note})
 	return dlq.Replay{ID: "0123456789abcdef0123456789abcdef", LetterID: r.LetterID, Number: 1, Door: dlq.DoorRetry, Why: "only_this_group",
