@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -13,6 +14,7 @@ import (
 const (
 	dueInterval = time.Second // between looks for due letters
 	dueLimit    = 1000        // letters of one look
+	dueBatches  = 3           // batches under way at once
 	defaultRate = 10          // automatic sends per second and consumer group where the rules name none
 	askPause    = 5 * time.Second
 )
@@ -63,6 +65,20 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	ask := d.asker()
+	// While one batch is with the broker, the intents of the next are written.
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	free := make(chan struct{}, dueBatches)
+	launch := func(batch []*job) {
+		if len(batch) == 0 {
+			return
+		}
+		free <- struct{}{}
+		sending.Go(func() {
+			d.send(ctx, batch)
+			<-free
+		})
+	}
 	var batch []*job
 	var changes []dlq.Change
 	var late []dlq.Letter
@@ -93,16 +109,15 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 			batch = append(batch, j)
 		}
 		if len(batch) == maxBatch {
-			d.send(ctx, batch)
+			launch(batch)
 			batch = nil
 			if a := d.Automation(); !a.On || a.Stopped {
 				return false, d.write(ctx, changes)
 			}
 		}
 	}
-	if len(batch) > 0 {
-		d.send(ctx, batch)
-	}
+	launch(batch)
+	sending.Wait()
 	if len(due) == dueLimit && len(late) > 0 {
 		// A long queue of one consumer group would hide the due letters of the others behind it.
 		changes = append(changes, d.queueUp(late, now)...)

@@ -96,7 +96,8 @@ type Service struct {
 	metrics metrics
 	backOff backOff
 
-	wake chan struct{} // a send wants to be looked at
+	wake  chan struct{} // a send wants to be looked at
+	sends chan struct{} // one for each send that is under way
 
 	mu       sync.Mutex
 	inFlight map[string]bool  // replays that this process is sending now: the tracker leaves them alone
@@ -116,6 +117,7 @@ func New(d Deps) *Service {
 		metrics:  newMetrics(d.Registerer),
 		backOff:  backOff{tries: map[int64]int{}},
 		wake:     make(chan struct{}, 1),
+		sends:    make(chan struct{}, maxSends),
 		inFlight: map[string]bool{},
 		sights:   map[string]sight{},
 	}

@@ -12,7 +12,7 @@ import (
 
 const (
 	maxBatch    = 100              // intents and settles of one transaction
-	maxSends    = 12               // sends that are under way at once
+	maxSends    = 16               // sends that are under way at once
 	sendLimit   = 20 * time.Second // longest wait for a broker's answer
 	safetyLook  = time.Minute      // after the intent: when the tracker asks for a send whose settling was lost
 	settleGrace = 20 * time.Millisecond
@@ -44,13 +44,12 @@ func (s *Service) send(ctx context.Context, jobs []*job) {
 	live := s.claim(ctx, jobs)
 	defer s.stir()
 	done := make(chan *job, len(live))
-	gate := make(chan struct{}, maxSends)
 	go func() {
 		for _, j := range live {
-			gate <- struct{}{}
+			s.sends <- struct{}{}
 			go func() {
 				s.post(ctx, stop, j)
-				<-gate
+				<-s.sends
 				done <- j
 			}()
 		}
