@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/rocketmq-client-go/v2/rlog"
+
 	"deadletteroffice/broker/rocketmq/node"
 )
 
@@ -33,6 +35,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		os.Exit(1)
 	}
+	rlog.SetLogLevel("error") // the consumers of these tests
 	status := node.Main(m)
 	_ = os.RemoveAll(dir)
 	os.Exit(status)

@@ -141,10 +141,15 @@ func (w *world) consume(_ context.Context, messages ...*primitive.MessageExt) (c
 func (w *world) feed(ctx context.Context, over time.Duration) error {
 	pause := over / time.Duration(w.letters)
 	for i := range w.letters {
-		_, err := w.wire.SendMessage(ctx, w.node.BrokerAddr(), remoting.SendRequest{ProducerGroup: "feeder", Topic: "%DLQ%" + w.group,
+		dead := remoting.SendRequest{ProducerGroup: "feeder", Topic: "%DLQ%" + w.group,
 			Properties: map[string]string{dlq.PropUniqueKey: randomHex(16), dlq.PropKeys: "n-" + strconv.Itoa(i), dlq.PropRetryTopic: w.topic,
 				dlq.PropOriginID: "7F00000100002A9F0000000000000001", "FAILURE_REASON": "network_timeout"},
-			Body: []byte(fmt.Sprintf(`{"number":%d}`, i))})
+			Body: []byte(fmt.Sprintf(`{"number":%d}`, i))}
+		_, err := w.wire.SendMessage(ctx, w.node.BrokerAddr(), dead)
+		for remoting.IsCode(err, remoting.AnswerBusy) { // refused, so not stored
+			time.Sleep(50 * time.Millisecond)
+			_, err = w.wire.SendMessage(ctx, w.node.BrokerAddr(), dead)
+		}
 		if err != nil {
 			return fmt.Errorf("feed letter %d: %w", i, err)
 		}
