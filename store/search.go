@@ -250,16 +250,22 @@ func (sg *searching) count(ctx context.Context, hits []hit, f *found) (dlq.Count
 	if whole || len(sg.phrase.needles) > 0 {
 		return dlq.Count{Count: int64(min(len(hits), countCap)), Exact: whole}, nil
 	}
-	examined, _, err := sg.candidates(ctx, examineCap)
+	limit := examineCap
+	if sg.rest.text == "" {
+		limit = countCap + 1
+	}
+	examined, _, err := sg.candidates(ctx, limit)
 	if err != nil {
 		return dlq.Count{}, err
 	}
-	query, args := sg.matching(examineCap)
-	query, args = sg.joined("1", query, args)
-	var n int64
-	err = each(ctx, sg.q, "SELECT count(*) FROM ("+query+")", args, func(rows *sql.Rows) error { return rows.Scan(&n) })
-	if err != nil {
-		return dlq.Count{}, err
+	n := int64(examined)
+	if sg.rest.text != "" {
+		query, args := sg.matching(examineCap)
+		query, args = sg.joined("1", query, args)
+		err = each(ctx, sg.q, "SELECT count(*) FROM ("+query+")", args, func(rows *sql.Rows) error { return rows.Scan(&n) })
+		if err != nil {
+			return dlq.Count{}, err
+		}
 	}
 	// What was found as a whole may be unknown to full text: a letter's own id always is, the rest while search lags.
 	for _, h := range sg.exact {
@@ -275,5 +281,5 @@ func (sg *searching) count(ctx context.Context, hits []hit, f *found) (dlq.Count
 			n++
 		}
 	}
-	return dlq.Count{Count: min(n, countCap), Exact: examined < examineCap && n <= countCap}, nil
+	return dlq.Count{Count: min(n, countCap), Exact: examined < limit && n <= countCap}, nil
 }

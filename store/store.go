@@ -40,6 +40,7 @@ type Store struct {
 	writes  *sql.DB
 	conn    *sql.Conn            // the one write connection; only the write goroutine uses it after Open
 	stmts   map[string]*sql.Stmt // its statements, by text
+	rest    time.Time            // until when the write goroutine lets the write-ahead log be
 	gate    sync.RWMutex         // every read holds it shared, never nested; a checkpoint holds it alone
 	mem     *memory
 	lanes   *lanes

@@ -118,23 +118,30 @@ func (s *Store) inTransaction(f func(*tx) error) error {
 	return err
 }
 
+// checkpointRest is how long the write-ahead log is left alone after a checkpoint that did not come through.
+const checkpointRest = time.Second
+
 // checkpoint empties the write-ahead log when it is over its limit. The bulk is copied while readers go on; then new
 // readers are held back for a moment, because the log starts anew only when no reader is inside it.
 func (s *Store) checkpoint() {
 	info, err := os.Stat(s.path + "-wal")
-	if err != nil || info.Size() < walLimit {
+	if err != nil || info.Size() < walLimit || time.Now().Before(s.rest) {
 		return // no file: nothing to checkpoint
 	}
-	if _, err := s.pragmaCheckpoint("PASSIVE"); err == nil {
+	busy := false
+	if _, err = s.pragmaCheckpoint("PASSIVE"); err == nil {
 		s.gate.Lock()
 		defer s.gate.Unlock()
-		var busy bool
-		if busy, err = s.pragmaCheckpoint("TRUNCATE"); busy {
-			s.metrics.busy.Inc()
-		}
+		busy, err = s.pragmaCheckpoint("TRUNCATE")
+	}
+	if busy {
+		s.metrics.busy.Inc()
 	}
 	if err != nil {
-		s.log.Error("the write-ahead log could not be checkpointed; it is tried again after the next write", "error", err)
+		s.log.Error("the write-ahead log could not be checkpointed and is tried again", "error", err)
+	}
+	if busy || err != nil {
+		s.rest = time.Now().Add(checkpointRest)
 	}
 }
 
