@@ -13,6 +13,9 @@ import (
 // maxKeys is how many members of KEYS are indexed for one letter.
 const maxKeys = 64
 
+// largeBody is how many bytes of a body count as one more letter when transactions are filled.
+const largeBody = 8 << 10
+
 // arrival is a dlq.Arrival made ready outside the transaction.
 type arrival struct {
 	*dlq.Arrival
@@ -54,9 +57,9 @@ func prepare(batches []dlq.AdmitBatch) (ready []batch, size int, err error) {
 	for i := range batches {
 		b := &batches[i]
 		ready[i] = batch{b, make([]arrival, len(b.Arrivals))}
-		size += len(b.Arrivals)
 		for k := range b.Arrivals {
 			a := &b.Arrivals[k]
+			size += 1 + len(a.Message.Body)/largeBody
 			if !dlq.Can(dlq.TriggerArrive, "", a.Plan.State) {
 				return nil, 0, dlq.Errorf(dlq.CodeRefused, "a letter cannot arrive as %q", a.Plan.State)
 			}
@@ -251,7 +254,7 @@ func (t *tx) nextDeath(r, before *row, p place, a *arrival) error {
 	if err := t.arrive(r, p, a); err != nil {
 		return err
 	}
-	if _, err := t.exec("UPDATE replay SET outcome='failed_again', settled_at=?, next_look=NULL WHERE id=? AND letter=?", t.now, a.Join.ReplayID, r.id); err != nil {
+	if _, err := t.exec("UPDATE replay SET outcome='failed_again', detail=CASE detail WHEN 'diverted' THEN detail ELSE 'back_in_dlq' END, settled_at=?, next_look=NULL WHERE id=? AND letter=?", t.now, a.Join.ReplayID, r.id); err != nil {
 		return err
 	}
 	if err := t.setOutcome(r); err != nil {

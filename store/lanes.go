@@ -25,7 +25,7 @@ const fairShare = 8
 type job struct {
 	do      func(*tx) error
 	outside func() error // in place of do: in no transaction
-	size    int          // letters in it
+	size    int          // letters in it, a large body counting as several
 	done    chan error
 
 	mu    sync.Mutex

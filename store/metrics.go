@@ -180,5 +180,5 @@ func labels(counts map[string]int64, most int) func(string) string {
 	}
 }
 
-// label makes a text that Prometheus takes as a label's value.
-func label(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+// label makes a text that Prometheus takes as a label's value, of 200 bytes at most.
+func label(s string) string { return strings.ToValidUTF8(s[:min(len(s), 200)], "\uFFFD") }
