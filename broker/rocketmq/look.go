@@ -119,7 +119,19 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 func (b *Broker) searchOne(ctx context.Context, name, addr, topic string, r dlq.Replay) ([]trace, error) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	msgs, err := b.wire.QueryMessage(ctx, addr, remoting.MessageQuery{Topic: topic, Key: r.UniqueKey, Unique: true, Begin: r.IntendedAt.Add(-time.Hour)})
+	q := remoting.MessageQuery{Topic: topic, Key: r.UniqueKey, Unique: true, Begin: r.IntendedAt.Add(-time.Hour)}
+	if b.opt.TLS != nil {
+		// Over TLS a 4.9 broker cuts answers with several messages short, and the connection is of no use afterwards
+		// (FileRegionEncoder adds up capacities). The newest copy under each topic is the one that matters.
+		t, err := b.traits(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if t.Major < 5 {
+			q.Unique, q.Max = false, 1
+		}
+	}
+	msgs, err := b.wire.QueryMessage(ctx, addr, q)
 	if remoting.IsCode(err, remoting.AnswerTopicMissing) {
 		return nil, nil
 	}
