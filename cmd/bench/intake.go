@@ -108,23 +108,24 @@ func (b *bench) wholeIntake(ctx context.Context, group string, live *classifier.
 		stop()
 		<-ended
 	}()
+	q := dlq.Queue{Cluster: b.node.Cluster(), Broker: b.node.BrokerName(), Topic: dlq.DLQPrefix + group}
 	var started time.Time
 	first := int64(0)
 	for {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		sum, err := s.Summary(ctx)
+		pos, _, err := s.QueuePosition(ctx, q)
 		if err != nil {
 			return 0, err
 		}
 		switch {
-		case sum.Letters > 0 && started.IsZero(): // from the first letters on: discovery is no part of the rate
-			started, first = time.Now(), sum.Letters
-		case sum.Letters >= int64(b.letters):
+		case pos.Next > 0 && started.IsZero(): // from the first letters on: discovery is no part of the rate
+			started, first = time.Now(), pos.Next
+		case pos.Next >= int64(b.letters):
 			return rate(b.letters-int(first), time.Since(started)), nil
 		}
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 
@@ -156,14 +157,14 @@ func (b *bench) pullAlone(ctx context.Context, group string, _ *classifier.Live)
 	return rate(n, time.Since(started)), nil
 }
 
-// arrivals are judged letters, as they reach the store. seed keeps positions apart.
-func arrivals(group string, from, to int, live *classifier.Live) []dlq.Arrival {
+// arrivals are judged letters, as they reach the store.
+func (b *bench) arrivals(group string, from, to int, live *classifier.Live) []dlq.Arrival {
 	list := make([]dlq.Arrival, 0, to-from)
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	for i := from; i < to; i++ {
 		m := dlq.DeadMessage{ConsumerGroup: group, OriginalTopic: group + "-topic", MessageID: fmt.Sprintf("7F00000100002A9F%016X", i), PhysOffset: int64(i) * 1500,
-			Properties: properties(i, group+"-topic"), Body: body(i), BodyState: dlq.BodyPlain, ReconsumeTimes: 17, BornAt: now, BornHost: "127.0.0.1:1", StoreHost: "127.0.0.1:2"}
-		m.Queue = dlq.Queue{Cluster: "bench", Broker: "memory", Topic: dlq.DLQPrefix + group}
+			Properties: properties(i, group+"-topic"), Body: body(i), BodyState: dlq.BodyPlain, ReconsumeTimes: 17, BornAt: now, BornHost: "127.0.0.1:1", StoreHost: b.node.BrokerAddr()}
+		m.Queue = dlq.Queue{Cluster: b.node.Cluster(), Broker: b.node.BrokerName(), Topic: dlq.DLQPrefix + group}
 		m.Offset, m.StoredAt = int64(i), now
 		f := live.Facts(&m, nil)
 		v := live.Classify(&m, f, dlq.Judgement{Now: now, Deaths: 1})
@@ -198,7 +199,7 @@ func (b *bench) storeAlone(ctx context.Context, group string, live *classifier.L
 		return 0, err
 	}
 	defer s.Close()
-	list := arrivals(group, 0, b.letters, live)
+	list := b.arrivals(group, 0, b.letters, live)
 	started := time.Now()
 	if err := admit(ctx, s, list); err != nil {
 		return 0, err

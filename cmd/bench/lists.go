@@ -118,7 +118,7 @@ func (b *bench) fill(ctx context.Context, path string, live *classifier.Live) er
 	for from := 0; from < b.large/groups; from += chunk {
 		to := min(from+chunk, b.large/groups)
 		for g := range groups {
-			if err := admit(ctx, s, arrivals(fmt.Sprintf("bench-large-%d", g), from, to, live)); err != nil {
+			if err := admit(ctx, s, b.arrivals(fmt.Sprintf("bench-large-%d", g), from, to, live)); err != nil {
 				return err
 			}
 			done += to - from

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"time"
 
@@ -44,7 +45,19 @@ func run(ctx context.Context) (err error) {
 	flag.IntVar(&b.replays, "replays", 5000, "replays in each round")
 	flag.IntVar(&b.rounds, "rounds", 3, "rounds; medians are printed")
 	flag.StringVar(&b.binary, "dlq", "bin/dlq", "the console's program, for the measurements of a whole process")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of the run to this file")
 	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	parts := flag.Args()
 	if len(parts) == 0 {
 		parts = []string{"intake", "replay", "lists"}

@@ -57,7 +57,7 @@ func (b *bench) replayRound(ctx context.Context, live *classifier.Live, callers 
 		return 0, err
 	}
 	defer s.Close()
-	if err := admit(ctx, s, arrivals("bench-replay", 0, b.replays, live)); err != nil {
+	if err := admit(ctx, s, b.arrivals("bench-replay", 0, b.replays, live)); err != nil {
 		return 0, err
 	}
 	broker, err := rocketmq.New(rocketmq.Options{NameServers: []string{b.node.NameServer()}, Logger: quiet()})

@@ -142,7 +142,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	waker := handlers.NewWaker(a.store, nil, log)
 
 	a.server, err = ui.New(ui.Deps{Store: a.store, Desk: desk, Replays: replays, Cluster: watched, Book: a.book, Live: live,
-		Listen: a.listener.Addr().String(), TokenFile: c.tokens, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
+		Listen: c.listen, TokenFile: c.tokens, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
 		Registerer: registry, Gatherer: registry, Logger: log, OpenAPI: openAPI})
 	if err != nil {
 		return nil, err
