@@ -301,6 +301,10 @@ func (b *Broker) Run(ctx context.Context, in Intake) error {
 		defer b.mu.Unlock()
 		clear(b.readers)
 	}()
+	g.Go(func() error {
+		b.watch(ctx)
+		return nil
+	})
 	tick := time.NewTicker(b.opt.DiscoveryInterval)
 	defer tick.Stop()
 	for {

@@ -33,7 +33,7 @@ const (
 
 // seen is what the console remembers of a consumer group since it started.
 type seen struct {
-	kind   dlq.GroupKind // as last told by connections
+	kind   dlq.GroupKind // as its clients told last; "" when none did
 	online time.Time     // when it was last online
 	subs   map[string]remoting.Subscription
 }
@@ -188,22 +188,21 @@ func (b *Broker) Group(ctx context.Context, group string, m *dlq.DeadMessage) (d
 // kind tells what kind of group it is: by its clients while it is online, else by what this console saw before, else by
 // the traces in a dead message.
 func (b *Broker) kind(ctx context.Context, group string, p presence, m *dlq.DeadMessage) (dlq.GroupKind, string) {
+	kind, why := kindOffline(group, p, m)
 	if p.online {
-		kind, why := b.kindOnline(ctx, group, p)
-		b.mu.Lock()
-		s := b.groups[group]
-		s.kind = kind
-		b.groups[group] = s
-		b.mu.Unlock()
-		return kind, why
+		kind, why = b.kindOnline(ctx, group, p)
 	}
 	b.mu.Lock()
-	before := b.groups[group].kind
-	b.mu.Unlock()
-	if before != "" && before != dlq.GroupUnknown {
-		return before, KindRemembered
+	defer b.mu.Unlock()
+	s := b.groups[group]
+	switch {
+	case p.online && kind != dlq.GroupUnknown:
+		s.kind = kind
+		b.groups[group] = s
+	case s.kind != "" && why != KindByPull:
+		return s.kind, KindRemembered
 	}
-	return kindOffline(group, p, m)
+	return kind, why
 }
 
 func (b *Broker) kindOnline(ctx context.Context, group string, p presence) (dlq.GroupKind, string) {
@@ -307,6 +306,50 @@ func (b *Broker) lag(ctx context.Context, c *cluster, group string, p presence) 
 	}
 	maps.DeleteFunc(topics, func(t string, _ bool) bool { return strings.HasPrefix(t, dlq.RetryPrefix) })
 	return total, slices.Sorted(maps.Keys(topics))
+}
+
+// watchEvery is the pause between looks at the consumer groups that have dead letters. Queue locks of an orderly consumer
+// that crashed live for 60 s, so it must be known to that order when a group was last online.
+const watchEvery = 20 * time.Second
+
+// watch remembers of every consumer group with a %DLQ% topic when it was online and of what kind it is, until ctx ends:
+// when a letter is given back its group may be gone.
+func (b *Broker) watch(ctx context.Context) {
+	for sleep(ctx, watchEvery) == nil {
+		b.watchOnce(ctx)
+	}
+}
+
+func (b *Broker) watchOnce(ctx context.Context) {
+	c, err := b.present(ctx)
+	if err != nil {
+		return // Status says so
+	}
+	var g errgroup.Group
+	g.SetLimit(askAtOnce / 4)
+	asked := map[string]bool{}
+	for _, f := range c.queues {
+		group := f.queue.ConsumerGroup()
+		if asked[group] || ctx.Err() != nil {
+			continue
+		}
+		asked[group] = true
+		g.Go(func() error {
+			p, err := b.presence(ctx, c, group)
+			if err != nil {
+				b.log.Debug("a consumer group cannot be watched", "consumer_group", group, "error", err)
+				return nil
+			}
+			b.mu.Lock()
+			known := b.groups[group].kind != ""
+			b.mu.Unlock()
+			if p.online && !known {
+				b.kind(ctx, group, p, nil)
+			}
+			return nil
+		})
+	}
+	g.Wait()
 }
 
 // Subscribers lists the consumer groups that get what is sent to a topic: those online and those that committed an

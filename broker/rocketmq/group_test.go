@@ -1,0 +1,182 @@
+package rocketmq
+
+import (
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"deadletteroffice/broker/rocketmq/node"
+	"deadletteroffice/dlq"
+)
+
+// What a cluster says of groups, topics and itself, with real consumers.
+func TestTellsGroupsAndTopics(t *testing.T) {
+	onBoth(t, func(t *testing.T, n *node.Node) {
+		bn := newBench(t, n)
+		topic, group, other := unique("orders"), unique("stock"), unique("audit")
+		bn.topic(topic, 1, 6)
+		bn.group(group, 3)
+		bn.group(other, 3)
+		b := open(t, n)
+		ctx := t.Context()
+
+		if info, err := b.Group(ctx, group, nil); err != nil || !info.Exists || info.Online || info.Kind != dlq.GroupUnknown || info.KindWhy != KindNoTrace || info.MaxRetry != 3 || info.LastSeen != nil {
+			t.Errorf("a group without clients: %+v, %v", info, err)
+		}
+		ghost := unique("ghost")
+		for range 2 { // asking must not create it
+			if info, err := b.Group(ctx, ghost, nil); err != nil || info.Exists || info.Online {
+				t.Errorf("a group that is not: %+v, %v", info, err)
+			}
+			time.Sleep(missStays)
+		}
+
+		shop := consume(t, n, group, topic)
+		audit := consume(t, n, other, topic, "-orderly")
+		shop.say("well")
+		audit.say("well")
+		for i := range 3 {
+			bn.put(topic, fmt.Sprint(i), nil)
+		}
+		eventually(t, 40*time.Second, func() string {
+			if a, b := shop.got(func(delivery) bool { return true }), audit.got(func(delivery) bool { return true }); a != 3 || b != 3 {
+				return fmt.Sprintf("%d and %d deliveries", a, b)
+			}
+			return ""
+		})
+		eventually(t, 20*time.Second, func() string {
+			info, err := b.Group(ctx, group, nil)
+			if err != nil || !info.Online || info.Kind != dlq.GroupConcurrent || info.KindWhy != KindByListener || len(info.Clients) != 1 || info.Clients[0].Language != "GO" || info.Lag != 0 || !slices.Equal(info.Topics, []string{topic}) || info.LastSeen == nil {
+				return fmt.Sprintf("%+v, %v", info, err)
+			}
+			return ""
+		})
+		if info, err := b.Group(ctx, other, nil); err != nil || info.Kind != dlq.GroupOrderly || info.KindWhy != KindByListener {
+			t.Errorf("an orderly group: %+v, %v", info, err)
+		}
+		groups, complete, err := b.Subscribers(ctx, topic)
+		want := []string{group, other}
+		slices.Sort(want)
+		if err != nil || !complete || !slices.Equal(groups, want) {
+			t.Errorf("subscribers %v, %t, %v", groups, complete, err)
+		}
+		if _, _, err := b.Subscribers(ctx, unique("none")); dlq.CodeOf(err) != dlq.CodeNotFound {
+			t.Errorf("subscribers of no topic: %v", err)
+		}
+		bn.topic(dlq.DLQPrefix+other, 1, 6)
+		eventually(t, 10*time.Second, func() string { // it is watched without being asked for
+			fresh := open(t, n)
+			fresh.watchOnce(ctx)
+			if s := fresh.groups[other]; s.kind != dlq.GroupOrderly || s.online.IsZero() {
+				return fmt.Sprintf("%+v", s)
+			}
+			return ""
+		})
+		shop.stop()
+		for i := range 5 {
+			bn.put(topic, fmt.Sprint(i), nil)
+		}
+		eventually(t, 20*time.Second, func() string {
+			info, err := b.Group(ctx, group, nil)
+			if err != nil || info.Online || info.Kind != dlq.GroupConcurrent || info.KindWhy != KindRemembered || info.Lag != 5 || info.LastSeen == nil {
+				return fmt.Sprintf("after it left: %+v, %v", info, err)
+			}
+			return ""
+		})
+
+		caps, err := b.Capabilities(ctx, n.BrokerName())
+		if err != nil || caps.Version != n.Version() || len(caps.Levels) != 18 || caps.Timer != (n.Version() == node.V5) || caps.OrderlyDiverts != (n.Version() == node.V5) || caps.Keeps != dlq.Duration(72*time.Hour) {
+			t.Errorf("capabilities %+v, %v", caps, err)
+		}
+		if _, err := b.Capabilities(ctx, "nowhere"); dlq.CodeOf(err) != dlq.CodeUnavailable {
+			t.Errorf("capabilities of no broker: %v", err)
+		}
+	})
+}
+
+// A subscription by tags drops what it does not want: the offset passes, and that proves nothing.
+func TestFilteredByTags(t *testing.T) {
+	onBoth(t, func(t *testing.T, n *node.Node) {
+		bn := newBench(t, n)
+		topic, group := unique("orders"), unique("stock")
+		bn.topic(topic, 1, 6)
+		bn.group(group, 1)
+		s := &scene{t: t, n: n, bn: bn, b: open(t, n), topic: topic, group: group}
+		s.dead = dlq.DeadMessage{Position: dlq.Position{Queue: dlq.Queue{Cluster: n.Cluster(), Broker: n.BrokerName()}}, Body: []byte("x"), Properties: map[string]string{"UNIQ_KEY": newKey()}}
+		s.shop = consume(t, n, group, topic, "-tags", "paid || shipped")
+		s.shop.say("well")
+		for tag, filtered := range map[string]bool{"new": true, "paid": false} {
+			req := s.request(dlq.DoorTopic)
+			req.Properties["TAGS"] = tag
+			r := s.send(req)
+			eventually(t, 40*time.Second, func() string {
+				if ev := s.look(r); !ev.Passed || !ev.PassedKnown || ev.Filtered != filtered {
+					return fmt.Sprintf("tag %s: %+v", tag, ev)
+				}
+				return ""
+			})
+		}
+	})
+}
+
+func TestMetrics(t *testing.T) {
+	n := node.Shared(t, node.V5)
+	bn := newBench(t, n)
+	read, blind := dlq.DLQPrefix+unique("read"), dlq.DLQPrefix+unique("blind")
+	bn.topic(read, 1, 6)
+	bn.topic(blind, 1, 2)
+	for range 3 {
+		bn.put(read, "x", nil)
+		bn.put(blind, "x", nil)
+	}
+	reg := prometheus.NewPedanticRegistry()
+	b := open(t, n, func(o *Options) { o.Registerer = reg })
+	page := func() string {
+		w := httptest.NewRecorder()
+		promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		text, err := io.ReadAll(w.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if problem := has(page(), `dlq_broker_up{cluster=""} 0`); problem != "" {
+		t.Error(problem)
+	}
+	start(t, b, newDesk())
+	eventually(t, 20*time.Second, func() string {
+		return has(page(),
+			fmt.Sprintf(`dlq_broker_up{cluster="%s"} 1`, n.Cluster()),
+			fmt.Sprintf(`dlq_consumer_lag_messages{cluster="%s",topic="%s"} 0`, n.Cluster(), read),
+			fmt.Sprintf(`dlq_consumer_lag_messages{cluster="%s",topic="%s"} 3`, n.Cluster(), blind),
+			fmt.Sprintf(`dlq_consumer_last_message_timestamp_seconds{cluster="%s",topic="%s"}`, n.Cluster(), read),
+			fmt.Sprintf(`dlq_messages_expiring{cluster="%s",consumer_group="%s"} 0`, n.Cluster(), strings.TrimPrefix(blind, dlq.DLQPrefix)),
+		)
+	})
+	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	// Seen 71 hours later, all of it may go within twelve hours.
+	later := b.now
+	b.now = func() time.Time { return later().Add(71 * time.Hour) }
+	infos, err := b.Topics(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range infos {
+		if i.Topic != blind {
+			continue
+		}
+		if got, err := b.expiring(t.Context(), i, expiringHorizon); err != nil || got != 3 {
+			t.Errorf("%d expire, %v", got, err)
+		}
+	}
+}
