@@ -57,8 +57,9 @@ export function Frame({ children }: { children: ReactNode }) {
         {t('skip')}
       </a>
       <nav className="nav" aria-label={t('nav')}>
-        <Link href="/" className="brand" aria-label={t('app')}>
+        <Link href="/" className="brand" title={t('app')}>
           <Logo /> <span className="nav-word">{t('app.short')}</span>
+          <span className="off-screen">{t('app')}</span>
         </Link>
         <ul>
           {places.map(p => (

@@ -17,7 +17,7 @@ export function LiveDot() {
       onClick={() => live.toggle()}
     >
       <span className="dot" />
-      <span role="status">{words}</span>
+      <span aria-live="polite">{words}</span>
     </button>
   )
 }

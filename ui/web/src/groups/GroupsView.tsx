@@ -7,6 +7,7 @@ import { code, codeWords, t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
+import { Scroll } from '../parts/Scroll'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
@@ -38,7 +39,7 @@ export default function GroupsView() {
           <p>{t('empty.attention.text')}</p>
         </div>
       ) : (
-        <div className="table-scroll">
+        <Scroll>
           <table className="plain-table">
             <thead>
               <tr>
@@ -66,7 +67,7 @@ export default function GroupsView() {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
     </div>
   )

@@ -105,6 +105,7 @@ export const en = {
   arrived: { one: '{count} new letter', other: '{count} new letters' },
   'arrived.show': 'show',
   'row.select': 'Select {title}',
+  list: 'List of letters',
   'list.select.all': 'Select all letters shown',
   'list.severity': 'Severity',
   'list.letter': 'Letter',

@@ -35,9 +35,7 @@ describe('the two catalogues', () => {
       for (const s of [...texts(word)]) expect(s, key).not.toBe('')
       for (const s of texts(chinese[key] ?? '')) if (!same.has(key)) expect(s, key).not.toBe('')
       const letters = /[A-Za-z]{4,}/.test(texts(word)[0] ?? '')
-      const latin = /^(body\.json|group\.kind\.(pop|grpc|grpc_fifo)|search\.hint)/.test(
-        key,
-      )
+      const latin = /^(body\.json|group\.kind\.(pop|grpc|grpc_fifo)|search\.hint)/.test(key)
       if (letters && !latin) expect(texts(chinese[key] ?? '')[0], key).toMatch(/[\u4e00-\u9fff]/)
     }
   })

@@ -108,6 +108,7 @@ export const zh: Words<typeof en> = {
   arrived: { one: '{count} 条新死信', other: '{count} 条新死信' },
   'arrived.show': '显示',
   'row.select': '选择 {title}',
+  list: '死信列表',
   'list.select.all': '选择已显示的全部死信',
   'list.severity': '级别',
   'list.letter': '死信',

@@ -46,6 +46,7 @@ export default function LetterPane({ id, whole, wholeHref, backHref, onClose, qu
       document.title = before
     }
   }, [whole, letter])
+  const Heading = whole ? 'h1' : 'h2'
   return (
     <section className="letter-pane" aria-label={t('letter')}>
       <header className="letter-bar">
@@ -59,7 +60,7 @@ export default function LetterPane({ id, whole, wholeHref, backHref, onClose, qu
             <Icon name="left" />
           </Link>
         )}
-        <h1 className="mono">
+        <Heading className="letter-title mono">
           {letter && (
             <>
               {whole ? (
@@ -74,7 +75,7 @@ export default function LetterPane({ id, whole, wholeHref, backHref, onClose, qu
               <Copy value={titleOf(letter)} />
             </>
           )}
-        </h1>
+        </Heading>
         {letter && <StateChip letter={letter} />}
         <span className="grow" />
         <Copy value={() => `${location.origin}/letters/${id}`} label={t('letter.link')} />

@@ -105,11 +105,6 @@ function Trace({ r }: { r: RuleTrace }) {
               </span>
             )}
           </span>
-          {r.line > 0 && (
-            <Link href={`/rules?line=${r.line}`} className="quiet num small">
-              {t('rules.line', { n: String(r.line) })}
-            </Link>
-          )}
         </summary>
         {clauses.length === 0 ? (
           <p className="quiet small">{t('why.everything')}</p>
@@ -124,6 +119,11 @@ function Trace({ r }: { r: RuleTrace }) {
               </li>
             ))}
           </ul>
+        )}
+        {r.line > 0 && (
+          <p className="small">
+            <Link href={`/rules?line=${r.line}`}>{t('why.line', { n: String(r.line) })}</Link>
+          </p>
         )}
       </details>
     </li>

@@ -108,7 +108,8 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
           {facetPane}
         </aside>
       )}
-      <section className="list-pane" aria-label={t('nav.letters')} inert={!!whole}>
+      <section className="list-pane" aria-label={t('list')} inert={!!whole}>
+        <h1 className="off-screen">{t('nav.letters')}</h1>
         <div className="tabs" role="tablist" aria-label={t('tabs')}>
           {tabs.map(tab => (
             <button
@@ -141,7 +142,7 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
               scroller.current?.scrollTo(0, 0)
             }}
           >
-            <span role="status">
+            <span aria-live="polite">
               {t('arrived', { n: list.arrived, count: count(list.arrived, list.arrivedWhole) })}
             </span>{' '}
             · {t('arrived.show')}

@@ -174,7 +174,7 @@ function HitBars({ h, top }: { h: RuleHits | undefined; top: number }) {
 /** The text, line by line, with what was found under each line. */
 function File({ text, found, mark }: { text: string; found: readonly Diagnostic[]; mark: number }) {
   const lines = useMemo(() => text.replace(/\n$/, '').split('\n'), [text])
-  const box = useRef<HTMLElement>(null)
+  const box = useRef<HTMLDivElement>(null)
   useEffect(() => {
     if (mark > 0) box.current?.querySelector(`[data-line="${mark}"]`)?.scrollIntoView({ block: 'center' })
   }, [mark])
@@ -186,7 +186,7 @@ function File({ text, found, mark }: { text: string; found: readonly Diagnostic[
   if (text === '') return <p className="quiet">{t('rules.none.text')}</p>
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <section className="file mono" ref={box} tabIndex={0} aria-label={t('rules.file')}>
+    <div className="file mono" ref={box} tabIndex={0}>
       {lines.map((l, i) => {
         const n = i + 1
         const here = byLine.get(n)
@@ -229,6 +229,6 @@ function File({ text, found, mark }: { text: string; found: readonly Diagnostic[
           </div>
         )
       })}
-    </section>
+    </div>
   )
 }

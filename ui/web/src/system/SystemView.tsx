@@ -6,6 +6,7 @@ import { code, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
+import { Scroll } from '../parts/Scroll'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
@@ -126,9 +127,9 @@ export default function SystemView() {
             <ProblemBox error={topics.error} again={() => topics.refetch()} />
           ) : topics.data ? (
             topics.data.length > 0 ? (
-              <div className="table-scroll">
+              <Scroll>
                 <Topics topics={topics.data} />
-              </div>
+              </Scroll>
             ) : (
               <p className="quiet">{t('system.no_topics')}</p>
             )
@@ -154,7 +155,7 @@ export default function SystemView() {
 
 function Gaps({ gaps }: { gaps: readonly Gap[] }) {
   return (
-    <div className="table-scroll">
+    <Scroll>
       <table className="plain-table small">
         <thead>
           <tr>
@@ -188,6 +189,6 @@ function Gaps({ gaps }: { gaps: readonly Gap[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   )
 }

@@ -1,0 +1,547 @@
+import type { Page } from '@playwright/test'
+import { axeFindings, expect, test } from './page'
+
+// The mock holds 400 letters and, from 401 on, seven hostile ones.
+const steer = (page: Page, what: string, body: object = {}) => page.request.post(`/__mock/${what}`, { data: body })
+
+test.beforeEach(async ({ page }) => {
+  await steer(page, 'reset')
+})
+
+const rows = (page: Page) => page.locator('table.list tbody tr')
+const pane = (page: Page) => page.getByRole('region', { name: 'Letter', exact: true })
+/** The first row whose consumer group takes a replay without questions. */
+const easy = (page: Page) => rows(page).filter({ hasText: 'pay-service' }).filter({ hasText: 'PAY-' }).first()
+
+async function openEasy(page: Page) {
+  await page.goto('/letters?consumer_group=pay-service&reason=system_error')
+  await easy(page).click({ position: { x: 300, y: 30 } })
+  await expect(pane(page).getByRole('button', { name: 'Replay to pay-service in 10 s' })).toBeEnabled()
+}
+
+test.describe('accessible in both themes and languages', () => {
+  const views: [string, string][] = [
+    ['overview', '/'],
+    ['list', '/letters'],
+    ['list and letter', '/letters?letter=5'],
+    ['letter', '/letters/5'],
+    ['letter in flight', '/letters/18'],
+    ['hostile letter', '/letters/402'],
+    ['nothing found', '/letters?q=zzz&topic=orders'],
+    ['rules', '/rules'],
+    ['consumer groups', '/consumer-groups'],
+    ['system', '/system'],
+    ['no such page', '/nowhere'],
+  ]
+  for (const colorScheme of ['light', 'dark'] as const)
+    for (const locale of ['en-GB', 'zh-CN'])
+      for (const width of [1440, 420]) {
+        test(`${colorScheme} ${locale} ${width}`, async ({ browser }) => {
+          test.setTimeout(180_000)
+          const page = await browser.newPage({ colorScheme, locale, viewport: { width, height: 900 } })
+          const found: string[] = []
+          for (const [name, path] of views) {
+            await page.goto(path)
+            await expect(page.getByRole('main')).toBeVisible()
+            await expect(page.locator('main .wait')).toHaveCount(0)
+            await expect(page.locator('.live.live')).toBeVisible()
+            for (const f of await axeFindings(page)) found.push(`${name} (${path}): ${f}`)
+            const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+            if (wider > 0) found.push(`${name} (${path}): ${wider} px wider than the window`)
+          }
+          expect(found).toEqual([])
+          await page.close()
+        })
+      }
+
+  test('dialogs, menus, options, strips and log-in', async ({ page }) => {
+    await steer(page, 'status', {
+      cluster: { simulated: true, reachable: false, error: 'no answer', foreign_console: true },
+      rules: { refused: true, errors: 1 },
+      store: { full: true },
+      demo: { shop_url: 'http://127.0.0.1:1/' },
+    })
+    await openEasy(page)
+    await page.keyboard.press('R')
+    await expect(page.getByRole('form', { name: 'Replay options' })).toBeVisible()
+    expect(await axeFindings(page)).toEqual([])
+    await page.keyboard.press('.')
+    await expect(page.getByRole('menu')).toBeVisible()
+    expect(await axeFindings(page)).toEqual([])
+    await page.keyboard.press('Escape')
+    for (const key of ['s', 'd', 'n', '?']) {
+      await page.keyboard.press(key)
+      await expect(page.getByRole('dialog')).toBeVisible()
+      expect(await axeFindings(page), `dialog of ${key}`).toEqual([])
+      await page.keyboard.press('Escape')
+      await expect(page.getByRole('dialog')).toHaveCount(0)
+    }
+    for (const tab of ['Body', 'Properties', 'Timeline']) {
+      await pane(page).getByRole('tab', { name: tab }).click()
+      await expect(pane(page).locator('.letter-panel .wait')).toHaveCount(0)
+      expect(await axeFindings(page), tab).toEqual([])
+    }
+    await steer(page, 'session', { login: 'required', role: '', actor: '' })
+    await page.reload()
+    await expect(page.getByLabel('Token')).toBeFocused()
+    expect(await axeFindings(page)).toEqual([])
+    await steer(page, 'session', { login: 'none', role: 'admin', actor: 'local' })
+  })
+  test.use({ allowed: [/401/] })
+})
+
+test.describe('the list', () => {
+  test('keeps tab, filters, search and the open letter in the address', async ({ page }) => {
+    await page.goto('/letters')
+    await expect(page.getByRole('tab', { name: /Needs attention/ })).toHaveAttribute('aria-selected', 'true')
+    const facets = page.getByRole('complementary', { name: 'Filters' })
+    await facets.getByRole('button', { name: /^stock-service/ }).click()
+    await expect(page).toHaveURL(/consumer_group=stock-service/)
+    await expect(rows(page).first()).toContainText('stock-service')
+    await page.getByRole('searchbox').fill('reason:system_error age<3d ORD')
+    await page.getByRole('searchbox').press('Enter')
+    await expect(page).toHaveURL(/reason=system_error/)
+    await expect(page).toHaveURL(/within=3d/)
+    await expect(page).toHaveURL(/q=ORD/)
+    const chips = page.getByRole('list', { name: 'Filters in force' })
+    await expect(chips.getByRole('button', { name: 'contains “ORD”' })).toBeVisible()
+    const first = await rows(page).first().innerText()
+    await rows(page)
+      .first()
+      .click({ position: { x: 300, y: 30 } })
+    await expect(page).toHaveURL(/letter=\d+/)
+    const there = page.url()
+    await page.goto('/system')
+    await page.goto(there)
+    await expect(rows(page).first()).toContainText(first.split('\n')[0] ?? '')
+    await expect(pane(page)).toBeVisible()
+    await chips.getByRole('button', { name: 'group: stock-service' }).click()
+    await expect(page).not.toHaveURL(/consumer_group/)
+    await page.goBack()
+    await expect(page).toHaveURL(/consumer_group=stock-service/)
+    await page.getByRole('tab', { name: /Resolved/ }).click()
+    await expect(page).toHaveURL(/tab=resolved/)
+  })
+
+  test('counts exactly and reads on as one scrolls', async ({ page }) => {
+    await page.goto('/letters')
+    const total = Number(
+      (
+        await page
+          .getByRole('tab', { name: /Needs attention/ })
+          .locator('.num')
+          .innerText()
+      ).replace(/\D/g, ''),
+    )
+    expect(total).toBeGreaterThan(100)
+    await expect(page.getByRole('columnheader', { name: `${total} letters` })).toBeVisible()
+    await expect(rows(page)).toHaveCount(50)
+    await page.getByRole('tabpanel', { name: /Needs attention/ }).evaluate(e => e.scrollTo(0, e.scrollHeight))
+    await expect(rows(page)).toHaveCount(100)
+  })
+
+  test('says which part of the filter excludes everything', async ({ page }) => {
+    await page.goto('/letters?q=nothing-has-this&consumer_group=pay-service')
+    await expect(page.getByRole('heading', { name: 'No letter matches all of this' })).toBeVisible()
+    const off = page.getByRole('listitem').filter({ hasText: 'Without: contains' })
+    await expect(off).toContainText(/\d+ letters/)
+    await off.getByRole('button').click()
+    await expect(rows(page).first()).toContainText('pay-service')
+  })
+
+  test('announces what arrives and moves nothing', async ({ page }) => {
+    await page.goto('/letters')
+    await expect(page.locator('.live.live')).toBeVisible()
+    const before = await rows(page).first().innerText()
+    await steer(page, 'arrive', { n: 12 })
+    const bar = page.getByRole('button', { name: '12 new letters · show' })
+    await expect(bar).toBeVisible()
+    expect((await rows(page).first().innerText()).split('\n')[0]).toBe(before.split('\n')[0])
+    await bar.click()
+    await expect(bar).toHaveCount(0)
+    await expect(rows(page).first()).toContainText('just now')
+  })
+
+  test('can be paused', async ({ page }) => {
+    await page.goto('/letters')
+    await page.getByRole('button', { name: 'live' }).click()
+    await expect(page.getByRole('button', { name: 'paused' })).toBeVisible()
+    await steer(page, 'arrive', { n: 3 })
+    await page.getByRole('button', { name: 'paused' }).click()
+    await expect(page.getByRole('button', { name: '3 new letters · show' })).toBeVisible()
+  })
+
+  test('shows one pane on a phone and two in the middle', async ({ page }) => {
+    await page.setViewportSize({ width: 420, height: 860 })
+    await page.goto('/letters')
+    await expect(page.getByRole('complementary', { name: 'Filters' })).toHaveCount(0)
+    await rows(page)
+      .first()
+      .click({ position: { x: 200, y: 30 } })
+    await expect(page).toHaveURL(/\/letters\/\d+/)
+    await expect(pane(page)).toBeVisible()
+    await page.getByRole('link', { name: 'Back to the list' }).click()
+    await expect(rows(page).first()).toBeVisible()
+    await page.setViewportSize({ width: 1150, height: 860 })
+    await page.getByRole('button', { name: 'Filters' }).click()
+    await page
+      .getByRole('dialog')
+      .getByRole('button', { name: /^order-ledger/ })
+      .click()
+    await page.keyboard.press('Escape')
+    await rows(page)
+      .first()
+      .click({ position: { x: 200, y: 30 } })
+    await expect(rows(page).first()).toBeVisible()
+    await expect(pane(page)).toBeVisible()
+  })
+})
+
+test.describe('the keyboard', () => {
+  test('moves, opens, goes back to where the list was', async ({ page }) => {
+    await page.goto('/letters')
+    await expect(rows(page)).toHaveCount(50)
+    for (let i = 0; i < 30; i++) await page.keyboard.press('j')
+    await expect(rows(page).nth(29)).toHaveClass(/current/)
+    const scroller = page.locator('#list')
+    const at = await scroller.evaluate(e => e.scrollTop)
+    expect(at).toBeGreaterThan(200)
+    await page.keyboard.press('Enter')
+    await expect(page).toHaveURL(/\/letters\/\d+/)
+    await page.keyboard.press('k')
+    await page.keyboard.press('j')
+    await page.keyboard.press('Escape')
+    await expect(page).toHaveURL(/letter=/)
+    expect(await scroller.evaluate(e => e.scrollTop)).toBe(at)
+    await page.keyboard.press('Escape')
+    await expect(page).not.toHaveURL(/letter=/)
+    await page.keyboard.press('3')
+    await expect(page).toHaveURL(/tab=snoozed/)
+    await page.keyboard.press('g')
+    await page.keyboard.press('r')
+    await expect(page).toHaveURL(/\/rules/)
+    await page.keyboard.press('/')
+    await expect(page.getByRole('searchbox')).toBeFocused()
+    await page.keyboard.type('jxd?')
+    await expect(page.getByRole('searchbox')).toHaveValue('jxd?')
+    await expect(page.getByRole('dialog')).toHaveCount(0)
+  })
+
+  test('selects, and does nothing while a dialog is open', async ({ page }) => {
+    await page.goto('/letters')
+    await expect(rows(page)).toHaveCount(50)
+    for (const key of ['j', 'x', 'j', 'j', 'X']) await page.keyboard.press(key)
+    await expect(page.getByRole('toolbar', { name: 'Selected letters' })).toContainText('3 selected')
+    await page.keyboard.press('d')
+    await expect(page.getByRole('dialog', { name: 'Discard 3 letters' })).toBeVisible()
+    await page.keyboard.press('Escape')
+    await expect(page.getByRole('toolbar', { name: 'Selected letters' })).toContainText('3 selected')
+    await page.keyboard.press('Escape')
+    await expect(page.getByRole('toolbar', { name: 'Selected letters' })).toHaveCount(0)
+  })
+})
+
+test.describe('one letter', () => {
+  test('is replayed by one click after ten seconds, with its way shown', async ({ page }) => {
+    await openEasy(page)
+    const asked = page.waitForRequest(r => r.method() === 'POST' && r.url().endsWith('/replay'))
+    const from = Date.now()
+    await page.getByRole('button', { name: 'Replay to pay-service in 10 s' }).click()
+    await expect(page.getByRole('region', { name: 'Replays that can be undone' })).toContainText('delayed by 10 s')
+    const body = (await asked).postDataJSON()
+    expect(Date.now() - from).toBeGreaterThan(9_000)
+    expect(body).toMatchObject({ door: 'B', delay: '10s', version: 3 })
+    const way = page.getByRole('region', { name: 'Way of the replay' })
+    await expect(way.getByRole('listitem').nth(1)).toContainText('done')
+    await expect(way.getByRole('listitem').nth(3)).toContainText('confirmed', { timeout: 20_000 })
+    await expect(pane(page)).toContainText('resolved: confirmed')
+    await pane(page).getByRole('tab', { name: 'Timeline' }).click()
+    await expect(pane(page).getByText('Confirmed', { exact: true })).toBeVisible()
+  })
+
+  test('is not replayed when it is undone, wherever one is by then', async ({ page }) => {
+    let posts = 0
+    page.on('request', r => {
+      if (r.method() === 'POST') posts++
+    })
+    await openEasy(page)
+    await page.keyboard.press('r')
+    await page.getByRole('link', { name: 'Rules', exact: true }).click()
+    await expect(page.getByRole('heading', { name: 'Rules', exact: true })).toBeVisible()
+    await page.getByRole('region', { name: 'Replays that can be undone' }).getByRole('button', { name: 'Undo' }).click()
+    await expect(page.getByRole('region', { name: 'Replays that can be undone' }).locator('.toast')).toHaveCount(0)
+    await page.clock.install()
+    await page.clock.fastForward(20_000)
+    expect(posts).toBe(0)
+  })
+
+  test('warns before the page is left with a replay not yet sent', async ({ page }) => {
+    await openEasy(page)
+    await page.keyboard.press('r')
+    await expect(page.getByRole('button', { name: 'Undo', exact: true })).toBeVisible()
+    const asked = page.waitForEvent('dialog')
+    const leaving = page.close({ runBeforeUnload: true })
+    const dialog = await asked
+    expect(dialog.type()).toBe('beforeunload')
+    await dialog.dismiss()
+    await leaving
+    await page.getByRole('button', { name: 'Undo', exact: true }).click()
+  })
+
+  test('opens the options first where a replay would surprise', async ({ page }) => {
+    await page.goto('/letters?consumer_group=settlement-grpc')
+    await rows(page)
+      .first()
+      .click({ position: { x: 300, y: 30 } })
+    await page.getByRole('button', { name: 'Replay to 2 consumer groups…' }).click()
+    const options = page.getByRole('form', { name: 'Replay options' })
+    await expect(options).toContainText('Other consumer groups get it too')
+    await expect(options.getByRole('radio', { name: /retry topic \(door B\)/ })).toBeDisabled()
+    await expect(options).toContainText('the broker would say success and nobody would get it')
+    await expect(page.locator('.toast')).toHaveCount(0)
+  })
+
+  test('lets one choose door, delay and a new key', async ({ page }) => {
+    await openEasy(page)
+    await page.getByRole('button', { name: 'Replay options' }).click()
+    const options = page.getByRole('form', { name: 'Replay options' })
+    await expect(options).toContainText('online, 2 clients')
+    await options.getByLabel('Delay').selectOption({ label: '1 m (level 5)' })
+    await options.getByLabel('As a new message').check()
+    await options.getByLabel('Note').fill('gateway is back')
+    await options.getByRole('button', { name: 'Replay to pay-service in 1 m' }).click()
+    const asked = page.waitForRequest(r => r.method() === 'POST' && r.url().endsWith('/replay'))
+    await page.getByRole('button', { name: 'Send now' }).click()
+    expect((await asked).postDataJSON()).toEqual({
+      version: 3,
+      door: 'B',
+      delay: '1m',
+      as_new: true,
+      note: 'gateway is back',
+    })
+    await expect(page.getByRole('region', { name: 'Way of the replay' })).toContainText('Held at the broker until')
+  })
+
+  test('says it beside the letter when somebody else was faster', async ({ page }) => {
+    await openEasy(page)
+    const id = new URL(page.url()).searchParams.get('letter') ?? ''
+    await page.keyboard.press('r')
+    await steer(page, 'letter', { id, letter: { version: 9, owner: 'li.wei' } })
+    await page.getByRole('button', { name: 'Send now' }).click()
+    await expect(pane(page).getByRole('alert')).toContainText('Somebody else changed it meanwhile')
+    await expect(pane(page)).toContainText('taken by li.wei')
+  })
+  test.use({ allowed: [/409/] })
+
+  test('is taken, noted, snoozed, discarded and restored', async ({ page }) => {
+    await openEasy(page)
+    await page.keyboard.press('t')
+    await expect(pane(page).getByRole('button', { name: 'Release' })).toBeVisible()
+    await page.keyboard.press('n')
+    await page.getByRole('dialog').getByLabel('Note (required)').fill('asked the bank')
+    await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click()
+    await pane(page).getByRole('tab', { name: 'Timeline' }).click()
+    await expect(pane(page).getByText('asked the bank')).toBeVisible()
+    await page.keyboard.press('d')
+    const dialog = page.getByRole('dialog', { name: 'Discard this letter' })
+    await expect(dialog.getByLabel('Note (required)')).toBeFocused()
+    await expect(dialog.getByRole('button', { name: 'Discard' })).toBeDisabled()
+    await dialog.getByLabel('Note (required)').fill('test order')
+    await dialog.getByRole('button', { name: 'Discard' }).click()
+    await expect(pane(page).getByRole('button', { name: 'Restore' })).toBeVisible()
+    await pane(page).getByRole('button', { name: 'Restore' }).click()
+    await page.keyboard.press('s')
+    await page.getByRole('dialog').getByRole('button', { name: 'Snooze', exact: true }).click()
+    await expect(pane(page)).toContainText('Snoozed; it comes back in')
+  })
+
+  test('shows why, clause by clause, and its body exactly', async ({ page }) => {
+    await openEasy(page)
+    const verdict = pane(page).getByRole('region', { name: 'Why this route' })
+    await expect(verdict.getByRole('listitem').first()).toContainText('passing troubles heal by themselves')
+    await expect(verdict).toContainText('reason is one of network_timeout · system_error it has system_error')
+    const id = new URL(page.url()).searchParams.get('letter') ?? ''
+    await pane(page).getByRole('tab', { name: 'Body' }).click()
+    await expect(pane(page).getByText(`90071992547409931${id}`)).toBeVisible()
+    await pane(page).getByRole('button', { name: 'Hex' }).click()
+    await expect(pane(page).locator('.hex')).toContainText('7b 22 6f 72 64 65 72')
+  })
+
+  test('may only be looked at by a viewer, and says so', async ({ page }) => {
+    await steer(page, 'session', { role: 'viewer', actor: 'guest' })
+    await page.goto('/letters?letter=5')
+    await expect(pane(page)).toContainText('Your role may only look.')
+    await page.keyboard.press('d')
+    await page.keyboard.press('r')
+    await expect(page.getByRole('dialog')).toHaveCount(0)
+    await expect(page.locator('.toast')).toHaveCount(0)
+    await page.goto('/system')
+    await expect(page.getByRole('switch', { name: 'Automation' })).toBeDisabled()
+  })
+})
+
+test.describe('some letters', () => {
+  test.use({ allowed: [/422/] })
+
+  test('are replayed with a note, and each has its result', async ({ page }) => {
+    await page.goto('/letters?consumer_group=stock-service')
+    for (const i of [0, 1, 2]) await rows(page).nth(i).getByRole('checkbox').check()
+    const id = ((await rows(page).nth(1).getAttribute('id')) ?? '').replace('row-', '')
+    await page.getByRole('button', { name: 'Replay… r' }).click()
+    const sheet = page.getByRole('dialog', { name: 'Replay 3 letters' })
+    await expect(sheet).toContainText('stock-service')
+    await expect(sheet.getByRole('button', { name: 'Replay 3 letters' })).toBeDisabled()
+    await sheet.getByLabel('Note (required)').fill('warehouse is back')
+    await steer(page, 'letter', { id, letter: { state: 'sending' } })
+    const asked = page.waitForRequest(r => r.url().endsWith('/letters/actions'))
+    await sheet.getByRole('button', { name: 'Replay 3 letters' }).click()
+    expect((await asked).postDataJSON()).toMatchObject({ action: 'replay', note: 'warehouse is back' })
+    await expect(sheet.getByRole('status')).toContainText('2 letters done. 1 was not; it stays selected.')
+    await expect(sheet.getByRole('listitem').first()).toContainText(`letter ${id} is sending`)
+    await sheet.getByRole('button', { name: 'Close' }).last().click()
+    await expect(page.getByRole('toolbar', { name: 'Selected letters' })).toContainText('1 selected')
+  })
+})
+
+test.describe('hostile messages', () => {
+  test('run nothing and fool nobody, in any view', async ({ page }) => {
+    for (const path of ['/', '/letters', '/letters?severity=critical', '/consumer-groups', '/system']) {
+      await page.goto(path)
+      await expect(page.locator('main .wait')).toHaveCount(0)
+    }
+    for (let id = 401; id <= 407; id++) {
+      await page.goto(`/letters/${id}`)
+      for (const tab of ['Why', 'Body', 'Properties', 'Timeline']) {
+        await pane(page).getByRole('tab', { name: tab }).click()
+        await expect(pane(page).locator('.letter-panel .wait')).toHaveCount(0)
+      }
+    }
+    await page.goto('/letters/401')
+    await expect(page.getByRole('heading', { name: '<script>window.hacked=1</script>' })).toBeVisible()
+    await page.goto('/letters/402')
+    await expect(page.getByRole('heading', { name: /evil/ })).toContainText('U+202E')
+    expect(await page.evaluate(() => document.body.innerText.includes('\u202e'))).toBe(false)
+    await page.goto('/letters/404')
+    await pane(page).getByRole('tab', { name: 'Body' }).click()
+    await expect(pane(page)).toContainText('The body is not UTF-8: it is shown as hex.')
+    await page.goto('/letters/406')
+    await expect(pane(page)).toContainText('Nobody who knows has said why it died')
+    await expect(pane(page).getByRole('link', { name: 'Runbook' })).toHaveCount(0)
+    expect(await page.evaluate(() => (window as unknown as { hacked?: number }).hacked)).toBeUndefined()
+  })
+
+  test('of a megabyte open within a second or two', async ({ page }) => {
+    await page.goto('/letters/403')
+    await pane(page).getByRole('tab', { name: 'Body' }).click()
+    await expect(pane(page).getByText('12345678901234567890.1234567890')).toBeVisible()
+    const from = Date.now()
+    await pane(page).getByRole('tab', { name: 'Properties' }).click()
+    await expect(pane(page).getByText('HUGE')).toBeVisible()
+    await pane(page).getByRole('tab', { name: 'Body' }).click()
+    await pane(page).getByRole('button', { name: 'Text' }).click()
+    await expect(pane(page).locator('pre.text')).toBeVisible()
+    expect(Date.now() - from).toBeLessThan(4_000)
+  })
+})
+
+test.describe('the other views', () => {
+  test('overview says the state in a sentence that opens lists', async ({ page }) => {
+    await page.goto('/')
+    const sentence = page.locator('.sentence')
+    await expect(sentence).toContainText(
+      /\d+ letters need attention; the oldest died .* ago; 31 dead messages are not yet read/,
+    )
+    await sentence.getByRole('link', { name: /need attention/ }).click()
+    await expect(page).toHaveURL(/\/letters$/)
+    await page.goto('/')
+    await page.getByRole('region', { name: 'Open, by reason' }).getByRole('link').first().click()
+    await expect(page).toHaveURL(/reason=/)
+  })
+
+  test('rules show the file, its findings and hits', async ({ page }) => {
+    await page.goto('/rules')
+    await expect(page.getByRole('region', { name: 'Rules in their order' }).getByRole('listitem')).toHaveCount(5)
+    await page.keyboard.press('F8')
+    await expect(page.locator('.file-line.current')).toContainText('has no address')
+    await steer(page, 'status', { rules: { refused: true, errors: 1 } })
+    await expect(page.getByText('rules.yaml is refused')).toBeVisible()
+    await page.reload()
+    await expect(page.getByRole('alert').filter({ hasText: 'The file as it is now is refused' })).toBeVisible()
+    await expect(page.getByText('There is no route “retrry”.')).toBeVisible()
+    await page.getByRole('button', { name: 'In force' }).click()
+    await expect(page.getByText('There is no route “retrry”.')).toHaveCount(0)
+  })
+
+  test('a dead-letter topic that cannot be read is repaired with one click', async ({ page }) => {
+    await page.goto('/consumer-groups')
+    const row = page.getByRole('row').filter({ hasText: 'notify-service' }).first()
+    await expect(row).toContainText('cannot be read')
+    await page.getByRole('button', { name: 'Make it readable' }).click()
+    await expect(row).not.toContainText('cannot be read')
+    await expect(page.getByRole('button', { name: 'Make it readable' })).toHaveCount(0)
+  })
+
+  test('automation is switched and stopped with a note', async ({ page }) => {
+    await page.goto('/system')
+    await expect(page.getByText('Automation is off: rules only show what they would do.')).toBeVisible()
+    await page.getByRole('switch', { name: 'Automation' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Switch automation on' })
+    await dialog.getByLabel('Note (required)').fill('rules were reviewed')
+    await dialog.getByRole('button', { name: 'Switch on' }).click()
+    await expect(page.getByRole('switch', { name: 'Automation' })).toHaveAttribute('aria-checked', 'true')
+    await expect(page.getByText('Automation is off: rules only show what they would do.')).toHaveCount(0)
+    await page.getByRole('button', { name: 'Stop everything' }).click()
+    await page.getByRole('dialog').getByLabel('Note (required)').fill('incident')
+    await page.getByRole('dialog').getByRole('button', { name: 'Stop everything' }).click()
+    await expect(page.getByText('Everything automatic is stopped', { exact: false })).toBeVisible()
+  })
+
+  test('a failing part says so beside itself, and what to do', async ({ page }) => {
+    await steer(page, 'fail', {
+      path: 'GET /topics',
+      status: 503,
+      code: 'unavailable',
+      detail: 'the broker does not answer',
+      hint: 'check its address',
+    })
+    await page.goto('/system')
+    const intake = page.getByRole('region', { name: 'Intake' })
+    await expect(intake.getByRole('alert')).toContainText('the broker does not answer')
+    await expect(intake.getByRole('alert')).toContainText('check its address')
+    await steer(page, 'fail', {})
+    await intake.getByRole('button', { name: 'Try again' }).click()
+    await expect(intake.getByRole('table')).toBeVisible()
+  })
+  test.use({ allowed: [/503/] })
+})
+
+test.describe('language, theme and log-in', () => {
+  test('are remembered', async ({ page }) => {
+    await page.goto('/letters')
+    await page.getByRole('button', { name: '中文' }).click()
+    await expect(page.getByRole('tab', { name: /待处理/ })).toBeVisible()
+    await expect(page.locator('html')).toHaveAttribute('lang', 'zh-CN')
+    await page.getByRole('button', { name: '深色' }).click()
+    await page.reload()
+    await expect(page.getByRole('tab', { name: /待处理/ })).toBeVisible()
+    await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark')
+    expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe('rgb(15, 17, 20)')
+    await page.getByRole('button', { name: '跟随系统' }).click()
+    await expect(page.locator('html')).not.toHaveAttribute('data-theme')
+  })
+
+  test.use({ allowed: [/401/] })
+  test('asks for the token once', async ({ page }) => {
+    await steer(page, 'session', { login: 'required', role: '', actor: '' })
+    await page.goto('/letters?letter=5')
+    await page.getByLabel('Token').fill('dlq_wrong')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await expect(page.getByRole('alert')).toContainText('This token is not known here')
+    await page.getByLabel('Token').fill('dlq_mock')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await expect(pane(page)).toBeVisible()
+    await expect(page.getByText('anna', { exact: true })).toBeVisible()
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await expect(page.getByLabel('Token')).toBeVisible()
+  })
+})

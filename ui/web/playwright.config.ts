@@ -1,0 +1,43 @@
+import { defineConfig } from '@playwright/test'
+
+// views.spec.ts runs against the mock of dev/mock.mjs; main.spec.ts runs against the program itself, whose address is in
+// DLQ_E2E_URL. Chromium is the system's: Playwright's own download is not needed.
+const mock = 'http://127.0.0.1:8650'
+
+export default defineConfig({
+  testDir: 'e2e',
+  timeout: 60_000,
+  expect: { timeout: 10_000 },
+  fullyParallel: false,
+  workers: 1,
+  forbidOnly: !!process.env.CI,
+  reporter: [['list']],
+  use: {
+    viewport: { width: 1440, height: 900 },
+    locale: 'en-GB',
+    trace: 'retain-on-failure',
+    launchOptions: {
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    },
+  },
+  projects: [
+    { name: 'views', testMatch: 'views.spec.ts', use: { baseURL: mock } },
+    ...(process.env.DLQ_E2E_URL
+      ? [{ name: 'main', testMatch: 'main.spec.ts', timeout: 300_000, use: { baseURL: process.env.DLQ_E2E_URL } }]
+      : []),
+  ],
+  webServer: {
+    command: 'node dev/mock.mjs',
+    url: `${mock}/api/v1/status`,
+    reuseExistingServer: !process.env.CI,
+  },
+})
