@@ -162,6 +162,7 @@ func (t *tx) advance(b *dlq.AdmitBatch) (place, error) {
 			p.id = max(p.id, other.id+1)
 		}
 	}
+	t.newPlace = true
 	_, err = t.exec("INSERT INTO queue VALUES(?,?,?,?,?,?,?,?)", p.id, p.cluster, broker, topic, b.Queue.Number, b.Epoch, b.Next, t.now)
 	t.places[b.Queue] = p
 	return p, err

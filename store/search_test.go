@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -224,5 +225,41 @@ func TestSearchPages(t *testing.T) {
 				t.Errorf("%s: the total is not exact: %+v", name, p.Total)
 			}
 		}
+	}
+}
+
+// A letter that dies again while full text is about to take its old text is left for its turn.
+func TestDeathWhileIndexing(t *testing.T) {
+	s := open(t, Options{})
+	admit(t, s, batchOf("pay", 0, 3))
+	hold := make(chan struct{})
+	busy := newJob(0, func(*tx) error { <-hold; return nil })
+	s.lanes.push(lanePeople, busy)
+	indexed := make(chan error)
+	go func() {
+		_, err := s.indexOnce(context.Background())
+		indexed <- err
+	}()
+	for deadline := time.Now().Add(time.Minute); s.lanes.depth(laneBackground) == 0; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("full text never asked to write")
+		}
+	}
+	again := batchOf("pay", 3, 4)
+	again.Arrivals[0].Join = &dlq.Join{LetterID: 1}
+	again.Arrivals[0].Message.Body = []byte("another text")
+	answer := s.Admit(t.Context(), []dlq.AdmitBatch{again}) // intake comes before full text
+	close(hold)
+	if err := <-answer; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-indexed; err != nil {
+		t.Fatal(err)
+	}
+	s.recount(t)
+	indexAll(t, s)
+	s.recount(t)
+	if p := list(t, s, dlq.Filter{Query: "another"}); len(p.Items) != 1 || p.Items[0].ID != 1 {
+		t.Errorf("the new text finds %+v", p.Items)
 	}
 }

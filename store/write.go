@@ -162,12 +162,13 @@ type tx struct {
 	now    int64     // the same as UTC milliseconds
 	writes int       // statements that wrote
 
-	ids    map[word]int64
-	fresh  []word // new words in the order of their ids
-	places map[dlq.Queue]place
-	tally  map[tallyKey]int64 // differences
-	hours  map[hourKey]int64
-	spans  map[int64][2]int64
+	ids      map[word]int64
+	fresh    []word // new words in the order of their ids
+	places   map[dlq.Queue]place
+	newPlace bool               // one of the places is a queue that was not known
+	tally    map[tallyKey]int64 // differences
+	hours    map[hourKey]int64
+	spans    map[int64][2]int64
 
 	letter, death, event int64
 	search               int64
@@ -205,7 +206,7 @@ func (t *tx) commit() error {
 		return err
 	}
 	m := t.s.mem
-	if len(t.fresh) > 0 || len(t.places) > 0 {
+	if len(t.fresh) > 0 || t.newPlace {
 		// A reader that sees the new rows must find their words, so memory is held from before the commit.
 		m.mu.Lock()
 		defer m.mu.Unlock()
