@@ -64,7 +64,6 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 	if err != nil || len(due) == 0 {
 		return false, err
 	}
-	ask := d.asker()
 	// While one batch is with the broker, the intents of the next are written.
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -94,7 +93,7 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 			late = append(late, l)
 			continue
 		}
-		j, shut, err := d.prepare(ctx, l, ask)
+		j, shut, err := d.prepare(ctx, l)
 		switch {
 		case err != nil && dlq.CodeOf(err) == dlq.CodeNotFound:
 			continue // gone in between
@@ -127,7 +126,7 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 
 // prepare makes the job of a due letter. Without a job, shut says why no door is open to the console, or is empty when an
 // earlier send was found to have arrived.
-func (d *dueRun) prepare(ctx context.Context, l dlq.Letter, ask *asker) (j *job, shut string, err error) {
+func (d *dueRun) prepare(ctx context.Context, l dlq.Letter) (j *job, shut string, err error) {
 	var h history
 	if l.HasFlag(dlq.FlagPossibleDuplicate) {
 		detail, err := d.Store.Detail(ctx, l.ID)
@@ -136,7 +135,7 @@ func (d *dueRun) prepare(ctx context.Context, l dlq.Letter, ask *asker) (j *job,
 		}
 		h = historyOf(detail)
 	}
-	sv, err := d.survey(ctx, l, h, ask)
+	sv, err := d.survey(ctx, l, h)
 	if err != nil {
 		return nil, "", err
 	}

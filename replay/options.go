@@ -3,7 +3,9 @@ package replay
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"deadletteroffice/dlq"
@@ -50,7 +52,7 @@ func (s *Service) Options(ctx context.Context, letterID int64) (dlq.ReplayOption
 		return dlq.ReplayOptions{}, err
 	}
 	h := historyOf(detail)
-	sv, err := s.survey(ctx, detail.Letter, h, s.asker())
+	sv, err := s.survey(ctx, detail.Letter, h)
 	if err != nil {
 		return dlq.ReplayOptions{}, err
 	}
@@ -89,7 +91,7 @@ func (s *Service) Options(ctx context.Context, letterID int64) (dlq.ReplayOption
 
 // survey reads the dead message, asks the cluster and tells the doors. The error is one of the store; one of the broker
 // is in the survey.
-func (s *Service) survey(ctx context.Context, l dlq.Letter, h history, ask *asker) (survey, error) {
+func (s *Service) survey(ctx context.Context, l dlq.Letter, h history) (survey, error) {
 	m, err := s.Store.Message(ctx, l.ID)
 	if err != nil {
 		return survey{}, err
@@ -97,7 +99,7 @@ func (s *Service) survey(ctx context.Context, l dlq.Letter, h history, ask *aske
 	sv := survey{letter: l, message: m, head: s.unwrap(&m)}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	a := ask.about(ctx, &m, sv.head.topic)
+	a := s.ask.about(ctx, &m, sv.head.topic)
 	sv.err = a.err
 	sv.at = situation{
 		topic: sv.head.topic, empty: len(sv.head.body) == 0, wrapped: sv.head.wrapped, unwrapFail: sv.head.err != nil,
@@ -124,24 +126,58 @@ type answers struct {
 	err          error
 }
 
-// asker asks the cluster, and each question once: for one letter, or for one batch of them.
+// answersStay bounds how often the cluster is asked the same: many letters of one consumer group are replayed at once,
+// and every answer costs several requests to every broker.
+const answersStay = 2 * time.Second
+
+// asker asks the cluster, and keeps its answers for a moment.
 type asker struct {
 	cluster Cluster
-	known   map[askKey]answers
+	now     func() time.Time
+
+	mu    sync.Mutex
+	known map[askKey]*asked
 }
 
 type askKey struct{ group, broker, topic string }
 
-func (s *Service) asker() *asker { return &asker{cluster: s.Broker, known: map[askKey]answers{}} }
+// asked is a question under way, or its answer.
+type asked struct {
+	done    chan struct{} // closed with the answer
+	until   time.Time     // while the answer holds; zero until it is there
+	answers answers
+}
 
+// about answers from what was asked a moment ago, waits for somebody who is asking the same, or asks.
 func (k *asker) about(ctx context.Context, m *dlq.DeadMessage, topic string) answers {
-	key := askKey{m.ConsumerGroup, m.Broker, topic}
-	a, ok := k.known[key]
-	if !ok {
-		a = k.ask(ctx, m, topic)
-		k.known[key] = a
+	key, now := askKey{m.ConsumerGroup, m.Broker, topic}, k.now()
+	k.mu.Lock()
+	q := k.known[key]
+	if q == nil || !q.until.IsZero() && !now.Before(q.until) {
+		maps.DeleteFunc(k.known, func(_ askKey, old *asked) bool { return !old.until.IsZero() && !now.Before(old.until) })
+		q = &asked{done: make(chan struct{})}
+		k.known[key] = q
+		k.mu.Unlock()
+		// Others wait for this answer, so it does not end with its first asker.
+		asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
+		q.answers = k.ask(asking, m, topic)
+		cancel()
+		k.mu.Lock()
+		q.until = k.now()
+		if q.answers.err == nil {
+			q.until = q.until.Add(answersStay)
+		}
+		k.mu.Unlock()
+		close(q.done)
+		return q.answers
 	}
-	return a
+	k.mu.Unlock()
+	select {
+	case <-q.done:
+		return q.answers
+	case <-ctx.Done():
+		return answers{err: dlq.Errorf(dlq.CodeUnavailable, "the broker did not answer in time: %w", ctx.Err())}
+	}
 }
 
 func (k *asker) ask(ctx context.Context, m *dlq.DeadMessage, topic string) (a answers) {

@@ -95,6 +95,7 @@ type Service struct {
 	Deps
 	metrics metrics
 	backOff backOff
+	ask     *asker
 
 	wake  chan struct{} // a send wants to be looked at
 	sends chan struct{} // one for each send that is under way
@@ -112,7 +113,7 @@ func New(d Deps) *Service {
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{
+	s := &Service{
 		Deps:     d,
 		metrics:  newMetrics(d.Registerer),
 		backOff:  backOff{tries: map[int64]int{}},
@@ -121,6 +122,8 @@ func New(d Deps) *Service {
 		inFlight: map[string]bool{},
 		sights:   map[string]sight{},
 	}
+	s.ask = &asker{cluster: d.Broker, now: s.now, known: map[askKey]*asked{}}
+	return s
 }
 
 func (s *Service) now() time.Time { return s.Now().UTC() }

@@ -32,7 +32,7 @@ func (s *Service) Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay
 		return none(refused(why, "letter %d cannot be replayed: %s", detail.ID, sentences[why]))
 	}
 	h := historyOf(detail)
-	sv, err := s.survey(ctx, detail.Letter, h, s.asker())
+	sv, err := s.survey(ctx, detail.Letter, h)
 	if err != nil {
 		return none(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,6 +161,10 @@ func TestOptions(t *testing.T) {
 	store.replays["x"] = dlq.Replay{ID: "x", LetterID: 1, Outcome: dlq.OutcomeConfirmed, SettledAt: &at}
 	store.order = []string{"x"}
 	s := newService(store, broker)
+	s.Now = func() time.Time { // each look at the clock is a while after the one before: no answer is remembered
+		at = at.Add(answersStay)
+		return at
+	}
 	s.Rules = stubRules(func(*dlq.DeadMessage) ([]byte, string, bool, error) { return []byte("in"), "payments", true, nil })
 	o, err := s.Options(t.Context(), 1)
 	if err != nil {
@@ -184,12 +189,14 @@ func TestOptions(t *testing.T) {
 		c.Keeps = dlq.Duration(time.Minute)
 		return c, nil
 	}
+	clear(s.ask.known) // as after a moment
 	if o, err = s.Options(t.Context(), 1); err != nil || o.DeadCopyUntil == nil || !o.DeadCopyUntil.Equal(store.messages[1].StoredAt.Add(time.Minute)) {
 		t.Errorf("dead copy until %v, %v", o.DeadCopyUntil, err)
 	}
 	broker.topics = func() ([]dlq.TopicInfo, error) {
 		return []dlq.TopicInfo{{Queue: store.messages[1].Queue, Min: 2}}, nil
 	}
+	clear(s.ask.known)
 	if o, err = s.Options(t.Context(), 1); err != nil || o.Doors[1].Door != dlq.DoorBack || o.Doors[1].Why != ShutEnvelope {
 		t.Errorf("door C: %s %v", dump(o.Doors[1]), err)
 	}
@@ -207,6 +214,57 @@ func TestOptions(t *testing.T) {
 	if _, err := s.Options(t.Context(), 99); dlq.CodeOf(err) != dlq.CodeNotFound {
 		t.Errorf("no letter: %v", err)
 	}
+}
+
+// Many questions about one consumer group at once are one question to the cluster. Its answer holds for a moment, an
+// error does not.
+func TestTheClusterIsAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		store.add(1, dlq.StateOpen, nil)
+		var asked atomic.Int64
+		var away atomic.Bool
+		broker := &stubBroker{group: func() (dlq.GroupInfo, error) {
+			asked.Add(1)
+			time.Sleep(100 * time.Millisecond)
+			if away.Load() {
+				return dlq.GroupInfo{}, dlq.Errorf(dlq.CodeUnavailable, "away")
+			}
+			return dlq.GroupInfo{Name: "pay-service", Exists: true, Kind: dlq.GroupConcurrent}, nil
+		}}
+		s := newService(store, broker)
+		look := func(times int) (away int) {
+			var wg sync.WaitGroup
+			var n atomic.Int64
+			for range times {
+				wg.Go(func() {
+					o, err := s.Options(t.Context(), 1)
+					if err != nil {
+						t.Error(err)
+					}
+					if o.BrokerError != "" {
+						n.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			return int(n.Load())
+		}
+		look(20)
+		look(20)
+		if n := asked.Load(); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+		time.Sleep(answersStay)
+		away.Store(true)
+		if n := look(20); n != 20 || asked.Load() != 2 {
+			t.Errorf("%d of 20 were told that the broker is away, asked %d times", n, asked.Load())
+		}
+		away.Store(false)
+		if n := look(1); n != 0 || asked.Load() != 3 {
+			t.Errorf("an error was kept: %d, asked %d times", n, asked.Load())
+		}
+	})
 }
 
 // Two people press the button at the same moment: one message goes out, and the other is told by whom.
