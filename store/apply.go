@@ -43,6 +43,7 @@ func (s *Store) ApplyEach(ctx context.Context, changes []dlq.Change) ([]dlq.Lett
 	rows := make([]*row, len(changes))
 	errs := make([]error, len(changes))
 	err := s.do(ctx, lanePeople, func(t *tx) error {
+		clear(errs) // it may be the second try
 		for i := range changes {
 			p, err := t.check(&changes[i])
 			var refused *dlq.Error

@@ -138,6 +138,20 @@ func (l *lanes) more(have int) *job {
 	}
 }
 
+// morePeople returns what gives a people's transaction further jobs that wait already. It never waits for any.
+func (l *lanes) morePeople() func(int) *job {
+	taken := 1
+	return func(int) *job {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.ended || taken >= groupPeople {
+			return nil
+		}
+		taken++
+		return l.take(lanePeople)
+	}
+}
+
 func (l *lanes) take(from lane) *job {
 	for len(l.waiting[from]) > 0 {
 		j := l.waiting[from][0]

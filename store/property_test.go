@@ -441,4 +441,3 @@ func chooses(f *dlq.Filter, l *dlq.Letter) bool {
 		in(f.Owners, l.Owner) && in(f.Fingerprints, l.Fingerprint) &&
 		(f.DiedAfter == nil || !l.DiedAt.Before(*f.DiedAfter)) && (f.DiedBefore == nil || l.DiedAt.Before(*f.DiedBefore))
 }
-

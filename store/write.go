@@ -16,6 +16,10 @@ import (
 const (
 	groupFull  = 2000 // letters, as job.size counts them, at which a transaction is committed
 	groupYield = 500  // the same while a person's write waits
+
+	// groupPeople is how many people's writes share a transaction. A commit with synchronous=FULL waits for the disk, so
+	// many replays at once are as fast as their commits are few.
+	groupPeople = 64
 )
 
 // write is the write goroutine: the only one that uses the write connection. It ends with Close.
@@ -31,8 +35,11 @@ func (s *Store) write() {
 			continue
 		}
 		var more func(int) *job
-		if from == laneIntake {
+		switch from {
+		case laneIntake:
 			more = s.lanes.more
+		case lanePeople:
+			more = s.lanes.morePeople()
 		}
 		s.transact(j, more)
 		s.checkpoint()

@@ -15,6 +15,7 @@ import (
 	"deadletteroffice/broker/rocketmq/remoting"
 	"deadletteroffice/classifier"
 	"deadletteroffice/dlq"
+	"deadletteroffice/handlers"
 	"deadletteroffice/replay"
 )
 
@@ -65,6 +66,17 @@ func (b *bench) replayRound(ctx context.Context, live *classifier.Live, callers 
 		return 0, err
 	}
 	defer broker.Close()
+	reading, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	in := handlers.NewIntake(handlers.IntakeDeps{Store: s, Rules: live, Automation: off, Policy: live.Automation, Compensations: &handlers.LiveCompensations{}, Logger: quiet()})
+	go func() { ended <- broker.Run(reading, onlyGroup{in, ""}) }() // as in a console: it looks at the cluster, here it reads nothing
+	defer func() {
+		stop()
+		<-ended
+	}()
+	for !broker.Status().Reachable && ctx.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
 	service := replay.New(replay.Deps{Store: s, Broker: broker, Rules: live, Automation: off, Policy: live.Automation, Logger: quiet()})
 	group, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
