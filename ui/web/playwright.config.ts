@@ -1,7 +1,7 @@
 import { defineConfig } from '@playwright/test'
 
-// views.spec.ts runs against the mock of dev/mock.mjs; main.spec.ts runs against the program itself, whose address is in
-// DLQ_E2E_URL. Chromium is the system's: Playwright's own download is not needed.
+// views.spec.ts runs against the mock of dev/mock.mjs; main.spec.ts starts the program itself on a real broker.
+// Chromium is the system's: Playwright's own download is not needed.
 const mock = 'http://127.0.0.1:8650'
 
 export default defineConfig({
@@ -31,9 +31,7 @@ export default defineConfig({
   },
   projects: [
     { name: 'views', testMatch: 'views.spec.ts', use: { baseURL: mock } },
-    ...(process.env.DLQ_E2E_URL
-      ? [{ name: 'main', testMatch: 'main.spec.ts', timeout: 300_000, use: { baseURL: process.env.DLQ_E2E_URL } }]
-      : []),
+    { name: 'main', testMatch: 'main.spec.ts' },
   ],
   webServer: {
     command: 'node dev/mock.mjs',

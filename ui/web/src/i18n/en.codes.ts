@@ -199,6 +199,13 @@ export const enCodes = {
   'event.detail.outcome': 'outcome',
   'event.detail.state': 'state',
   'event.detail.call': 'call',
+  'event.detail.answer': 'answer',
+  'event.detail.next': 'next attempt',
+  'event.detail.late': 'after it was decided',
+  'event.detail.deaths': 'deaths',
+  'event.detail.as_new': 'as a new message',
+  'event.detail.weak': 'on the master only',
+  'event.detail.yes': 'yes',
 
   'call.pending': 'to be asked',
   'call.running': 'being asked',

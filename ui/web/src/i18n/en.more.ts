@@ -189,7 +189,7 @@ export const enMore = {
   'cause.confirmed': 'A replay of it was confirmed {at}: sending it again makes a duplicate',
   'cause.replays': { one: 'replayed once before', other: 'replayed {n} times before' },
   'cause.copy': 'the dead copy is at the broker until {at}',
-  'undo.replay': 'Undo the replay',
+  'undo.replay': 'Do not send',
 
   way: 'Way of the replay',
   'way.number': 'Replay {n}',

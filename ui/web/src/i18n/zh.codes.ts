@@ -198,6 +198,13 @@ export const zhCodes: Words<typeof enCodes> = {
   'event.detail.outcome': '结果',
   'event.detail.state': '状态',
   'event.detail.call': '请求',
+  'event.detail.answer': '应答',
+  'event.detail.next': '下次请求',
+  'event.detail.late': '决定之后才到',
+  'event.detail.deaths': '失败次数',
+  'event.detail.as_new': '作为新消息',
+  'event.detail.weak': '仅主节点落盘',
+  'event.detail.yes': '是',
 
   'call.pending': '待请求',
   'call.running': '请求中',

@@ -184,7 +184,7 @@ export const zhMore: Words<typeof enMore> = {
   'cause.confirmed': '{at}的一次重投已确认：再次发送会造成重复',
   'cause.replays': { one: '曾重投 1 次', other: '曾重投 {n} 次' },
   'cause.copy': '死信副本在 broker 保留到 {at}',
-  'undo.replay': '撤销重投',
+  'undo.replay': '不发送',
 
   way: '重投进度',
   'way.number': '第 {n} 次重投',

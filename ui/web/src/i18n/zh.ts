@@ -3,7 +3,7 @@ import type { Words } from './i18n'
 
 // 框架、列表，以及可能出现在任意页面上的文字。
 export const zh: Words<typeof en> = {
-  app: '死信处理台',
+  app: '死信办公室',
   'app.short': 'DLQ',
   nav: '主导航',
   'nav.overview': '总览',

@@ -25,7 +25,7 @@ export function Head({ letter: l }: { letter: Detail }) {
           {l.reason_field ? <Foreign text={l.reason_field} /> : codeWords('origin', l.reason_origin)}
         </span>
         {flags.map(f => (
-          <FlagChip key={f} flag={f} n={f === 'failed_again' ? Math.max(1, l.deaths - 1) : 0} />
+          <FlagChip key={f} flag={f} n={f === 'failed_again' ? l.deaths : 0} />
         ))}
       </p>
       {l.reason_text && (

@@ -116,6 +116,7 @@ const families: Record<string, string> = {
   state: 'state',
   outcome: 'outcome',
   verdict: 'call.verdict',
+  answer: 'call.verdict',
   origin: 'origin',
   reason_origin: 'origin',
 }
@@ -127,6 +128,7 @@ function detailWords(key: string, value: string): ReactNode {
   let words: ReactNode = plain(value, 400)
   if (family) words = codeWords(family, value) ?? words
   else if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) words = <Time at={value} form="moment" />
+  else if (value === 'true') words = t('event.detail.yes')
   else if (key === 'delay' || key === 'wait') words = apiDuration(value)
   return (
     <>

@@ -75,7 +75,7 @@ export const Row = memo(function Row({ letter: l, tab, href, current, selected, 
         {l.topic ? <Foreign text={middle(l.topic, 26)} /> : t('topic.unknown')}
       </td>
       <td className="c-marks">
-        {(left || tab === 'in_flight' || tab === 'resolved') && <StateChip letter={l} />}
+        {(left || tab === 'in_flight' || tab === 'resolved') && <StateChip letter={l} short={!left} />}
         {l.flags
           ?.filter(f => f !== 'failed_again')
           .map(f => (

@@ -60,12 +60,24 @@ const tone: Record<string, string> = {
 }
 
 /** Where a letter stands, and how it was resolved. */
-export function StateChip({ letter }: { letter: Pick<Letter, 'state' | 'resolution'> }) {
+export function StateChip({
+  letter,
+  short = false,
+}: {
+  letter: Pick<Letter, 'state' | 'resolution'>
+  short?: boolean
+}) {
   const { state, resolution } = letter
   return (
     <span className={`chip ${tone[state] ?? 'grey'}`}>
-      {code('state', state)}
-      {state === 'resolved' && resolution ? t('state.how', { how: code('resolution', resolution) }) : ''}
+      {short && resolution ? (
+        code('resolution', resolution)
+      ) : (
+        <>
+          {code('state', state)}
+          {resolution && t('state.how', { how: code('resolution', resolution) })}
+        </>
+      )}
     </span>
   )
 }
