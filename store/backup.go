@@ -85,14 +85,6 @@ func (s *Store) copyTo(ctx context.Context, to *sqlite3.SQLiteConn) error {
 	}
 }
 
-// outside runs f on the write goroutine, in no transaction.
-func (s *Store) outside(ctx context.Context, f func() error) error {
-	j := newJob(0, nil)
-	j.outside = f
-	s.lanes.push(laneBackground, j)
-	return j.wait(ctx)
-}
-
 // syncFile makes a file that was written without syncing last.
 func syncFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)

@@ -262,4 +262,7 @@ func TestDeathWhileIndexing(t *testing.T) {
 	if p := list(t, s, dlq.Filter{Query: "another"}); len(p.Items) != 1 || p.Items[0].ID != 1 {
 		t.Errorf("the new text finds %+v", p.Items)
 	}
+	if p := list(t, s, dlq.Filter{Query: "库存"}); len(p.Items) != 2 {
+		t.Errorf("the old text finds %+v", p.Items)
+	}
 }

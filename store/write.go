@@ -48,7 +48,20 @@ func (s *Store) write() {
 
 // do queues a job and waits for it.
 func (s *Store) do(ctx context.Context, to lane, f func(*tx) error) error {
-	j := newJob(0, f)
+	return s.submit(ctx, to, newJob(0, f))
+}
+
+// outside runs f on the write goroutine, in no transaction, when nothing more urgent waits.
+func (s *Store) outside(ctx context.Context, f func() error) error {
+	j := newJob(0, nil)
+	j.outside = f
+	return s.submit(ctx, laneBackground, j)
+}
+
+func (s *Store) submit(ctx context.Context, to lane, j *job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	s.lanes.push(to, j)
 	return j.wait(ctx)
 }
