@@ -54,6 +54,10 @@ func TestOneOfManyWins(t *testing.T) {
 		all.Go(func() {
 			r := dlq.Replay{ID: fmt.Sprint("replay-", i), Outcome: dlq.OutcomeSending}
 			_, errs[i] = s.Apply(context.Background(), dlq.Change{LetterID: 1, Version: 1, Trigger: dlq.TriggerClaim, To: dlq.StateSending, Replay: &r, CountReplay: 1})
+			// Who is told that somebody was faster must be able to see it.
+			if l, err := s.Letter(context.Background(), 1); err != nil || l.State != dlq.StateSending {
+				t.Errorf("after the answer %v the letter is %s, %v", errs[i], l.State, err)
+			}
 		})
 	}
 	all.Wait()

@@ -37,6 +37,9 @@ func (s *Store) search(ctx context.Context, q querier, w *wish, k *walk, f *foun
 	if len(w.tabs) < len(dlq.Tabs) {
 		sg.rest.in("+l.tab", w.tabs)
 	}
+	if sg.phrase.tokens > maxTokens {
+		return dlq.Errorf(dlq.CodeInvalid, "the search has too many words").WithHint("search for fewer words, or for a part of the sentence")
+	}
 	var err error
 	if sg.exact, err = s.exactly(ctx, sg); err != nil {
 		return err

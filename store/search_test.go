@@ -53,6 +53,10 @@ func TestParseQuery(t *testing.T) {
 		"text:a":            {match: `"text" AND "a"`, needles: []string{"text:a"}},
 	} {
 		got := parseQuery(query)
+		if n := strings.Count(want.match, `"`) / 2; got.tokens != n {
+			t.Errorf("%q has %d tokens, want %d", query, got.tokens, n)
+		}
+		got.tokens = 0
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(phrase{})); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", query, diff)
 		}
@@ -69,6 +73,9 @@ func FuzzSearch(f *testing.F) {
 	next := int64(1)
 	f.Fuzz(func(t *testing.T, query string) {
 		if _, err := s.Letters(context.Background(), dlq.Filter{Query: query}, "", 5); err != nil {
+			if parseQuery(query).tokens > maxTokens && dlq.CodeOf(err) == dlq.CodeInvalid {
+				return
+			}
 			t.Fatalf("%q: %v", query, err)
 		}
 		if len(query) > 1000 || strings.ContainsRune(query, 0) || !utf8.ValidString(query) {
@@ -122,6 +129,11 @@ func TestSearch(t *testing.T) {
 			t.Errorf("before indexing, %q (-want +got):\n%s", query, diff)
 		}
 	}
+	if _, err := s.Letters(t.Context(), dlq.Filter{Query: strings.Repeat("a ", maxTokens)}, "", 5); err != nil {
+		t.Errorf("a long query: %v", err)
+	}
+	_, err := s.Letters(t.Context(), dlq.Filter{Query: strings.Repeat("a ", maxTokens+1)}, "", 5)
+	wantCode(t, err, dlq.CodeInvalid)
 	if p := list(t, s, dlq.Filter{Query: "库存"}); p.SearchLag != 6 {
 		t.Errorf("lag %d", p.SearchLag)
 	}

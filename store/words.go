@@ -11,6 +11,7 @@ import (
 const (
 	maxSearched = 64 << 10 // bytes of a body that full text knows
 	maxToken    = 64       // bytes of a word that count; longer ones are cut
+	maxTokens   = 100      // tokens that one query may have
 	minPrefix   = 6        // characters before a * at the end of a word: shorter prefixes stand for too many words
 )
 
@@ -169,6 +170,7 @@ func escaped(text string) (r rune, size int) {
 // phrase is a person's query made ready.
 type phrase struct {
 	match   string   // FTS5 expression; "" when there is nothing to look for
+	tokens  int      // in it
 	needles []string // parts that the tokens do not decide: the text itself must contain them
 }
 
@@ -199,6 +201,6 @@ func parseQuery(query string) (p phrase) {
 		}
 		all = append(all, found...)
 	}
-	p.match = strings.Join(all, " AND ")
+	p.match, p.tokens = strings.Join(all, " AND "), len(all)
 	return p
 }

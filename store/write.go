@@ -66,44 +66,45 @@ func (s *Store) submit(ctx context.Context, to lane, j *job) error {
 	return j.wait(ctx)
 }
 
-// transact does the first job, and those that more gives, in one transaction, and answers them. A job that refuses its
-// input before it has written anything does not hurt the others; any other error undoes the transaction, and then the
-// jobs are tried again one by one, unless the disk is full.
+// transact does the first job, and those that more gives, in one transaction, and answers them when it has ended: a
+// refusal, too, may rest on what another job of the same transaction wrote. A job that refuses its input before it has
+// written anything does not hurt the others; any other error undoes the transaction, and then the jobs are tried again one
+// by one, unless the disk is full.
 func (s *Store) transact(first *job, more func(int) *job) {
-	var done []*job
-	begun, letters := false, 0
+	jobs, refusals := []*job{first}, map[*job]error{}
 	err := s.inTransaction(func(t *tx) error {
-		begun = true
+		letters := 0
 		for j := first; j != nil; {
 			written := t.writes
 			err := j.do(t)
 			var refused *dlq.Error
 			switch {
 			case err == nil:
-				done = append(done, j)
 				letters += j.size
 			case more != nil && errors.As(err, &refused) && t.writes == written:
-				j.done <- err
+				refusals[j] = err
 			default:
-				done = append(done, j)
 				return err
 			}
 			if j = nil; more != nil {
-				j = more(letters)
+				if j = more(letters); j != nil {
+					jobs = append(jobs, j)
+				}
 			}
 		}
 		return nil
 	})
-	if !begun {
-		done = append(done, first)
-	}
-	if err != nil && len(done) > 1 && !isFull(err) {
-		for _, j := range done {
+	if err != nil && len(jobs) > 1 && !isFull(err) {
+		for _, j := range jobs {
 			s.transact(j, nil)
 		}
 		return
 	}
-	for _, j := range done {
+	for _, j := range jobs {
+		if refused := refusals[j]; err == nil && refused != nil {
+			j.done <- refused
+			continue
+		}
 		j.done <- explain(err, "writing to the database")
 	}
 }
