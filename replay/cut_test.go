@@ -94,6 +94,7 @@ func carry(from, to net.Conn, pass func([]byte) ([]byte, bool)) {
 
 // The connection dies after the request has gone through: the message is at the broker, and the console finds it there.
 func TestRealConnectionCutAfterTheRequest(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		c := newCutter(t, n)
 		m := newMarket(t, n, false)

@@ -16,6 +16,7 @@ import (
 // The in-memory broker and a real 5.5.0 with Go consumers walk the main job alike: the same doors for the same reasons,
 // the same dead copies, the same events and outcomes.
 func TestRealAndSimulatedAreAlike(t *testing.T) {
+	t.Parallel()
 	for _, orderly := range []bool{false, true} {
 		t.Run(fmt.Sprintf("orderly=%v", orderly), func(t *testing.T) {
 			kind := dlq.GroupConcurrent

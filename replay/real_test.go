@@ -54,6 +54,7 @@ const patience = 60 * time.Second
 
 // The main job: dead, replayed in vain, reopened as the same letter, healed, replayed with a delay, confirmed.
 func TestRealReplayFailsAgainThenIsConfirmed(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		m := newMarket(t, n, false)
 		m.connect()
@@ -111,6 +112,7 @@ func TestRealReplayFailsAgainThenIsConfirmed(t *testing.T) {
 
 // As a new message, through the original topic.
 func TestRealReplayAsNewThroughTheTopic(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		m := newMarket(t, n, false)
 		m.connect()
@@ -132,6 +134,7 @@ func TestRealReplayAsNewThroughTheTopic(t *testing.T) {
 
 // An orderly Go consumer that is online: door C on 5.x, where B would be diverted; B on 4.9.
 func TestRealOrderlyGroup(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		m := newMarket(t, n, true)
 		m.connect()
@@ -168,6 +171,7 @@ func TestRealOrderlyGroup(t *testing.T) {
 
 // Nobody is connected: the replay waits at the broker, and is confirmed when somebody comes back.
 func TestRealOfflineGroupWaits(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		m := newMarket(t, n, false)
 		m.connect()
@@ -191,6 +195,7 @@ func TestRealOfflineGroupWaits(t *testing.T) {
 }
 
 // The broker stands still while the message is sent: nobody knows whether it has it. When it goes on, it is asked.
+// It runs alone: other tests use the same broker.
 func TestRealUnknownSendIsFound(t *testing.T) {
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		m := newMarket(t, n, false)
@@ -223,6 +228,7 @@ func TestRealUnknownSendIsFound(t *testing.T) {
 
 // The request never got there, and nobody knows: two complete searches prove it.
 func TestRealUnknownSendIsAbsent(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		m := newMarket(t, n, false)
 		m.connect()
@@ -241,6 +247,7 @@ func TestRealUnknownSendIsAbsent(t *testing.T) {
 
 // A broker that puts the message straight into the DLQ: it is the same letter, dead once more, and nobody says "sent".
 func TestRealDivertedSend(t *testing.T) {
+	t.Parallel()
 	n := node.Shared(t, node.V5)
 	m := newMarket(t, n, true)
 	m.connect()
