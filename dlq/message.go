@@ -51,6 +51,10 @@ type QueuePosition struct {
 	Queue
 	Epoch int64 `json:"epoch"` // rises when the queue was truncated or made anew
 	Next  int64 `json:"next,string"`
+
+	// LastStored is when the broker stored the message before Next, by which a queue that was made anew and has grown
+	// past Next is told from the old one. Zero when it is not known.
+	LastStored time.Time `json:"-"`
 }
 
 // DeadMessage is one message of a %DLQ% topic as the broker has it.

@@ -132,26 +132,44 @@ func (b *Broker) findQueues(ctx context.Context, c *cluster, topics []string) er
 			parts = append(parts, alive[name])
 		}
 	}
-	g = new(errgroup.Group)
-	g.SetLimit(askAtOnce)
+	ask := func(p *part) {
+		ctx, cancel := context.WithTimeout(ctx, askPatience)
+		defer cancel()
+		if p.topic == "" {
+			_, p.err = b.wire.BrokerRuntimeInfo(ctx, c.brokers[p.broker].Master())
+		} else {
+			p.stats, p.err = b.wire.TopicStats(ctx, c.brokers[p.broker].Master(), p.topic)
+		}
+	}
+	// The first question tells whether the broker answers at all: one that does not would hold up a round with each.
+	byBroker := map[string][]*part{}
 	for _, p := range parts {
-		g.Go(func() error {
-			ctx, cancel := context.WithTimeout(ctx, askPatience)
-			defer cancel()
-			if p.topic == "" {
-				_, p.err = b.wire.BrokerRuntimeInfo(ctx, c.brokers[p.broker].Master())
-			} else {
-				p.stats, p.err = b.wire.TopicStats(ctx, c.brokers[p.broker].Master(), p.topic)
+		byBroker[p.broker] = append(byBroker[p.broker], p)
+	}
+	var all errgroup.Group
+	for _, list := range byBroker {
+		all.Go(func() error {
+			ask(list[0])
+			var g errgroup.Group
+			g.SetLimit(askAtOnce)
+			for _, p := range list[1:] {
+				if silent(list[0].err) {
+					p.err = list[0].err
+					continue
+				}
+				g.Go(func() error {
+					ask(p)
+					return nil
+				})
 			}
-			return nil
+			return g.Wait()
 		})
 	}
-	if err := errors.Join(g.Wait(), ctx.Err()); err != nil {
+	if err := errors.Join(all.Wait(), ctx.Err()); err != nil {
 		return err
 	}
 	for _, p := range parts {
-		var answered *remoting.ResponseError
-		if p.err != nil && !errors.As(p.err, &answered) {
+		if silent(p.err) {
 			c.away[p.broker] = p.err
 		}
 		if p.topic == "" {
@@ -173,6 +191,12 @@ func (b *Broker) findQueues(ctx context.Context, c *cluster, topics []string) er
 	}
 	slices.SortFunc(c.queues, func(x, y found) int { return compareQueues(x.queue, y.queue) })
 	return nil
+}
+
+// silent says whether an error is the lack of an answer.
+func silent(err error) bool {
+	var answered *remoting.ResponseError
+	return err != nil && !errors.As(err, &answered)
 }
 
 func compareQueues(x, y dlq.Queue) int {
@@ -330,7 +354,6 @@ func (b *Broker) tend(ctx context.Context, g *errgroup.Group, in Intake, c *clus
 		if f.perm&remoting.PermRead == 0 {
 			continue
 		}
-		b.client.start(f.queue.Topic, b.now())
 		if have := b.readers[f.queue]; have != nil {
 			if f.failed == nil && have.progress().failed != nil {
 				have.nudge()

@@ -90,12 +90,17 @@ func (d *desk) store(batches []dlq.Batch) error {
 		if b.Gap != nil {
 			d.gaps = append(d.gaps, *b.Gap)
 		}
+		last := at.LastStored
 		for _, m := range b.Messages {
+			last = m.StoredAt
 			if !slices.ContainsFunc(d.letters[q], func(have dlq.DeadMessage) bool { return have.Offset == m.Offset && have.StoredAt.Equal(m.StoredAt) }) {
 				d.letters[q] = append(d.letters[q], m)
 			}
 		}
-		d.pos[q] = dlq.QueuePosition{Queue: q, Epoch: b.Epoch, Next: b.Next}
+		if restart || len(b.Messages) == 0 {
+			last = time.Time{}
+		}
+		d.pos[q] = dlq.QueuePosition{Queue: q, Epoch: b.Epoch, Next: b.Next, LastStored: last}
 	}
 	return nil
 }

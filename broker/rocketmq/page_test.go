@@ -114,16 +114,3 @@ func TestJoinBatches(t *testing.T) {
 		t.Error(diff)
 	}
 }
-
-func TestSafeRun(t *testing.T) {
-	s := sizes{from: 100, bytes: []int{1000, 2000, 70_000, 30_000, 30_000, 30_000}}
-	for offset, want := range map[int64]int{99: 0, 100: 2, 101: 1, 102: 0, 103: 2, 104: 2, 105: 1, 106: 0} {
-		if got := s.safeRun(offset); got != want {
-			t.Errorf("from %d: %d, want %d", offset, got, want)
-		}
-	}
-	many := sizes{bytes: make([]int, 100)}
-	if got := many.safeRun(50); got != pullCount {
-		t.Errorf("%d at once", got)
-	}
-}

@@ -27,6 +27,8 @@ const (
 type source interface {
 	// start tells the offset of the oldest message.
 	start(ctx context.Context) (int64, error)
+	// storedAt tells when the broker stored the message at an offset; false when it does not hold it.
+	storedAt(ctx context.Context, offset int64) (time.Time, bool, error)
 	// pull waits for messages from an offset on, for longPoll at most.
 	pull(ctx context.Context, offset int64) (page, error)
 }
@@ -119,10 +121,21 @@ func (r *reader) session(ctx context.Context) error {
 		return fmt.Errorf("ask for the stored position: %w", err)
 	}
 	at := place{queue: r.queue, epoch: pos.Epoch, next: pos.Next}
-	if !known {
-		if at.next, err = r.src.start(ctx); err != nil {
+	anew, err := r.madeAnew(ctx, pos)
+	if err != nil {
+		return err
+	}
+	var first []dlq.Batch
+	if !known || anew {
+		low, err := r.src.start(ctx)
+		if err != nil {
 			return fmt.Errorf("ask for the start of the queue: %w", err)
 		}
+		if anew {
+			r.log.Warn("the queue was made anew, reading it from its start", "read_to", at.next, "min", low)
+			first = []dlq.Batch{at.restart(low, r.now())}
+		}
+		at.next = low
 	}
 	r.mu.Lock()
 	r.known, r.next = known, at.next
@@ -134,10 +147,26 @@ func (r *reader) session(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(pulled)
+		if err := r.hand(ctx, first, pulled, &held); err != nil {
+			return err
+		}
 		return r.pull(ctx, at, pulled, &held)
 	})
 	g.Go(func() error { return r.commit(ctx, pulled, &held) })
 	return g.Wait()
+}
+
+// madeAnew says whether the queue holds another message than the store at the last offset that was read: somebody deleted
+// the topic or the broker's store, and the new queue has grown past the old position.
+func (r *reader) madeAnew(ctx context.Context, pos dlq.QueuePosition) (bool, error) {
+	if pos.LastStored.IsZero() || pos.Next == 0 {
+		return false, nil
+	}
+	stored, held, err := r.src.storedAt(ctx, pos.Next-1)
+	if err != nil {
+		return false, fmt.Errorf("compare the last message that was read: %w", err)
+	}
+	return held && !stored.Equal(pos.LastStored), nil
 }
 
 // load is a batch and the memory that is reserved for it.
@@ -178,21 +207,29 @@ func (r *reader) pull(ctx context.Context, at place, out chan<- load, held *hold
 				return err
 			}
 		}
-		for i := range batches {
-			if g := batches[i].Gap; g != nil && g.Kind != dlq.GapTruncated {
-				r.log.Warn("dead messages are lost", "kind", string(g.Kind), "from", g.From, "to", g.To)
-			}
-			n, err := held.reserve(ctx, r, weight(&batches[i]))
-			if err != nil {
-				return err
-			}
-			select {
-			case out <- load{batch: batches[i], bytes: n}:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		if err := r.hand(ctx, batches, out, held); err != nil {
+			return err
 		}
 	}
+}
+
+// hand gives batches to the other half, as soon as memory allows.
+func (r *reader) hand(ctx context.Context, batches []dlq.Batch, out chan<- load, held *holding) error {
+	for i := range batches {
+		if g := batches[i].Gap; g != nil && g.Kind != dlq.GapTruncated {
+			r.log.Warn("dead messages are lost", "kind", string(g.Kind), "from", g.From, "to", g.To)
+		}
+		n, err := held.reserve(ctx, r, weight(&batches[i]))
+		if err != nil {
+			return err
+		}
+		select {
+		case out <- load{batch: batches[i], bytes: n}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // commit is the half of a session that hands over to the store.
@@ -311,42 +348,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// queueSource reads one queue of a real broker: see the package comment for when by the client and when by frames.
+// queueSource reads one queue of a real broker.
 type queueSource struct {
 	b     *Broker
 	queue dlq.Queue
-	run   sizes
 }
 
-// sizes are the stored sizes of the messages from an offset on, as far as the broker was asked.
-type sizes struct {
-	from  int64
-	bytes []int
-}
+// pullCount is how many messages are asked for at once. Brokers give no more than 32, and 8 from disk
+// (MessageStoreConfig.maxTransferCountOnMessageInMemory).
+const pullCount = 32
 
-// safeRun returns how many messages from offset on the client may fetch at once: at most 32, and at most 64 KiB
-// together, which inflate to 64 MiB at the very worst.
-func (s sizes) safeRun(offset int64) int {
-	at := offset - s.from
-	if at < 0 || at >= int64(len(s.bytes)) {
-		return 0
-	}
-	n, sum := 0, 0
-	for _, size := range s.bytes[at:] {
-		if sum += size; sum > 64<<10 || n == pullCount {
-			break
-		}
-		n++
-	}
-	return n
-}
-
-const (
-	pullCount = 32 // brokers give no more at once (MessageStoreConfig.maxTransferCountOnMessageInMemory)
-	lookCount = 1024
-)
-
-func (s *queueSource) start(ctx context.Context) (int64, error) {
+func (s queueSource) start(ctx context.Context) (int64, error) {
 	addr, err := s.b.master(s.queue.Broker)
 	if err != nil {
 		return 0, err
@@ -356,36 +368,33 @@ func (s *queueSource) start(ctx context.Context) (int64, error) {
 	return s.b.wire.MinOffset(ctx, addr, s.queue.Topic, s.queue.Number)
 }
 
-func (s *queueSource) pull(ctx context.Context, offset int64) (page, error) {
-	if n := s.run.safeRun(offset); n > 0 {
-		if p, ok := s.b.client.pull(ctx, s.queue, offset, n); ok {
-			return p, nil
-		}
+func (s queueSource) storedAt(ctx context.Context, offset int64) (time.Time, bool, error) {
+	p, err := s.frame(ctx, offset, 1, 0)
+	if err != nil || len(p.messages) == 0 || p.messages[0].QueueOffset != offset {
+		return time.Time{}, false, err
 	}
-	p, err := s.frames(ctx, offset, pullCount)
-	if err != nil {
-		return page{}, err
-	}
-	if p.broken && len(p.messages) == 0 {
-		// Is it the message at this offset, or one behind it whose size is wrong?
-		return s.frames(ctx, offset, 1)
-	}
-	if s.b.client.usable(s.queue.Topic) && p.max-p.next >= pullCount && s.run.safeRun(p.next) == 0 {
-		s.run = s.b.look(ctx, s.queue, p.next)
-	}
-	return p, nil
+	return p.messages[0].StoredAt, true, nil
 }
 
-// frames pulls by an own frame.
-func (s *queueSource) frames(ctx context.Context, offset int64, count int) (page, error) {
+func (s queueSource) pull(ctx context.Context, offset int64) (page, error) {
+	p, err := s.frame(ctx, offset, pullCount, longPoll)
+	if err == nil && p.broken && len(p.messages) == 0 {
+		// Is it the message at this offset, or one behind it whose size is wrong?
+		return s.frame(ctx, offset, 1, longPoll)
+	}
+	return p, err
+}
+
+// frame pulls once. wait is how long the broker holds the request while there is nothing.
+func (s queueSource) frame(ctx context.Context, offset int64, count int, wait time.Duration) (page, error) {
 	addr, err := s.b.master(s.queue.Broker)
 	if err != nil {
 		return page{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, longPoll+askPatience)
+	ctx, cancel := context.WithTimeout(ctx, wait+askPatience)
 	defer cancel()
 	res, err := s.b.wire.Pull(ctx, addr, remoting.PullRequest{
-		Group: s.b.opt.Group, Topic: s.queue.Topic, Queue: s.queue.Number, Offset: offset, Max: count, Suspend: longPoll,
+		Group: s.b.opt.Group, Topic: s.queue.Topic, Queue: s.queue.Number, Offset: offset, Max: count, Suspend: wait,
 	})
 	p := page{code: res.Code, messages: res.Messages, next: res.NextOffset, min: res.MinOffset, max: res.MaxOffset}
 	if err != nil && p.code == remoting.AnswerSuccess && p.next > 0 {

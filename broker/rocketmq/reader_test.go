@@ -18,8 +18,13 @@ import (
 
 // stubSource is a queue in memory.
 type stubSource struct {
-	startF func(context.Context) (int64, error)
-	pullF  func(context.Context, int64) (page, error)
+	startF  func(context.Context) (int64, error)
+	pullF   func(context.Context, int64) (page, error)
+	storedF func(int64) (time.Time, bool, error)
+}
+
+func (s stubSource) storedAt(_ context.Context, offset int64) (time.Time, bool, error) {
+	return s.storedF(offset)
 }
 
 func (s stubSource) start(ctx context.Context) (int64, error) { return s.startF(ctx) }
@@ -45,6 +50,9 @@ func (e *extent) set(low, high int64) {
 func queueOf(e *extent) stubSource {
 	return stubSource{
 		startF: func(context.Context) (int64, error) { return e.low.Load(), nil },
+		storedF: func(o int64) (time.Time, bool, error) {
+			return time.UnixMilli(o), e.low.Load() <= o && o < e.high.Load(), nil
+		},
 		pullF: func(ctx context.Context, offset int64) (page, error) {
 			low, high := e.low.Load(), e.high.Load()
 			p := page{min: low, max: high, next: offset}
@@ -308,4 +316,41 @@ func TestReaderDoesNotSpin(t *testing.T) {
 			t.Errorf("asked %d times in a minute", asked)
 		}
 	})
+}
+
+// A queue that was made anew while the office was off, and has grown past what was read, is read from its start.
+func TestReaderKnowsTheMessageBeforeItsPosition(t *testing.T) {
+	for name, c := range map[string]struct {
+		last, stored time.Time
+		held         bool
+		want         []int64
+		epoch        int64
+	}{
+		"the same":     {time.UnixMilli(9), time.UnixMilli(9), true, span(10, 30), 4},
+		"another":      {time.UnixMilli(9), time.UnixMilli(1009), true, span(0, 30), 5},
+		"deleted":      {time.UnixMilli(9), time.Time{}, false, span(10, 30), 4},
+		"never stored": {time.Time{}, time.UnixMilli(1009), true, span(10, 30), 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := queueOf(from(0, 30))
+				src.storedF = func(offset int64) (time.Time, bool, error) {
+					if offset != 9 {
+						t.Errorf("asked for offset %d", offset)
+					}
+					return c.stored, c.held, nil
+				}
+				desk := newDesk()
+				desk.pos[queueA] = dlq.QueuePosition{Queue: queueA, Epoch: 4, Next: 10, LastStored: c.last}
+				whileReading(t, newTestReader(src, desk), func() { time.Sleep(time.Second) })
+				if diff := cmp.Diff(c.want, offsets(desk.of(queueA.Topic))); diff != "" {
+					t.Error(diff)
+				}
+				if desk.pos[queueA].Epoch != c.epoch || len(desk.gaps) != int(c.epoch-4) {
+					t.Errorf("position %+v, gaps %+v", desk.pos[queueA], desk.gaps)
+				}
+				desk.check(t)
+			})
+		})
+	}
 }

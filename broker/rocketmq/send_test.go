@@ -364,3 +364,84 @@ func TestRefusals(t *testing.T) {
 		}
 	})
 }
+
+// A send that is not answered is neither sent nor not sent; asking the broker later settles it.
+func TestUnansweredSends(t *testing.T) {
+	for _, v := range node.Versions() {
+		t.Run(v, func(t *testing.T) {
+			n := node.Own(t, node.Options{Version: v, DelayLevels: node.ShortDelays})
+			bn := newBench(t, n)
+			topic, group := unique("orders"), unique("stock")
+			bn.topic(topic, 1, 6)
+			bn.group(group, 1)
+			dead := bn.put(dlq.DLQPrefix+group, "order", map[string]string{"UNIQ_KEY": newKey(), "RETRY_TOPIC": topic})
+			desk := newDesk()
+			s := &scene{t: t, n: n, bn: bn, desk: desk, b: open(t, n), topic: topic, group: group}
+			start(t, s.b, desk)
+			s.dead = s.deaths(1)[0]
+			if s.dead.MessageID != dead.MessageID {
+				t.Errorf("id %s, the broker said %s", s.dead.MessageID, dead.MessageID)
+			}
+			doors := []dlq.Door{dlq.DoorTopic, dlq.DoorRetry, dlq.DoorBack}
+			for _, door := range doors { // connections and caches are there
+				req := s.request(door)
+				req.Replay.DelayLevel = 18
+				s.send(req)
+			}
+			var sent []dlq.Replay
+			for _, door := range doors {
+				// The broker stands still after it was asked what it is, and before it stores.
+				if err := n.PauseBroker(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				req := s.request(door)
+				req.Replay.DelayLevel = 18
+				_, result, err := s.b.Send(t.Context(), req)
+				if door == dlq.DoorBack {
+					// Door C reads the dead copy first, so nothing was asked of the broker yet.
+					if result != dlq.NotSent || dlq.CodeOf(err) != dlq.CodeUnavailable {
+						t.Errorf("door C: %s, %v", result, err)
+					}
+				} else if result != dlq.SentUnknown || dlq.CodeOf(err) != dlq.CodeUnavailable {
+					t.Errorf("door %s: %s, %v", door, result, err)
+				}
+				req.Replay.Outcome = dlq.OutcomeSending
+				sent = append(sent, req.Replay)
+				if _, err := s.b.Look(t.Context(), req.Replay); dlq.CodeOf(err) != dlq.CodeUnavailable {
+					t.Errorf("a look at a broker that stands still: %v", err)
+				}
+				if err := n.ResumeBroker(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, 30*time.Second, func() string {
+					_, err := s.b.Look(t.Context(), req.Replay)
+					if st := s.b.Status(); err != nil || !st.Reachable {
+						return fmt.Sprintf("%v, %+v", err, st)
+					}
+					return ""
+				})
+			}
+			for _, r := range sent[:2] {
+				eventually(t, 15*time.Second, func() string {
+					if got := places(s.look(r)); !stored(got) {
+						return fmt.Sprintf("door %s: %v", r.Door, got)
+					}
+					return ""
+				})
+			}
+			if err := n.KillBroker(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, door := range doors {
+				if _, result, err := s.b.Send(t.Context(), s.request(door)); result != dlq.NotSent || dlq.CodeOf(err) != dlq.CodeUnavailable {
+					t.Errorf("door %s to a broker that is gone: %s, %v", door, result, err)
+				}
+			}
+		})
+	}
+}
+
+// stored says whether there is one copy, parked or delivered since.
+func stored(at []dlq.CopyPlace) bool {
+	return len(at) == 1 && (at[0] == dlq.PlaceParked || at[0] == dlq.PlaceTarget)
+}
