@@ -57,6 +57,12 @@ func (s *Service) Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay
 		j.replacesUnsent()
 	}
 	s.send(ctx, []*job{j})
+	if j.claimed {
+		// The store has numbered it, and keeps times by the millisecond.
+		if stored, err := s.Store.Replay(context.WithoutCancel(ctx), j.replay.ID); err == nil {
+			j.replay = stored
+		}
+	}
 	if dlq.CodeOf(j.err) == dlq.CodeConflict && !j.claimed {
 		if now, err := s.Store.Detail(ctx, req.LetterID); err == nil {
 			j.err = conflict(now)
