@@ -454,7 +454,7 @@ func TestServeLetsWritesFinish(t *testing.T) {
 func TestStalledSince(t *testing.T) {
 	var k stateKeeper
 	topic := func(checked time.Time, err string) []dlq.TopicInfo {
-		return []dlq.TopicInfo{{Readable: true, CheckedAt: noon}, {Readable: true, CheckedAt: checked, LastError: err}, {Readable: false, CheckedAt: noon.Add(-time.Hour), LastError: "write only"}}
+		return []dlq.TopicInfo{{Readable: true, CheckedAt: noon}, {Readable: true, CheckedAt: checked, LastError: err, Unread: 3}, {Readable: false, CheckedAt: noon.Add(-time.Hour), LastError: "write only"}}
 	}
 	if got := k.intake(topic(noon, ""), noon); got.Stalled || got.Since != nil {
 		t.Errorf("fine: %+v", got)

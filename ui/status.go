@@ -119,12 +119,12 @@ func (s *Server) askIntake(ctx context.Context) IntakeStatus {
 	return s.state.intake(topics, now)
 }
 
-// intake is stalled while a topic with unread messages has an error or was not looked at for a while.
+// intake is stalled while a topic that has unread messages cannot be read, or a topic was not looked at for a while.
 func (k *stateKeeper) intake(topics []dlq.TopicInfo, now time.Time) IntakeStatus {
 	var since *time.Time
 	for i := range topics {
 		t := &topics[i]
-		if t.Readable && (t.LastError != "" || now.Sub(t.CheckedAt) > stalledAfter) && (since == nil || t.CheckedAt.Before(*since)) {
+		if t.Readable && (t.LastError != "" && t.Unread > 0 || now.Sub(t.CheckedAt) > stalledAfter) && (since == nil || t.CheckedAt.Before(*since)) {
 			at := t.CheckedAt.UTC()
 			since = &at
 		}
