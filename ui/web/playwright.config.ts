@@ -2,12 +2,13 @@ import { defineConfig } from '@playwright/test'
 
 // views.spec.ts runs against the mock of dev/mock.mjs; main.spec.ts starts the program itself on a real broker.
 // Chromium is the system's: Playwright's own download is not needed.
-const mock = 'http://127.0.0.1:8650'
+const port = process.env.DLQ_MOCK_PORT ?? '8650'
+const mock = `http://127.0.0.1:${port}`
 
 export default defineConfig({
   testDir: 'e2e',
-  timeout: 60_000,
-  expect: { timeout: 10_000 },
+  timeout: 90_000,
+  expect: { timeout: 15_000 },
   fullyParallel: false,
   workers: 1,
   forbidOnly: !!process.env.CI,
@@ -34,7 +35,7 @@ export default defineConfig({
     { name: 'main', testMatch: 'main.spec.ts' },
   ],
   webServer: {
-    command: 'node dev/mock.mjs',
+    command: `node dev/mock.mjs --port ${port}`,
     url: `${mock}/api/v1/status`,
     reuseExistingServer: !process.env.CI,
   },

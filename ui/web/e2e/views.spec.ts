@@ -152,6 +152,7 @@ test.describe('the list', () => {
   test('announces what arrives and moves nothing', async ({ page }) => {
     await page.goto('/letters')
     await expect(page.locator('.live.live')).toBeVisible()
+    await expect(rows(page)).toHaveCount(50)
     const before = await rows(page).first().innerText()
     await steer(page, 'arrive', { n: 12 })
     const bar = page.getByRole('button', { name: '12 new letters · show' })
@@ -164,6 +165,7 @@ test.describe('the list', () => {
 
   test('can be paused', async ({ page }) => {
     await page.goto('/letters')
+    await expect(rows(page)).toHaveCount(50)
     await page.getByRole('button', { name: 'live' }).click()
     await expect(page.getByRole('button', { name: 'paused' })).toBeVisible()
     await steer(page, 'arrive', { n: 3 })
@@ -350,6 +352,7 @@ test.describe('one letter', () => {
     await dialog.getByRole('button', { name: 'Discard' }).click()
     await expect(pane(page).getByRole('button', { name: 'Restore' })).toBeVisible()
     await pane(page).getByRole('button', { name: 'Restore' }).click()
+    await expect(pane(page).getByRole('button', { name: 'Replay to pay-service in 10 s' })).toBeEnabled()
     await page.keyboard.press('s')
     await page.getByRole('dialog').getByRole('button', { name: 'Snooze', exact: true }).click()
     await expect(pane(page)).toContainText('Snoozed; it comes back in')
@@ -405,6 +408,7 @@ test.describe('some letters', () => {
 
 test.describe('hostile messages', () => {
   test('run nothing and fool nobody, in any view', async ({ page }) => {
+    test.setTimeout(240_000)
     for (const path of ['/', '/letters', '/letters?severity=critical', '/consumer-groups', '/system']) {
       await page.goto(path)
       await expect(page.locator('main .wait')).toHaveCount(0)

@@ -31,7 +31,19 @@ export function App() {
   useEffect(() => {
     if (!inside) return
     live.start()
-    return () => live.stop()
+    // Browsers hold few connections to one address: a tab that nobody looks at gives its own back after a while.
+    let timer = 0
+    const look = () => {
+      clearTimeout(timer)
+      if (document.hidden) timer = window.setTimeout(() => live.stop(), 60_000)
+      else live.start()
+    }
+    document.addEventListener('visibilitychange', look)
+    return () => {
+      clearTimeout(timer)
+      document.removeEventListener('visibilitychange', look)
+      live.stop()
+    }
   }, [inside])
 
   if (login)

@@ -1,4 +1,4 @@
-import { lazy, type ReactNode, Suspense, useState } from 'react'
+import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { write } from '../api/client'
 import { client, useFacets, useRights, useSession, useStatus } from '../api/queries'
@@ -46,6 +46,11 @@ export function Frame({ children }: { children: ReactNode }) {
   })
 
   const here = (p: Place) => (p.path === '/' ? path === '/' : path.startsWith(p.path))
+  const place = places.find(here)
+  const name = place ? `${t(place.name)} · ${t('app')}` : t('app')
+  useEffect(() => {
+    document.title = name
+  }, [name])
   const logout = async () => {
     await write('DELETE', '/session').catch(() => undefined)
     client.resetQueries()

@@ -48,12 +48,16 @@ export function Head({ letter: l }: { letter: Detail }) {
         <span>{t('letter.attempts', { n: l.attempts })}</span>
         {l.business && (
           <span>
-            {t('letter.business')}: <Foreign text={l.business} />
+            {t('letter.business')}
+            {t('colon')}
+            <Foreign text={l.business} />
           </span>
         )}
         {l.tags && (
           <span>
-            {t('letter.tags')}: <Foreign text={middle(l.tags, 30)} />
+            {t('letter.tags')}
+            {t('colon')}
+            <Foreign text={middle(l.tags, 30)} />
           </span>
         )}
         {l.owner && <span>{tx('letter.owner', { name: <Foreign text={l.owner} /> })}</span>}

@@ -30,8 +30,12 @@ export function ReplayPanel({ letter, query, onClose }: Props) {
   return <Form letter={letter} o={query.data} onClose={onClose} />
 }
 
+const beside = new Set(['not_yet', 'not_grpc'])
+
 function Form({ letter, o, onClose }: { letter: Detail; o: ReplayOptions; onClose: () => void }) {
-  const doors = o.doors ?? []
+  // Ways that are not meant for such a group are worth a line only where no way is open at all.
+  const all = o.doors ?? []
+  const doors = all.some(d => d.allowed) ? all.filter(d => d.allowed || !beside.has(d.why)) : all
   const [chosen, setChosen] = useState<Door | ''>(o.default)
   const door = doors.find(d => d.door === chosen && d.allowed)
   const [delay, setDelay] = useState(o.default_delay === '0s' ? '' : o.default_delay)
@@ -186,7 +190,8 @@ function DoorChoice({ d, letter, name, checked, isDefault, onChoose }: DoorProps
         <span className="door-why">{code(d.allowed ? 'door.why' : 'door.shut', d.why, params)}</span>
         {d.allowed && receivers.length > 0 && (
           <span className="door-who">
-            {t('replay.receivers')}:{' '}
+            {t('replay.receivers')}
+            {t('colon')}
             {receivers.map((g, i) => (
               <span key={g} className={g === letter.consumer_group ? 'strong' : undefined}>
                 {i > 0 ? ', ' : ''}

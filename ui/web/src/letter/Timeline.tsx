@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import type { Call, Detail, LetterEvent } from '../api/types'
+import type { Call, Detail, Letter, LetterEvent } from '../api/types'
 import { apiDuration } from '../i18n/format'
 import { code, codeWords, t } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
@@ -45,7 +45,7 @@ export function Timeline({ letter }: { letter: Detail }) {
     <div className="timeline">
       <ol>
         {events.map(e => (
-          <Entry key={e.id} e={e} />
+          <Entry key={e.id} e={e} letter={letter} />
         ))}
       </ol>
       {(letter.calls ?? []).map(c => (
@@ -55,9 +55,9 @@ export function Timeline({ letter }: { letter: Detail }) {
   )
 }
 
-function Entry({ e }: { e: LetterEvent }) {
+function Entry({ e, letter }: { e: LetterEvent; letter: Letter }) {
   const kind = bad.has(e.kind) ? 'bad' : good.has(e.kind) ? 'good' : ''
-  const details = Object.entries(e.detail ?? {}).filter(([, v]) => v !== '')
+  const details = Object.entries(e.detail ?? {}).filter(([k, v]) => v !== '' && !(k in elsewhere))
   return (
     <li className={kind}>
       <span className="mark">
@@ -84,7 +84,7 @@ function Entry({ e }: { e: LetterEvent }) {
         {details.length > 0 && (
           <p className="small quiet entry-details">
             {details.map(([k, v]) => (
-              <span key={k}>{detailWords(k, v)}</span>
+              <span key={k}>{detailWords(e.kind, k, v, letter)}</span>
             ))}
           </p>
         )}
@@ -121,18 +121,26 @@ const families: Record<string, string> = {
   reason_origin: 'origin',
 }
 
+// What stands below, in the log of the call.
+const elsewhere: Record<string, true> = { call: true }
+
 /** One detail of an event in words; what this page does not know is shown as it is. */
-function detailWords(key: string, value: string): ReactNode {
-  const name = codeWords('event.detail', key) ?? key
+function detailWords(kind: string, key: string, value: string, letter: Letter): ReactNode {
+  const label =
+    key === 'reason' && (kind === 'reported' || kind === 'reclassified' || kind === 'died_again')
+      ? t('facet.reasons')
+      : (codeWords('event.detail', key.replace(/_\d+$/, '')) ?? plain(key))
   const family = families[key]
   let words: ReactNode = plain(value, 400)
-  if (family) words = codeWords(family, value) ?? words
+  if (family) words = codeWords(family, value, { group: letter.consumer_group, topic: letter.topic }) ?? words
   else if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) words = <Time at={value} form="moment" />
   else if (value === 'true') words = t('event.detail.yes')
   else if (key === 'delay' || key === 'wait') words = apiDuration(value)
   return (
     <>
-      {name}: {words}
+      {label}
+      {t('colon')}
+      {words}
     </>
   )
 }
@@ -158,7 +166,8 @@ function CallLog({ c }: { c: Call }) {
       {c.error && <p className="bad">{plain(c.error)}</p>}
       {(c.refs ?? []).map(r => (
         <p key={`${r.kind} ${r.id}`} className="small">
-          <Foreign text={r.kind} />:{' '}
+          <Foreign text={r.kind} />
+          {t('colon')}
           {r.url && /^https?:\/\//.test(r.url) ? (
             <a href={r.url} target="_blank" rel="noreferrer">
               <Foreign text={r.id} />

@@ -21,6 +21,9 @@ const may: Record<BulkAction, readonly State[] | 'any'> = {
 
 const needsNote = (a: BulkAction) => a !== 'take' && a !== 'restore'
 
+// The API takes at most 500 at once; smaller parts show progress. A part that is asked for again is done once.
+const atOnce = 200
+
 interface Props {
   action: BulkAction
   letters: readonly Letter[]
@@ -33,6 +36,7 @@ export default function BulkSheet({ action, letters, onClose }: Props) {
   const [delay, setDelay] = useState('')
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<Problem>()
+  const [done, setDone] = useState(0)
   const [results, setResults] = useState<ActionResult[]>()
   const [key] = useState(randomID)
   const noteID = useId()
@@ -50,19 +54,24 @@ export default function BulkSheet({ action, letters, onClose }: Props) {
     setBusy(true)
     setProblem(undefined)
     try {
-      const { results } = await write<{ results: ActionResult[] }>(
-        'POST',
-        '/letters/actions',
-        {
-          action,
-          ids: go.map(l => l.id),
-          ...(note.trim() && { note: note.trim() }),
-          ...(delay && { delay }),
-        },
-        key,
-      )
-      for (const r of results) if (r.letter) landed(r.letter)
-      setResults(results)
+      const all: ActionResult[] = []
+      for (let from = 0; from < go.length; from += atOnce) {
+        const { results } = await write<{ results: ActionResult[] }>(
+          'POST',
+          '/letters/actions',
+          {
+            action,
+            ids: go.slice(from, from + atOnce).map(l => l.id),
+            ...(note.trim() && { note: note.trim() }),
+            ...(delay && { delay }),
+          },
+          `${key}-${from}`,
+        )
+        for (const r of results) if (r.letter) landed(r.letter)
+        all.push(...results)
+        setDone(all.length)
+      }
+      setResults(all)
     } catch (err) {
       setProblem(asProblem(err))
     }
@@ -143,7 +152,7 @@ export default function BulkSheet({ action, letters, onClose }: Props) {
             className={`button ${action === 'discard' ? 'danger' : 'primary'}`}
             disabled={busy || go.length === 0 || (needsNote(action) && !note.trim())}
           >
-            {busy ? t('working') : t(`bulk.${action}.do`, { n: go.length })}
+            {busy ? `${t('working')} ${done > 0 ? count(done) : ''}` : t(`bulk.${action}.do`, { n: go.length })}
           </button>
         </footer>
       </form>

@@ -16,7 +16,7 @@ export function chipWords(c: Chip): string {
     case 'q':
       return t('filter.q', { q: plain(c.value, 40) })
     default:
-      return `${t(`filter.${c.field}`)}: ${codeWords(c.field, c.value) ?? (c.value === '' ? t('facet.none') : plain(middle(c.value, 32)))}`
+      return `${t(`filter.${c.field}`)}${t('colon')}${codeWords(c.field, c.value) ?? (c.value === '' ? t('facet.none') : plain(middle(c.value, 32)))}`
   }
 }
 

@@ -1,7 +1,7 @@
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
 import { useFacets } from '../api/queries'
-import { type Letter, tabs } from '../api/types'
+import { type Letter, tabOf, tabs } from '../api/types'
 import { useKeys } from '../app/keys'
 import { usePanes } from '../app/width'
 import { count } from '../i18n/format'
@@ -119,7 +119,7 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
               id={`tab-${tab}`}
               aria-selected={filter.tab === tab}
               aria-controls="list"
-              onClick={() => setFilter({ ...filter, tab })}
+              onClick={() => (tab === filter.tab ? list.refresh() : setFilter({ ...filter, tab }))}
             >
               {t(`tab.${tab}`)} {counts && <TabCount n={counts[tab] ?? 0} follows={facets.data?.exact ?? true} />}
             </button>
@@ -133,21 +133,12 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
           )}
           <FilterChips filter={filter} onChange={setFilter} />
         </div>
-        {list.arrived > 0 && (
-          <button
-            type="button"
-            className="arrived"
-            onClick={() => {
-              list.show()
-              scroller.current?.scrollTo(0, 0)
-            }}
-          >
-            <span aria-live="polite">
-              {t('arrived', { n: list.arrived, count: count(list.arrived, list.arrivedWhole) })}
-            </span>{' '}
-            · {t('arrived.show')}
-          </button>
-        )}
+        <News
+          list={list}
+          moved={items.reduce((n, l) => n + (tabOf(l.state) === filter.tab ? 0 : 1), 0)}
+          still={selection.letters.size > 0}
+          onShow={() => scroller.current?.scrollTo(0, 0)}
+        />
         <div id="list" className="list-scroll" role="tabpanel" aria-labelledby={`tab-${filter.tab}`} ref={scroller}>
           {list.error && items.length === 0 ? (
             <ProblemBox error={list.error} again={list.reload} />
@@ -211,5 +202,35 @@ function TabCount({ n, follows }: { n: number; follows: boolean }) {
     <span className="num loose" title={t('facets.inexact')}>
       ({count(n)})
     </span>
+  )
+}
+
+interface NewsProps {
+  list: ReturnType<typeof useLetters>
+  moved: number
+  /** Letters are marked: nothing may move. */
+  still: boolean
+  onShow: () => void
+}
+
+/** Says that the list is not what it was, over its head so that nothing moves; a click brings it up to date. */
+function News({ list, moved, still, onShow }: NewsProps) {
+  if (still || (list.arrived === 0 && moved === 0)) return null
+  const show = async () => {
+    if (list.arrived > 0) list.show()
+    else await list.refresh()
+    onShow()
+  }
+  return (
+    <div className="news">
+      <button type="button" className={list.arrived > 0 ? 'arrived' : 'arrived moved'} onClick={show}>
+        <span aria-live="polite">
+          {list.arrived > 0
+            ? t('arrived', { n: list.arrived, count: count(list.arrived, list.arrivedWhole) })
+            : t('moved', { n: moved })}
+        </span>{' '}
+        · {t(list.arrived > 0 ? 'arrived.show' : 'moved.show')}
+      </button>
+    </div>
   )
 }

@@ -107,6 +107,11 @@ export function useLetters(filter: Filter) {
     arrived,
     arrivedWhole: arrived < pageSize,
     show: () => fresh && replaceBy(fresh),
+    /** Reads the list anew from its top. */
+    refresh: async () => {
+      const page = await fetchPage(filter, '').catch(() => undefined)
+      if (page) replaceBy(page)
+    },
     loading: query.isPending,
     error: query.error,
     reload: () => query.refetch(),
