@@ -50,9 +50,11 @@ export default function GroupsView() {
                 <th scope="col" className="right">
                   {t('groups.flight')}
                 </th>
-                <th scope="col">{t('groups.kind')}</th>
+                <th scope="col" className="wide-only">
+                  {t('groups.kind')}
+                </th>
                 <th scope="col">{t('groups.online')}</th>
-                <th scope="col" className="right">
+                <th scope="col" className="right wide-only">
                   {t('groups.lag')}
                 </th>
                 <th scope="col" className="right">
@@ -104,9 +106,11 @@ function Group({ g, asked }: { g: ConsumerGroup; asked: ConsumerGroup | undefine
             {count(g.letters_in_flight)}
           </Link>
         </td>
-        <td>{i ? code('group.kind', i.kind) : <span className="quiet">{known?.info_error ? '?' : '…'}</span>}</td>
+        <td className="wide-only">
+          {i ? code('group.kind', i.kind) : <span className="quiet">{known?.info_error ? '?' : '…'}</span>}
+        </td>
         <td>{i && <Online i={i} />}</td>
-        <td className="right num">{i && i.lag >= 0 ? count(i.lag) : <span className="quiet">–</span>}</td>
+        <td className="right num wide-only">{i && i.lag >= 0 ? count(i.lag) : <span className="quiet">–</span>}</td>
         <td className="right num">
           {g.unread > 0 ? <strong>{count(g.unread)}</strong> : <span className="quiet">0</span>}
         </td>
