@@ -205,14 +205,17 @@ func TestClientVersion(t *testing.T) {
 	}
 }
 
-func TestListenerSigns(t *testing.T) {
-	for body, want := range map[string][2]bool{
-		`{"mqPopTable":{},"mqTable":{{"brokerName":"b","queueId":0,"topic":"t"}:{"droped":false}},"properties":{"PROP_CONSUMEORDERLY":"true"}}`: {true, false},
-		`{"mqPopTable":{{"brokerName":"b","queueId":0,"topic":"t"}:{"waitAckCount":0}},"properties":{"PROP_CONSUMEORDERLY":"false"}}`:           {false, true},
-		`{"properties":{"PROP_CONSUMEORDERLY":"false"},"statusTable":{},"subscriptionSet":[],"mqTable":{}}`:                                     {false, false},
+func TestParseListener(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"mqPopTable":{},"mqTable":{{"brokerName":"b","queueId":0,"topic":"t"}:{"droped":false}},"properties":{"PROP_CONSUMEORDERLY":"true"}}`: "true false true",
+		`{"mqPopTable":{{"brokerName":"b","queueId":0,"topic":"t"}:{"waitAckCount":0}},"properties":{"PROP_CONSUMEORDERLY":"false"}}`:           "false true true",
+		`{"properties":{"PROP_CONSUMEORDERLY":"false"},"statusTable":{},"subscriptionSet":[],"mqTable":{}}`:                                     "false false true",
+		``:                  "false false false",
+		`{"properties":{}}`: "false false false",
 	} {
-		if got := [2]bool{orderlyListener.MatchString(body), popQueues.MatchString(body)}; got != want {
-			t.Errorf("%s: %v", body, got)
+		orderly, pops, err := parseListener([]byte(body))
+		if got := fmt.Sprint(orderly, pops, err == nil); got != want {
+			t.Errorf("%s: %s", body, got)
 		}
 	}
 }

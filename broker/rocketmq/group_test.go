@@ -52,16 +52,19 @@ func TestTellsGroupsAndTopics(t *testing.T) {
 			}
 			return ""
 		})
-		eventually(t, 20*time.Second, func() string {
+		eventually(t, 40*time.Second, func() string {
 			info, err := b.Group(ctx, group, nil)
 			if err != nil || !info.Online || info.Kind != dlq.GroupConcurrent || info.KindWhy != KindByListener || len(info.Clients) != 1 || info.Clients[0].Language != "GO" || info.Lag != 0 || !slices.Equal(info.Topics, []string{topic}) || info.LastSeen == nil {
 				return fmt.Sprintf("%+v, %v", info, err)
 			}
 			return ""
 		})
-		if info, err := b.Group(ctx, other, nil); err != nil || info.Kind != dlq.GroupOrderly || info.KindWhy != KindByListener {
-			t.Errorf("an orderly group: %+v, %v", info, err)
-		}
+		eventually(t, 30*time.Second, func() string {
+			if info, err := b.Group(ctx, other, nil); err != nil || info.Kind != dlq.GroupOrderly || info.KindWhy != KindByListener {
+				return fmt.Sprintf("an orderly group: %+v, %v", info, err)
+			}
+			return ""
+		})
 		groups, complete, err := b.Subscribers(ctx, topic)
 		want := []string{group, other}
 		slices.Sort(want)
@@ -72,7 +75,7 @@ func TestTellsGroupsAndTopics(t *testing.T) {
 			t.Errorf("subscribers of no topic: %v", err)
 		}
 		bn.topic(dlq.DLQPrefix+other, 1, 6)
-		eventually(t, 10*time.Second, func() string { // it is watched without being asked for
+		eventually(t, 30*time.Second, func() string { // it is watched without being asked for
 			fresh := open(t, n)
 			fresh.watchOnce(ctx)
 			if s := fresh.groups[other]; s.kind != dlq.GroupOrderly || s.online.IsZero() {
@@ -128,6 +131,7 @@ func TestFilteredByTags(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	n := node.Shared(t, node.V5)
 	bn := newBench(t, n)
 	read, blind := dlq.DLQPrefix+unique("read"), dlq.DLQPrefix+unique("blind")

@@ -6,12 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +26,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f != nil && runtime.GOMAXPROCS(0) < 4 {
+		f.Value.Set("4")
+	}
 	code := node.Main(m)
 	if file, err := consumerProgram(); err == nil {
 		os.RemoveAll(filepath.Dir(file))
@@ -396,9 +402,26 @@ func has(text string, parts ...string) string {
 	return ""
 }
 
-// onBoth runs a test on the shared node of each version.
+// onBoth runs a test on the shared node of each version. Such tests wait most of the time, so they run beside others.
 func onBoth(t *testing.T, f func(t *testing.T, n *node.Node)) {
+	t.Parallel()
 	for _, v := range node.Versions() {
-		t.Run(v, func(t *testing.T) { f(t, node.Shared(t, v)) })
+		t.Run(v, func(t *testing.T) {
+			t.Parallel()
+			f(t, node.Shared(t, v))
+		})
+	}
+}
+
+// onOwn runs a test on a node of its own of each version.
+func onOwn(t *testing.T, o node.Options, f func(t *testing.T, n *node.Node)) {
+	t.Parallel()
+	for _, v := range node.Versions() {
+		t.Run(v, func(t *testing.T) {
+			t.Parallel()
+			o := o
+			o.Version, o.DelayLevels = v, node.ShortDelays
+			f(t, node.Own(t, o))
+		})
 	}
 }

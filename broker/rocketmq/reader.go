@@ -391,7 +391,9 @@ func (s queueSource) frame(ctx context.Context, offset int64, count int, wait ti
 	if err != nil {
 		return page{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait+askPatience)
+	// A broker looks at the requests that it holds every five seconds only (apache/rocketmq PullRequestHoldService.run), so
+	// an answer may come that much later than asked for.
+	ctx, cancel := context.WithTimeout(ctx, wait+3*askPatience)
 	defer cancel()
 	res, err := s.b.wire.Pull(ctx, addr, remoting.PullRequest{
 		Group: s.b.opt.Group, Topic: s.queue.Topic, Queue: s.queue.Number, Offset: offset, Max: count, Suspend: wait,
