@@ -35,8 +35,8 @@ type Call struct {
 	Name      string      `json:"name"` // of the compensation in rules.yaml
 	State     CallState   `json:"state"`
 	Attempts  int         `json:"attempts"` // requests made, whatever came of them
-	Failures  int         `json:"failures"` // of these, how many brought no usable answer; they count against the compensation's max
-	Broken    int         `json:"broken"`   // of these, how many answers broke the contract
+	Failures  int         `json:"-"`        // of these, how many brought no usable answer; counted from the log, against the compensation's max
+	Broken    int         `json:"-"`        // of these, how many answers broke the contract; counted from the log
 	NextAt    *time.Time  `json:"next_at,omitempty"`
 	Verdict   CallVerdict `json:"verdict,omitempty"`
 	Reason    string      `json:"reason,omitempty"` // what the endpoint says
