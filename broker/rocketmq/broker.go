@@ -87,6 +87,8 @@ type Broker struct {
 	mu        sync.Mutex
 	status    dlq.ClusterStatus
 	cluster   *cluster // of the last round that succeeded; nil before
+	failed    error    // of the last round; nil when it succeeded
+	failedAt  time.Time
 	readers   map[dlq.Queue]*running
 	ages      map[dlq.Queue]age
 	known     map[string]traits     // by broker name

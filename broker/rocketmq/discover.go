@@ -203,13 +203,16 @@ func compareQueues(x, y dlq.Queue) int {
 	return cmp.Or(cmp.Compare(x.Topic, y.Topic), cmp.Compare(x.Cluster, y.Cluster), cmp.Compare(x.Broker, y.Broker), cmp.Compare(x.Number, y.Number))
 }
 
-// present returns what the last successful round found, or makes one.
+// present returns what the last round found, if that is not long ago, or makes one.
 func (b *Broker) present(ctx context.Context) (*cluster, error) {
 	b.mu.Lock()
-	c := b.cluster
+	c, failed, at := b.cluster, b.failed, b.failedAt
 	b.mu.Unlock()
-	if c != nil && b.now().Sub(c.at) < 2*b.opt.DiscoveryInterval {
+	switch {
+	case c != nil && b.now().Sub(c.at) < 2*b.opt.DiscoveryInterval:
 		return c, nil
+	case failed != nil && b.now().Sub(at) < b.opt.DiscoveryInterval:
+		return nil, failed // people who ask in a row need not wait for the same silence each time
 	}
 	return b.discover(ctx)
 }
@@ -233,6 +236,7 @@ func (b *Broker) discover(ctx context.Context) (*cluster, error) {
 		}
 	}
 	st.Reachable, st.Error = err == nil, ""
+	b.failed, b.failedAt = err, at
 	if err != nil {
 		st.Error = publicSentence(err)
 		return nil, err
