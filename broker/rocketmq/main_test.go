@@ -1,6 +1,7 @@
 package rocketmq
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -325,9 +326,35 @@ func consume(t *testing.T, n *node.Node, group, topic string, flags ...string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &shop{t: t, end: make(chan struct{})}
-	s.cmd = exec.Command(program, append([]string{"-namesrv", n.NameServer(), "-group", group, "-topic", topic}, flags...)...)
-	s.cmd.Stderr = os.Stderr
+	return openShop(t, exec.Command(program, append([]string{"-namesrv", n.NameServer(), "-group", group, "-topic", topic}, flags...)...))
+}
+
+// consumeInJava starts a consumer of the Java client of the node's own version; kind is concurrent, orderly or pop. It
+// needs a JDK, because the program is a source file.
+func consumeInJava(t *testing.T, n *node.Node, group, topic, kind string) *shop {
+	t.Helper()
+	cache := os.Getenv("ROCKETMQ_CACHE")
+	if cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cache = filepath.Join(dir, "deadletteroffice")
+	}
+	jars := filepath.Join(cache, "rocketmq-"+n.Version(), "lib", "*")
+	return openShop(t, exec.Command("java", "-Xmx128m", "-Drocketmq.client.logRoot="+t.TempDir(), "-cp", jars, filepath.Join("testdata", "Consumer.java"), n.NameServer(), group, topic, kind))
+}
+
+func openShop(t *testing.T, cmd *exec.Cmd) *shop {
+	t.Helper()
+	s := &shop{t: t, end: make(chan struct{}), cmd: cmd}
+	var errs lockedBuffer
+	s.cmd.Stderr = &errs
+	t.Cleanup(func() {
+		if t.Failed() && errs.String() != "" {
+			t.Logf("consumer: %s", errs.String())
+		}
+	})
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -341,10 +368,10 @@ func consume(t *testing.T, n *node.Node, group, topic string, flags ...string) *
 	started := make(chan struct{})
 	go func() {
 		defer close(s.end)
-		for lines := json.NewDecoder(out); ; {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
 			var d delivery
-			if lines.Decode(&d) != nil {
-				return
+			if json.Unmarshal(lines.Bytes(), &d) != nil {
+				continue // 5.x clients write status lines of their log to the output
 			}
 			if d.Started {
 				close(started)
