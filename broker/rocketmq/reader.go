@@ -144,13 +144,13 @@ func (r *reader) session(ctx context.Context) error {
 	var held holding
 	defer func() { held.release(r, held.bytes()) }()
 	pulled := make(chan load)
-	g, ctx := errgroup.WithContext(ctx)
+	g, both := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(pulled)
-		if err := r.hand(ctx, first, pulled, &held); err != nil {
+		if err := r.hand(both, first, pulled, &held); err != nil {
 			return err
 		}
-		return r.pull(ctx, at, pulled, &held)
+		return r.pull(both, at, pulled, &held)
 	})
 	g.Go(func() error { return r.commit(ctx, pulled, &held) })
 	return g.Wait()
@@ -232,16 +232,15 @@ func (r *reader) hand(ctx context.Context, batches []dlq.Batch, out chan<- load,
 	return nil
 }
 
-// commit is the half of a session that hands over to the store.
+// commit is the half of a session that hands over to the store. It ends when the other half has, with all that was pulled
+// handed over, unless ctx ends first.
 func (r *reader) commit(ctx context.Context, in <-chan load, held *holding) error {
 	var (
-		waiting      []dlq.Batch
-		waitingBytes int64
-		sent         []dlq.Batch
-		sentBytes    int64
-		answer       <-chan error
+		waiting, sent           []dlq.Batch
+		waitingBytes, sentBytes int64
+		answer                  <-chan error
 	)
-	for {
+	for in != nil || answer != nil || len(waiting) > 0 {
 		if answer == nil && len(waiting) > 0 {
 			sent, sentBytes = waiting, waitingBytes
 			waiting, waitingBytes = nil, 0
@@ -250,9 +249,8 @@ func (r *reader) commit(ctx context.Context, in <-chan load, held *holding) erro
 		select {
 		case l, ok := <-in:
 			if !ok {
-				// Pulling has failed. What was handed over may still be stored, but the next session asks for the position
-				// only after that is decided.
-				return r.settle(answer, sent)
+				in = nil // pulling has failed
+				continue
 			}
 			waiting = join(waiting, l.batch)
 			waitingBytes += l.bytes
@@ -263,16 +261,16 @@ func (r *reader) commit(ctx context.Context, in <-chan load, held *holding) erro
 			}
 			r.stored(sent)
 			held.release(r, sentBytes)
-			sent = nil
 		case <-ctx.Done():
 			return r.settle(answer, sent)
 		}
 	}
+	return nil
 }
 
 const settlePatience = 5 * time.Second
 
-// settle waits for the Accept that was outstanding when the session ended, if there is one.
+// settle waits for the Accept that was outstanding when reading was stopped, if there is one.
 func (r *reader) settle(answer <-chan error, sent []dlq.Batch) error {
 	if answer == nil {
 		return nil

@@ -354,3 +354,26 @@ func TestReaderKnowsTheMessageBeforeItsPosition(t *testing.T) {
 		})
 	}
 }
+
+// What was pulled before a broker fell silent reaches the store, slow as it may be: the broker may never come back.
+func TestReaderStoresWhatItHasPulled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := queueOf(from(0, 1000))
+		inner := src.pullF
+		src.pullF = func(ctx context.Context, offset int64) (page, error) {
+			if offset >= 320 {
+				return page{}, errors.New("connection reset")
+			}
+			return inner(ctx, offset)
+		}
+		desk := newDesk()
+		desk.delay = time.Minute
+		r := newTestReader(src, desk)
+		whileReading(t, r, func() { time.Sleep(150 * time.Second) })
+		if diff := cmp.Diff(span(0, 320), offsets(desk.of(queueA.Topic))); diff != "" {
+			t.Error(diff)
+		}
+		desk.check(t)
+		time.Sleep(time.Minute)
+	})
+}
