@@ -6,6 +6,7 @@ import { App } from './app/App'
 import { firstLang, setLang } from './i18n/i18n'
 import './style/tokens.css'
 import './style/base.css'
+import './style/overlays.css'
 import './style/frame.css'
 
 const root = document.getElementById('root')

@@ -4,6 +4,7 @@ import type { Letter } from '../api/types'
 import { useKeys } from '../app/keys'
 import { loadMore, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
+import '../style/bulk.css'
 import type { Selection } from './selection'
 
 const BulkSheet = lazy(() => loadMore(import('./BulkSheet')))
