@@ -184,3 +184,68 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 }
+
+// A dead-letter topic has a queue on each master: both are read and repaired, a letter goes back to the broker that holds
+// it, and one broker that is away does not hide the other.
+func TestTwoBrokers(t *testing.T) {
+	onOwn(t, node.Options{}, func(t *testing.T, n *node.Node) {
+		second := node.Own(t, node.Options{Version: n.Version(), DelayLevels: node.ShortDelays, Join: n.NameServer(), BrokerName: "broker-z"})
+		group, topic := unique("stock"), unique("orders")
+		dead := dlq.DLQPrefix + group
+		benches := map[string]*bench{}
+		for _, one := range []*node.Node{n, second} {
+			bn := newBench(t, one)
+			bn.topic(topic, 1, 6)
+			bn.group(group, 2)
+			bn.topic(dead, 1, 2)
+			bn.put(dead, "on "+one.BrokerName(), map[string]string{"UNIQ_KEY": newKey(), "RETRY_TOPIC": topic})
+			benches[one.BrokerName()] = bn
+		}
+		desk := newDesk()
+		b := open(t, n)
+		start(t, b, desk)
+		eventually(t, 60*time.Second, func() string {
+			all, err := b.Topics(t.Context())
+			if err != nil || len(all) != 2 || all[0].Readable || all[1].Readable || all[0].Unread+all[1].Unread != 2 {
+				return fmt.Sprintf("%+v, %v", all, err)
+			}
+			return ""
+		})
+		if err := b.Repair(t.Context(), dead); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 30*time.Second, func() string {
+			if got := len(desk.of(dead)); got != 2 {
+				return fmt.Sprintf("%d of 2", got)
+			}
+			return ""
+		})
+		for _, m := range desk.of(dead) {
+			if string(m.Body) != "on "+m.Broker {
+				t.Errorf("%q was read from %s", m.Body, m.Broker)
+			}
+			s := &scene{t: t, n: n, bn: benches[m.Broker], b: b, desk: desk, topic: topic, group: group, dead: m}
+			r := s.send(s.request(dlq.DoorRetry))
+			eventually(t, 10*time.Second, func() string {
+				ev := s.look(r)
+				if len(ev.Copies) != 1 || ev.Copies[0].Broker != m.Broker || ev.Copies[0].Place != dlq.PlaceTarget {
+					return fmt.Sprintf("copies %+v", ev.Copies)
+				}
+				return ""
+			})
+		}
+		if err := second.KillBroker(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		benches[n.BrokerName()].put(dead, "on "+n.BrokerName(), nil)
+		eventually(t, 30*time.Second, func() string {
+			if got, st := len(desk.of(dead)), b.Status(); got != 3 || !st.Reachable {
+				return fmt.Sprintf("%d of 3, %+v", got, st)
+			}
+			return ""
+		})
+		if _, err := b.Topics(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
