@@ -29,8 +29,8 @@ for (const version of ['5.5.0', '4.9.7']) {
     })
 
     test('a letter is replayed with a delay and confirmed', async ({ page }) => {
-      await demo.turn('order-format', 'heal')
       await openNewest(page, demo, 'data_format_error')
+      await demo.turn('order-format', 'heal')
       await page.getByRole('button', { name: 'Replay options' }).click()
       const form = page.getByRole('form', { name: 'Replay options' })
       await form.getByLabel('Delay').selectOption('5s')
