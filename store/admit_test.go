@@ -70,6 +70,10 @@ func TestPositions(t *testing.T) {
 	if got := position(); got.Next != 8 || got.Epoch != 0 {
 		t.Fatalf("refused batches moved the position to %+v", got)
 	}
+	first := batchOf("pay", 5, 8)
+	if got, want := position().LastStored, first.Arrivals[2].Message.StoredAt; !got.Equal(want) {
+		t.Errorf("the message before the next offset was stored at %s, not at %s", want, got)
+	}
 	// Both batches of one call count together, and both are refused when one is.
 	both := []dlq.AdmitBatch{batchOf("pay", 8, 10), batchOf("pay", 10, 12)}
 	if err := <-s.Admit(t.Context(), both); err != nil {

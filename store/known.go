@@ -12,11 +12,23 @@ import (
 const chunk = 200
 
 // QueuePosition returns how far a queue has been read into the store; known is false for one that never was.
-func (s *Store) QueuePosition(_ context.Context, q dlq.Queue) (pos dlq.QueuePosition, known bool, err error) {
+func (s *Store) QueuePosition(ctx context.Context, q dlq.Queue) (pos dlq.QueuePosition, known bool, err error) {
 	s.mem.mu.RLock()
-	defer s.mem.mu.RUnlock()
 	p, known := s.mem.places[q]
-	return p.pos, known, nil
+	s.mem.mu.RUnlock()
+	if pos = p.pos; pos.Next == 0 {
+		return pos, known, nil
+	}
+	err = s.read(ctx, func(ctx context.Context, r querier) error {
+		return each(ctx, r, "SELECT stored FROM death WHERE queue=? AND offset=? AND epoch=? ORDER BY stored DESC LIMIT 1", []any{p.id, pos.Next - 1, pos.Epoch},
+			func(rows *sql.Rows) error {
+				var stored int64
+				err := rows.Scan(&stored)
+				pos.LastStored = instant(stored)
+				return err
+			})
+	})
+	return pos, known, err
 }
 
 // Known returns what the store knows that bears on each message, in their order.
