@@ -3,14 +3,12 @@ package demo
 import (
 	"context"
 	"fmt"
-	"net"
-	"sync"
-	"time"
 
-	"github.com/apache/rocketmq-client-go/v2"
+	client "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
+	"deadletteroffice/broker/rocketmq"
 	"deadletteroffice/dlq"
 )
 
@@ -19,15 +17,15 @@ const maxReconsumeTimes = 2
 
 // consume starts one consumer for each consumer group. stop ends those that were started, also after an error.
 func (m *rocketMarket) consume(groups []Group, work func(Delivery) bool) (stop func(), err error) {
-	var started []rocketmq.PushConsumer
+	var started []client.PushConsumer
 	stop = func() {
 		for _, c := range started {
 			_ = c.Shutdown() // there is nothing to do about it
 		}
 	}
 	for _, g := range groups {
-		c, err := rocketmq.NewPushConsumer(
-			consumer.WithNsResolver(resolver(m.nameServers)),
+		c, err := client.NewPushConsumer(
+			consumer.WithNsResolver(rocketmq.NewResolver(m.nameServers)),
 			consumer.WithGroupName(g.Name),
 			consumer.WithInstance(g.Name), // a client of its own: consumers that share one also share its locks
 			consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
@@ -76,42 +74,4 @@ func orderly(ctx context.Context, good bool) (consumer.ConsumeResult, error) {
 		c.SuspendCurrentQueueTimeMillis = 500 // without it the client calls again at once, for ever
 	}
 	return consumer.SuspendCurrentQueueAMoment, nil
-}
-
-// names looks host names up for the client, which takes addresses only (apache/rocketmq-client-go issue 649).
-type names struct {
-	mu    sync.Mutex
-	hosts []string
-	last  []string
-}
-
-func resolver(hosts []string) *names { return &names{hosts: hosts} }
-
-// Description implements primitive.NsResolver.
-func (r *names) Description() string { return "look-up of the name servers' host names" }
-
-// Resolve implements primitive.NsResolver. The last good answer is kept while the look-up fails.
-func (r *names) Resolve() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	var found []string
-	for _, hostPort := range r.hosts {
-		host, port, err := net.SplitHostPort(hostPort)
-		if err != nil {
-			continue
-		}
-		addresses, err := net.DefaultResolver.LookupHost(ctx, host)
-		if err != nil {
-			continue
-		}
-		for _, a := range addresses {
-			found = append(found, net.JoinHostPort(a, port))
-		}
-	}
-	if len(found) > 0 {
-		r.last = found
-	}
-	return r.last
 }

@@ -7,10 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/apache/rocketmq-client-go/v2"
+	client "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
 
+	"deadletteroffice/broker/rocketmq"
 	"deadletteroffice/broker/rocketmq/remoting"
 	"deadletteroffice/dlq"
 )
@@ -60,7 +61,7 @@ func groups() []Group {
 type rocketMarket struct {
 	nameServers []string
 	log         *slog.Logger
-	producer    rocketmq.Producer
+	producer    client.Producer
 }
 
 // Open implements Market.
@@ -73,7 +74,7 @@ func (m *rocketMarket) Open(ctx context.Context, groups []Group, work func(Deliv
 		stop()
 		return nil, err
 	}
-	p, err := rocketmq.NewProducer(producer.WithNsResolver(resolver(m.nameServers)), producer.WithGroupName("shop-producer"),
+	p, err := client.NewProducer(producer.WithNsResolver(rocketmq.NewResolver(m.nameServers)), producer.WithGroupName("shop-producer"),
 		producer.WithInstanceName("shop-producer"), producer.WithRetry(0))
 	if err == nil {
 		err = p.Start()
@@ -105,9 +106,9 @@ func (m *rocketMarket) Send(ctx context.Context, g Goods) error {
 // prepare creates topics and retry topics. Without it a consumer learns of its retry topic only at its next look at the
 // routes, up to 30 s later.
 func (m *rocketMarket) prepare(ctx context.Context, groups []Group) error {
-	client := remoting.New(remoting.Options{Logger: m.log})
-	defer client.Close()
-	info, err := client.ClusterInfo(ctx, strings.Join(m.nameServers, ";"))
+	wire := remoting.New(remoting.Options{Logger: m.log})
+	defer wire.Close()
+	info, err := wire.ClusterInfo(ctx, strings.Join(m.nameServers, ";"))
 	for err != nil { // the broker may still be starting
 		m.log.Warn("the shop waits for the cluster", "error", err)
 		select {
@@ -115,7 +116,7 @@ func (m *rocketMarket) prepare(ctx context.Context, groups []Group) error {
 			return nil
 		case <-time.After(time.Second):
 		}
-		info, err = client.ClusterInfo(ctx, strings.Join(m.nameServers, ";"))
+		info, err = wire.ClusterInfo(ctx, strings.Join(m.nameServers, ";"))
 	}
 	var topics []remoting.TopicConfig
 	for _, g := range groups {
@@ -130,19 +131,19 @@ func (m *rocketMarket) prepare(ctx context.Context, groups []Group) error {
 			continue
 		}
 		for _, topic := range topics {
-			if err := client.UpdateTopic(ctx, address, topic); err != nil {
+			if err := wire.UpdateTopic(ctx, address, topic); err != nil {
 				return fmt.Errorf("create the shop's topic %s: %w", topic.Name, err)
 			}
 		}
 	}
-	return m.waitForRoutes(ctx, client, topics)
+	return m.waitForRoutes(ctx, wire, topics)
 }
 
 // waitForRoutes returns when the name server knows every topic: a broker registers new topics a moment after creating them.
-func (m *rocketMarket) waitForRoutes(ctx context.Context, client *remoting.Client, topics []remoting.TopicConfig) error {
+func (m *rocketMarket) waitForRoutes(ctx context.Context, wire *remoting.Client, topics []remoting.TopicConfig) error {
 	for _, topic := range topics {
 		for {
-			if _, err := client.Route(ctx, strings.Join(m.nameServers, ";"), topic.Name); err == nil {
+			if _, err := wire.Route(ctx, strings.Join(m.nameServers, ";"), topic.Name); err == nil {
 				break
 			}
 			select {

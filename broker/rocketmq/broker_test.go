@@ -14,7 +14,7 @@ import (
 )
 
 func TestResolver(t *testing.T) {
-	r := newResolver([]string{"ns1:9876", "nonsense", "ns2:9877"})
+	r := NewResolver([]string{"ns1:9876", "nonsense", "ns2:9877"})
 	away := false
 	r.lookup = func(_ context.Context, host string) ([]string, error) {
 		switch {

@@ -11,9 +11,9 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/rlog"
 )
 
-// resolver gives the client library the addresses of name servers. The library itself refuses host names ("IP addr
-// error", primitive/base.go), and asks again every two minutes.
-type resolver struct {
+// Resolver gives the client library the addresses of name servers. The library itself refuses host names ("IP addr
+// error", primitive/base.go), and asks again every two minutes. It is safe for concurrent use.
+type Resolver struct {
 	hosts  []string // "host:port"
 	lookup func(ctx context.Context, host string) ([]string, error)
 
@@ -21,15 +21,17 @@ type resolver struct {
 	last []string // last good answer
 }
 
-func newResolver(hosts []string) *resolver {
-	return &resolver{hosts: hosts, lookup: net.DefaultResolver.LookupHost}
+// NewResolver makes a Resolver of name servers, each "host:port" by name or address. What is not so written is left out.
+func NewResolver(hosts []string) *Resolver {
+	return &Resolver{hosts: hosts, lookup: net.DefaultResolver.LookupHost}
 }
 
 // Description implements primitive.NsResolver.
-func (r *resolver) Description() string { return "name servers " + strings.Join(r.hosts, ";") }
+func (r *Resolver) Description() string { return "name servers " + strings.Join(r.hosts, ";") }
 
-// Resolve implements primitive.NsResolver. While no name can be resolved the last good answer stands.
-func (r *resolver) Resolve() []string {
+// Resolve implements primitive.NsResolver. It takes two seconds at the longest; while no name can be resolved the last good
+// answer stands.
+func (r *Resolver) Resolve() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

@@ -341,7 +341,7 @@ func (s *sender) producer() (rocketmq.Producer, error) {
 		return s.p, nil
 	}
 	opts := []producer.Option{
-		producer.WithNsResolver(newResolver(s.names)),
+		producer.WithNsResolver(NewResolver(s.names)),
 		producer.WithGroupName(producerName),
 		producer.WithInstanceName(producerName + "-" + rand.Text()),
 		producer.WithRetry(0),           // its retries make duplicates
