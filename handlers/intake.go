@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +34,7 @@ type IntakeDeps struct {
 }
 
 // Intake judges dead messages as they come and hands them to the store. It is safe for use by several queues at once;
-// the batches of one queue must come one after another.
+// the batches of one queue must come one after another, but the next may come while those before are still being stored.
 type Intake struct {
 	store   IntakeStore
 	rules   Judge
@@ -44,6 +45,9 @@ type Intake struct {
 
 	foreign atomic.Bool
 	stalled atomic.Pointer[time.Time]
+
+	mu      sync.Mutex
+	storing map[dlq.Queue]chan struct{} // closed when the newest batches of the queue are stored, or are not
 }
 
 // NewIntake makes an Intake.
@@ -51,6 +55,7 @@ func NewIntake(d IntakeDeps) *Intake {
 	now, log := orNow(d.Now), orLog(d.Logger)
 	return &Intake{
 		store: d.Store, rules: d.Rules, now: now, log: log, metrics: newMetrics(d.Registerer),
+		storing: map[dlq.Queue]chan struct{}{},
 		planner: planner{automation: d.Automation, policy: d.Policy, endpoints: d.Compensations, now: now},
 	}
 }
@@ -78,14 +83,20 @@ func (i *Intake) Position(ctx context.Context, q dlq.Queue) (dlq.QueuePosition, 
 func (i *Intake) Accept(ctx context.Context, batches []dlq.Batch) <-chan error {
 	started := i.now()
 	done := make(chan error, 1)
-	judged, err := i.judge(ctx, batches)
+	judged, joins, err := i.judge(ctx, batches)
+	if err == nil && joins && i.await(ctx, batches) {
+		// A letter that dies again may have died in the batches before, too: its deaths are counted when those are stored.
+		judged, _, err = i.judge(ctx, batches)
+	}
 	if err != nil {
 		i.settle(started, judged, err)
 		done <- err
 		return done
 	}
 	stored := i.store.Admit(ctx, judged)
+	over := i.begin(batches)
 	go func() {
+		defer over()
 		var err error
 		select {
 		case err = <-stored:
@@ -96,6 +107,40 @@ func (i *Intake) Accept(ctx context.Context, batches []dlq.Batch) <-chan error {
 		done <- err
 	}()
 	return done
+}
+
+// begin marks the queue of batches as being stored until the function that it returns is called.
+func (i *Intake) begin(batches []dlq.Batch) (over func()) {
+	if len(batches) == 0 {
+		return func() {}
+	}
+	queue, end := batches[0].Queue, make(chan struct{})
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.storing[queue] = end
+	return func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		close(end)
+		if i.storing[queue] == end {
+			delete(i.storing, queue)
+		}
+	}
+}
+
+// await waits until what came before batches in their queue is stored; false says that nothing had to be waited for.
+func (i *Intake) await(ctx context.Context, batches []dlq.Batch) bool {
+	i.mu.Lock()
+	end := i.storing[batches[0].Queue]
+	i.mu.Unlock()
+	if end == nil {
+		return false
+	}
+	select {
+	case <-end:
+	case <-ctx.Done():
+	}
+	return true
 }
 
 // settle notes how it ended.
@@ -120,8 +165,9 @@ func (i *Intake) settle(started time.Time, batches []dlq.AdmitBatch, err error) 
 	}
 }
 
-func (i *Intake) judge(ctx context.Context, batches []dlq.Batch) ([]dlq.AdmitBatch, error) {
-	judged := make([]dlq.AdmitBatch, len(batches))
+// judge makes batches ready for the store; joins says whether one of the messages belongs to a letter that is there already.
+func (i *Intake) judge(ctx context.Context, batches []dlq.Batch) (judged []dlq.AdmitBatch, joins bool, err error) {
+	judged = make([]dlq.AdmitBatch, len(batches))
 	again := map[int64]int{} // deaths of one letter that lie in the same batches
 	for b, batch := range batches {
 		judged[b] = dlq.AdmitBatch{Queue: batch.Queue, Epoch: batch.Epoch, From: batch.From, Next: batch.Next, Gap: batch.Gap}
@@ -130,17 +176,17 @@ func (i *Intake) judge(ctx context.Context, batches []dlq.Batch) ([]dlq.AdmitBat
 		}
 		known, err := i.store.Known(ctx, batch.Messages)
 		if err != nil {
-			return nil, fmt.Errorf("look up what is known of %d dead messages: %w", len(batch.Messages), err)
+			return nil, false, fmt.Errorf("look up what is known of %d dead messages: %w", len(batch.Messages), err)
 		}
 		if len(known) != len(batch.Messages) {
-			return nil, fmt.Errorf("look up what is known of %d dead messages: got %d answers", len(batch.Messages), len(known))
+			return nil, false, fmt.Errorf("look up what is known of %d dead messages: got %d answers", len(batch.Messages), len(known))
 		}
 		judged[b].Arrivals = make([]dlq.Arrival, len(batch.Messages))
 		for n := range batch.Messages {
 			judged[b].Arrivals[n] = i.arrival(&batch.Messages[n], known[n], again)
 		}
 	}
-	return judged, nil
+	return judged, len(again) > 0, nil
 }
 
 // arrival judges one message.

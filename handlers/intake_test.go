@@ -228,3 +228,55 @@ func TestLabelsAreCapped(t *testing.T) {
 		t.Error("two parts of the package count apart")
 	}
 }
+
+// What belongs to a letter that is there already is judged when all before it is stored; the rest need not wait.
+func TestIntakeCountsTheDeathsOfBatchesBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		letter := dlq.Letter{ID: 9, Deaths: 1}
+		var commits []chan error
+		var judged []dlq.Judgement
+		judge := rules{func(_ *dlq.DeadMessage, _ *dlq.Report, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
+			judged = append(judged, j)
+			return dlq.Facts{}, dlq.Verdict{Route: dlq.RouteManual}
+		}}
+		i := newIntake(intakeStore{func(m []dlq.DeadMessage) ([]dlq.Known, error) {
+			known := make([]dlq.Known, len(m))
+			for n := range m {
+				if m[n].Offset > 0 {
+					now := letter
+					known[n].Letter, known[n].Replay = &now, &dlq.Replay{ID: "r1"}
+				}
+			}
+			return known, nil
+		}, func([]dlq.AdmitBatch) <-chan error {
+			commits = append(commits, make(chan error, 1))
+			return commits[len(commits)-1]
+		}}, judge, nil)
+		first := i.Accept(t.Context(), []dlq.Batch{{Queue: queue, Messages: []dlq.DeadMessage{dead(0)}}})
+		second := i.Accept(t.Context(), []dlq.Batch{{Queue: queue, Messages: []dlq.DeadMessage{dead(0)}}})
+		if len(commits) != 2 {
+			t.Fatalf("%d commits were begun before the first had ended, want 2", len(commits))
+		}
+		var third <-chan error
+		go func() {
+			third = i.Accept(t.Context(), []dlq.Batch{{Queue: queue, Messages: []dlq.DeadMessage{dead(1)}}})
+		}()
+		synctest.Wait()
+		if len(commits) != 2 {
+			t.Fatal("a letter's next death was handed to the store before the batches in front of it were stored")
+		}
+		letter.Deaths = 2
+		commits[0] <- nil
+		commits[1] <- nil
+		synctest.Wait()
+		commits[2] <- nil
+		for n, done := range []<-chan error{first, second, third} {
+			if err := <-done; err != nil {
+				t.Errorf("batch %d: %v", n, err)
+			}
+		}
+		if last := judged[len(judged)-1]; last.Deaths != 3 {
+			t.Errorf("judged as death %d of the letter, want 3", last.Deaths)
+		}
+	})
+}

@@ -64,8 +64,9 @@ type Options struct {
 // Intake takes dead messages in. Position says from where a queue is read; false when it was never read.
 //
 // Accept takes batches of one queue, in order, and returns at once; the channel gets exactly one value, when they are
-// stored or refused. At most one Accept of a queue is outstanding. After an error the queue is read again from its
-// Position: at once after dlq.CodeConflict, else after a pause.
+// stored or refused. At most two Accepts of a queue are outstanding, and one only while the queue has no position in the
+// epoch of its batches; they are stored in their order. After an error the queue is read again from its Position: at once
+// after dlq.CodeConflict, else after a pause.
 type Intake interface {
 	Position(ctx context.Context, q dlq.Queue) (dlq.QueuePosition, bool, error)
 	Accept(ctx context.Context, batches []dlq.Batch) <-chan error
@@ -130,7 +131,7 @@ func New(o Options) (*Broker, error) {
 	if b.now == nil {
 		b.now = time.Now
 	}
-	bridgeClientLog(b.log)
+	BridgeClientLog(b.log)
 	b.wire = remoting.New(remoting.Options{Credentials: o.Credentials, TLS: o.TLS, Logger: b.log})
 	b.sender = newSender(o, addrs)
 	if o.Registerer != nil {

@@ -44,14 +44,15 @@ type desk struct {
 	pos     map[dlq.Queue]dlq.QueuePosition
 	letters map[dlq.Queue][]dlq.DeadMessage
 	gaps    []dlq.Gap
-	out     map[dlq.Queue]int // Accepts that are outstanding
-	fault   error             // refuses everything
+	out     map[dlq.Queue]int           // Accepts that are outstanding
+	last    map[dlq.Queue]chan struct{} // closed when the newest Accept is stored or refused
+	fault   error                       // refuses everything
 	delay   time.Duration
 	problem string // a breach of the contract
 }
 
 func newDesk() *desk {
-	return &desk{pos: map[dlq.Queue]dlq.QueuePosition{}, letters: map[dlq.Queue][]dlq.DeadMessage{}, out: map[dlq.Queue]int{}}
+	return &desk{pos: map[dlq.Queue]dlq.QueuePosition{}, letters: map[dlq.Queue][]dlq.DeadMessage{}, out: map[dlq.Queue]int{}, last: map[dlq.Queue]chan struct{}{}}
 }
 
 func (d *desk) Position(_ context.Context, q dlq.Queue) (dlq.QueuePosition, bool, error) {
@@ -66,12 +67,18 @@ func (d *desk) Accept(_ context.Context, batches []dlq.Batch) <-chan error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	q := batches[0].Queue
-	if d.out[q]++; d.out[q] > 1 {
-		d.problem = "two Accepts of one queue are outstanding"
+	d.out[q]++
+	if at, known := d.pos[q]; d.out[q] > 2 || d.out[q] == 2 && (!known || at.Epoch != batches[0].Epoch) {
+		d.problem = "too many Accepts of one queue are outstanding"
 	}
-	delay := d.delay
+	delay, before, end := d.delay, d.last[q], make(chan struct{})
+	d.last[q] = end
 	go func() {
 		time.Sleep(delay)
+		if before != nil {
+			<-before
+		}
+		defer close(end)
 		done <- d.store(batches)
 	}()
 	return done

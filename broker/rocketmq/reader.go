@@ -21,6 +21,8 @@ const (
 	firstPause = 500 * time.Millisecond
 	lastPause  = 10 * time.Second
 	emptyPause = 500 * time.Millisecond
+	pulledLots = 16 // answers of the broker that wait for the other half of a session
+	maxAccepts = 2  // Accepts outstanding: one is made ready while one is being stored
 )
 
 // source is the broker's side of one queue.
@@ -33,8 +35,8 @@ type source interface {
 	pull(ctx context.Context, offset int64) (page, error)
 }
 
-// reader reads one queue into the intake, from the stored position on. Pulling runs ahead of the store: while one Accept
-// is outstanding the next batches are pulled, as far as memory allows.
+// reader reads one queue into the intake, from the stored position on. Pulling runs ahead of the store: while Accepts are
+// outstanding the next batches are pulled, as far as memory allows.
 type reader struct {
 	queue     dlq.Queue
 	src       source
@@ -143,7 +145,7 @@ func (r *reader) session(ctx context.Context) error {
 
 	var held holding
 	defer func() { held.release(r, held.bytes()) }()
-	pulled := make(chan load)
+	pulled := make(chan load, pulledLots)
 	g, both := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(pulled)
@@ -236,15 +238,21 @@ func (r *reader) hand(ctx context.Context, batches []dlq.Batch, out chan<- load,
 // handed over, unless ctx ends first.
 func (r *reader) commit(ctx context.Context, in <-chan load, held *holding) error {
 	var (
-		waiting, sent           []dlq.Batch
-		waitingBytes, sentBytes int64
-		answer                  <-chan error
+		waiting      []dlq.Batch
+		waitingBytes int64
+		out          []accept
+		sure         int64 = -1 // the epoch in which this session has stored
 	)
-	for in != nil || answer != nil || len(waiting) > 0 {
-		if answer == nil && len(waiting) > 0 {
-			sent, sentBytes = waiting, waitingBytes
+	for in != nil || len(out) > 0 || len(waiting) > 0 {
+		// A queue that the store does not know in this epoch is taken from wherever its first batch begins: what follows
+		// must wait for that one, else it would be taken in its place if the first were refused.
+		if len(waiting) > 0 && (len(out) == 0 || len(out) < maxAccepts && waiting[0].Epoch == sure) {
+			out = append(out, accept{waiting, waitingBytes, r.in.Accept(ctx, waiting)})
 			waiting, waitingBytes = nil, 0
-			answer = r.in.Accept(ctx, sent)
+		}
+		var oldest <-chan error
+		if len(out) > 0 {
+			oldest = out[0].answer
 		}
 		select {
 		case l, ok := <-in:
@@ -254,37 +262,47 @@ func (r *reader) commit(ctx context.Context, in <-chan load, held *holding) erro
 			}
 			waiting = join(waiting, l.batch)
 			waitingBytes += l.bytes
-		case err := <-answer:
-			answer = nil
+		case err := <-oldest:
 			if err != nil {
+				// Those behind it are refused as well: they begin where it was to end.
 				return fmt.Errorf("store: %w", err)
 			}
-			r.stored(sent)
-			held.release(r, sentBytes)
+			done := out[0].batches
+			r.stored(done)
+			sure = done[len(done)-1].Epoch
+			held.release(r, out[0].bytes)
+			out = out[1:]
 		case <-ctx.Done():
-			return r.settle(answer, sent)
+			return r.settle(out)
 		}
 	}
 	return nil
 }
 
+// accept is an Accept that is outstanding.
+type accept struct {
+	batches []dlq.Batch
+	bytes   int64 // memory that is reserved for them
+	answer  <-chan error
+}
+
 const settlePatience = 5 * time.Second
 
-// settle waits for the Accept that was outstanding when reading was stopped, if there is one.
-func (r *reader) settle(answer <-chan error, sent []dlq.Batch) error {
-	if answer == nil {
-		return nil
-	}
-	select {
-	case err := <-answer:
-		if err != nil {
-			return fmt.Errorf("store: %w", err)
+// settle waits for the Accepts that were outstanding when reading was stopped.
+func (r *reader) settle(out []accept) error {
+	patience := time.After(settlePatience)
+	for _, a := range out {
+		select {
+		case err := <-a.answer:
+			if err != nil {
+				return fmt.Errorf("store: %w", err)
+			}
+			r.stored(a.batches)
+		case <-patience:
+			return errors.New("the store does not answer")
 		}
-		r.stored(sent)
-		return nil
-	case <-time.After(settlePatience):
-		return errors.New("the store does not answer")
 	}
+	return nil
 }
 
 func (r *reader) stored(batches []dlq.Batch) {
