@@ -66,6 +66,7 @@ type rocketMarket struct {
 
 // Open implements Market.
 func (m *rocketMarket) Open(ctx context.Context, groups []Group, work func(Delivery) bool) (func(), error) {
+	rocketmq.BridgeClientLog(m.log)
 	if err := m.prepare(ctx, groups); err != nil {
 		return nil, err
 	}
@@ -109,8 +110,10 @@ func (m *rocketMarket) prepare(ctx context.Context, groups []Group) error {
 	wire := remoting.New(remoting.Options{Logger: m.log})
 	defer wire.Close()
 	info, err := wire.ClusterInfo(ctx, strings.Join(m.nameServers, ";"))
-	for err != nil { // the broker may still be starting
+	if err != nil { // the broker may still be starting
 		m.log.Warn("the shop waits for the cluster", "error", err)
+	}
+	for err != nil {
 		select {
 		case <-ctx.Done():
 			return nil

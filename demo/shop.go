@@ -34,6 +34,7 @@ type Shop struct {
 	orders   *ledger
 	sent     atomic.Int64
 	number   atomic.Int64
+	away     bool // the last message could not be sent; only trade sends
 }
 
 // New returns a shop in which everything is broken.
@@ -112,15 +113,22 @@ func (s *Shop) trade(ctx context.Context) error {
 	}
 }
 
-// send sends one message of a kind. A broker that is away is no reason to close the shop.
+// send sends one message of a kind. A broker that is away is no reason to close the shop, and is told of once.
 func (s *Shop) send(ctx context.Context, f Fault) {
 	if ctx.Err() != nil {
 		return
 	}
 	if err := s.opt.Market.Send(ctx, makeGoods(f, int(s.number.Add(1)), s.opt.Now())); err != nil {
-		s.opt.Logger.Warn("a shop message could not be sent", "topic", f.Topic, "error", err)
+		if !s.away {
+			s.opt.Logger.Warn("the shop cannot send its messages, and goes on trying", "topic", f.Topic, "error", err)
+		}
+		s.away = true
 		return
 	}
+	if s.away {
+		s.opt.Logger.Info("the shop can send its messages again")
+	}
+	s.away = false
 	s.sent.Add(1)
 }
 

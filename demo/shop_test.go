@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -202,5 +203,26 @@ func TestReporterSaysWhatTheConsoleRefused(t *testing.T) {
 	r.Token = ""
 	if err := r.Send(context.Background(), Report{}); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("a refused report: %v", err)
+	}
+}
+
+// market is a Market that sends as its field says.
+type market struct{ send func() error }
+
+func (market) Open(context.Context, []Group, func(Delivery) bool) (func(), error) {
+	return func() {}, nil
+}
+func (m market) Send(context.Context, Goods) error { return m.send() }
+
+// A broker that is away is told of when it goes and when it comes, not with every message.
+func TestBrokerAwayIsToldOfOnce(t *testing.T) {
+	var log bytes.Buffer
+	var fault error
+	s := New(Options{Market: market{func() error { return fault }}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, fault = range []error{nil, errors.New("refused"), errors.New("refused"), nil, nil} {
+		s.send(t.Context(), Fault{Topic: TopicOrders, Name: "fine"})
+	}
+	if got := log.String(); strings.Count(got, "\n") != 2 || strings.Count(got, "refused") != 1 || s.sent.Load() != 3 {
+		t.Errorf("%d sent, log:\n%s", s.sent.Load(), got)
 	}
 }

@@ -38,10 +38,11 @@ func TestResolver(t *testing.T) {
 	}
 }
 
-// The client library logs whole messages when something goes wrong; none of that gets into our log.
-func TestClientLogHidesMessages(t *testing.T) {
-	var buf lockedBuffer
-	c := clientLog{slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: slog.LevelInfo}))}
+// The client library logs whole messages when something goes wrong; none of that gets into our log. Nor does a log that
+// people read get what the library goes on about.
+func TestClientLogIsDiscreetAndQuiet(t *testing.T) {
+	var buf, calm lockedBuffer
+	c := clientLog{slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	fields := map[string]any{
 		rlog.LogKeyMessages: []*primitive.MessageExt{{Message: primitive.Message{Body: []byte("SECRET")}}},
 		"message":           "SECRET", "PullRequest": struct{ Body string }{"SECRET"}, "body": "SECRET",
@@ -58,6 +59,12 @@ func TestClientLogHidesMessages(t *testing.T) {
 	c.Debug("chatter", fields)
 	if strings.Contains(buf.String(), "chatter") {
 		t.Error("the library's own housekeeping is logged")
+	}
+	c = clientLog{slog.New(slog.NewTextHandler(&calm, nil))}
+	c.Warning("once more", fields)
+	c.Error("once more", fields)
+	if c.Fatal("the end", fields); strings.Contains(calm.String(), "once more") || has(calm.String(), "the end") != "" {
+		t.Error(calm.String())
 	}
 }
 

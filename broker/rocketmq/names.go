@@ -56,15 +56,15 @@ func (r *Resolver) Resolve() []string {
 	return r.last
 }
 
-// clientLog hands the client library's log on, a step quieter than the library wants it: it warns and informs about its
-// own housekeeping.
+// clientLog hands the client library's log on, as debugging: what fails inside the library it tries again by itself, in a
+// broker's absence many times a second, and what it gives up it returns to its caller.
 type clientLog struct{ log *slog.Logger }
 
 var bridgeOnce sync.Once
 
-// bridgeClientLog turns the client library's global logger, which prints to stderr by itself, into ours. The library
-// has only this one, so the first Broker of a process decides.
-func bridgeClientLog(log *slog.Logger) {
+// BridgeClientLog turns the client library's global logger, which prints to stderr by itself, into ours. The library
+// has only this one, so the first call of a process decides; New makes it, too.
+func BridgeClientLog(log *slog.Logger) {
 	bridgeOnce.Do(func() { rlog.SetLogger(clientLog{log.With("from", "rocketmq-client-go")}) })
 }
 
@@ -96,13 +96,13 @@ func (c clientLog) Debug(msg string, fields map[string]interface{}) {
 	c.write(slog.LevelDebug-4, msg, fields)
 }
 func (c clientLog) Info(msg string, fields map[string]interface{}) {
-	c.write(slog.LevelDebug, msg, fields)
+	c.write(slog.LevelDebug-4, msg, fields)
 }
 func (c clientLog) Warning(msg string, fields map[string]interface{}) {
-	c.write(slog.LevelInfo, msg, fields)
+	c.write(slog.LevelDebug, msg, fields)
 }
 func (c clientLog) Error(msg string, fields map[string]interface{}) {
-	c.write(slog.LevelWarn, msg, fields)
+	c.write(slog.LevelDebug, msg, fields)
 }
 
 // Fatal does not exit: that is not for a library to decide.

@@ -18,7 +18,7 @@ var edges = map[[2]string]string{
 	{"ui", "rulebook"}:                              "the file in force with its versions",
 	{"handlers", "webhook"}:                         "compensations are webhook calls",
 	{"broker/rocketmq", "broker/rocketmq/remoting"}: "what the published client does not offer",
-	{"demo", "broker/rocketmq"}:                     "name servers are looked up in one way",
+	{"demo", "broker/rocketmq"}:                     "the client library finds name servers, and is kept quiet, in one way",
 	{"demo", "broker/rocketmq/remoting"}:            "the shop prepares its topics",
 	{"classifier", "rulebook/yamlnode"}:             "one reader of YAML nodes with positions for every section of rules.yaml",
 	{"handlers", "rulebook/yamlnode"}:               "the same, for compensations",
