@@ -32,7 +32,7 @@ func Versions() []string { return []string{V4, V5} }
 // ShortDelays keeps the 18 delay levels but makes them 1 s to 4 s, so that retries do not take hours.
 const ShortDelays = "short"
 
-//go:embed rocketmq.sh jars.sh pom.xml
+//go:embed rocketmq.sh processes.sh jars.sh pom.xml
 var scripts embed.FS
 
 // Options says what node to start. The zero value is a 5.5.0 in a temporary folder.
