@@ -37,7 +37,6 @@ const (
 	RequestSendBatch              = 320
 	RequestDeleteExpiredCommitLog = 329
 	RequestTopicConfig            = 351 // 5.x only
-	RequestSubscriptionGroup      = 352 // 5.x only
 	RequestSetConsumeMode         = 401 // 5.x only
 )
 
