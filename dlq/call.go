@@ -7,8 +7,7 @@ type CallState string
 
 // The states of a call.
 const (
-	CallPending   CallState = "pending"  // to be made at NextAt
-	CallRunning   CallState = "running"  // being made; found so at start it is made again, with the same id
+	CallPending   CallState = "pending"  // to be made at NextAt; while it is being made that is when it counts as lost
 	CallAnswered  CallState = "answered" // the endpoint gave a verdict
 	CallUsedUp    CallState = "used_up"  // every attempt failed
 	CallBroken    CallState = "broken"   // the endpoint's answer breaks the contract

@@ -165,7 +165,7 @@ func (s *memory) DueCalls(_ context.Context, now time.Time, limit int) ([]dlq.Ca
 	defer s.mu.Unlock()
 	var due []dlq.Call
 	for _, c := range s.calls {
-		if (c.State == dlq.CallPending || c.State == dlq.CallRunning) && c.NextAt != nil && !c.NextAt.After(now) && len(due) < limit {
+		if c.State == dlq.CallPending && c.NextAt != nil && !c.NextAt.After(now) && len(due) < limit {
 			due = append(due, c)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // What a letter becomes by each ruling and verdict, from a first attempt and from a last one.
 func TestAnswersMoveTheLetter(t *testing.T) {
 	retry := dlq.RetryPlan{Delay: dlq.Duration(30 * time.Second), Backoff: 2, Max: 8}
-	fresh := dlq.Call{ID: uid, Name: "settle", State: dlq.CallRunning, Attempts: 1, CreatedAt: noon}
+	fresh := dlq.Call{ID: uid, Name: "settle", State: dlq.CallPending, Attempts: 1, CreatedAt: noon}
 	last := fresh
 	last.Attempts, last.Failures, last.Broken, last.CreatedAt = 20, 7, 2, noon.Add(-patience-time.Second)
 	say := func(v dlq.CallVerdict) answer { return answer{ruling: rulingVerdict, verdict: v} }

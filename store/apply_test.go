@@ -279,10 +279,6 @@ func TestCalls(t *testing.T) {
 	if due, err := s.DueCalls(t.Context(), at, 5); err != nil || len(due) != 1 || due[0].ID != "c1" {
 		t.Errorf("not due: %+v, %v", due, err)
 	}
-	call.State, call.NextAt = dlq.CallRunning, nil
-	if err := s.SaveCall(t.Context(), call); err != nil {
-		t.Fatal(err)
-	}
 	attempts := []dlq.Attempt{
 		{CallID: "c1", Number: 1, At: c.now(), Duration: dlq.Duration(time.Second), Status: 500, Answer: "oops", Error: "bad", Address: "10.0.0.1"},
 		{CallID: "c1", Number: 2, At: c.now(), Duration: dlq.Duration(time.Second), Status: 200, Answer: "{}"},
@@ -294,7 +290,7 @@ func TestCalls(t *testing.T) {
 	}
 	wantCode(t, s.AddAttempt(t.Context(), dlq.Attempt{CallID: "none"}), dlq.CodeNotFound)
 	c.add(time.Second)
-	call.State, call.Attempts, call.Verdict, call.Reason, call.Error, call.ChangedAt = dlq.CallAnswered, 2, dlq.CallDone, "paid", "e", c.now()
+	call.State, call.NextAt, call.Attempts, call.Verdict, call.Reason, call.Error, call.ChangedAt = dlq.CallAnswered, nil, 2, dlq.CallDone, "paid", "e", c.now()
 	call.Refs = []dlq.CallRef{{Kind: "refund", ID: "7", URL: "https://x"}}
 	apply(t, s, dlq.Change{LetterID: 1, Trigger: dlq.TriggerEdit, To: dlq.StateOpen, Call: &call})
 	call.Log = []dlq.Attempt{attempts[1], attempts[0]}
@@ -310,19 +306,23 @@ func TestCalls(t *testing.T) {
 	wantCode(t, err, dlq.CodeNotFound)
 }
 
-// A call that was being made when the process ended is made again, and the outcome of no replay is forgotten.
+// A call that was being made when the process ended is known to have been begun, and is made again when it counts as lost.
 func TestCallsAfterARestart(t *testing.T) {
 	s := open(t, Options{})
 	admit(t, s, batchOf("pay", 0, 1))
-	if err := s.SaveCall(t.Context(), dlq.Call{ID: "c1", LetterID: 1, State: dlq.CallRunning}); err != nil {
+	lost := time.Now().Add(time.Minute)
+	if err := s.SaveCall(t.Context(), dlq.Call{ID: "c1", LetterID: 1, State: dlq.CallPending, Attempts: 1, NextAt: &lost}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, Options{Path: s.path})
-	if due, err := s.DueCalls(t.Context(), time.Now(), 5); err != nil || len(due) != 1 || due[0].State != dlq.CallPending {
-		t.Errorf("%+v, %v", due, err)
+	if due, err := s.DueCalls(t.Context(), time.Now(), 5); err != nil || len(due) != 0 {
+		t.Errorf("made again while it may be under way: %+v, %v", due, err)
+	}
+	if due, err := s.DueCalls(t.Context(), lost, 5); err != nil || len(due) != 1 || due[0].Attempts != 1 {
+		t.Errorf("lost: %+v, %v", due, err)
 	}
 }
 

@@ -85,8 +85,7 @@ func (s *Store) AddAttempt(ctx context.Context, a dlq.Attempt) error {
 	})
 }
 
-// DueCalls returns calls that are pending and due, the one that waits longest first; one without a next time is due. A
-// call that was running when the last process ended is pending again since Open.
+// DueCalls returns calls that are pending and due, the one that waits longest first; one without a next time is due.
 func (s *Store) DueCalls(ctx context.Context, now time.Time, limit int) (list []dlq.Call, err error) {
 	err = s.read(ctx, func(ctx context.Context, q querier) (err error) {
 		list, err = callsWhere(ctx, q, "INDEXED BY call_due WHERE state='pending' AND coalesce(next_at, 0)<=? ORDER BY coalesce(next_at, 0) LIMIT ?", now.UnixMilli(), limit)

@@ -109,10 +109,6 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := migrate(ctx, s.conn, migrations); err != nil {
 		return err
 	}
-	// A call that was being made when the last process ended is made again.
-	if _, err := s.conn.ExecContext(ctx, "UPDATE call SET state='pending' WHERE state='running'"); err != nil {
-		return explain(err, "taking up compensation calls")
-	}
 	if err := s.mem.load(ctx, s.conn); err != nil {
 		return err
 	}
