@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -20,17 +19,16 @@ type AutomationStore interface {
 type Switch struct {
 	store AutomationStore
 	now   func() time.Time
-	log   *slog.Logger
 	value atomic.Pointer[dlq.Automation]
 }
 
-// NewSwitch reads the switch from the store. On a new file it is off. Now and logger may be nil.
-func NewSwitch(ctx context.Context, store AutomationStore, now func() time.Time, logger *slog.Logger) (*Switch, error) {
+// NewSwitch reads the switch from the store. On a new file it is off. Now may be nil.
+func NewSwitch(ctx context.Context, store AutomationStore, now func() time.Time) (*Switch, error) {
 	a, err := store.Automation(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the automation switch: %w", err)
 	}
-	s := &Switch{store: store, now: orNow(now), log: orLog(logger)}
+	s := &Switch{store: store, now: orNow(now)}
 	s.value.Store(&a)
 	return s, nil
 }
@@ -60,7 +58,6 @@ func (s *Switch) Set(ctx context.Context, seen int64, wish dlq.Automation) (dlq.
 		return before, fmt.Errorf("set the automation switch: %w", err)
 	}
 	s.value.Store(&after)
-	s.log.Info("automation", "on", after.On, "stopped", after.Stopped, "actor", after.Actor, "note", after.Note)
 	return after, nil
 }
 

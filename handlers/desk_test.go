@@ -13,7 +13,7 @@ import (
 
 // newDesk makes a desk with its own automation switch.
 func newDesk(s *memory, r Judge, automation func() dlq.Automation, comps *LiveCompensations) *Desk {
-	sw := &Switch{now: s.now, log: orLog(nil)}
+	sw := &Switch{now: s.now}
 	a := automation()
 	sw.value.Store(&a)
 	return NewDesk(DeskDeps{Store: s, Rules: r, Switch: sw, Policy: policy, Compensations: comps, Now: s.now})
@@ -238,7 +238,7 @@ func (s *switchStore) SetAutomation(_ context.Context, seen int64, a dlq.Automat
 func TestSwitch(t *testing.T) {
 	now := noon
 	store := &switchStore{a: dlq.Automation{Since: ptr(noon.AddDate(-1, 0, 0))}} // of another time
-	sw, err := NewSwitch(t.Context(), store, func() time.Time { return now }, nil)
+	sw, err := NewSwitch(t.Context(), store, func() time.Time { return now })
 	if err != nil || sw.Get().On {
 		t.Fatalf("a new file: %+v, %v", sw.Get(), err)
 	}

@@ -44,7 +44,7 @@ func (r *setAutomation) check(time.Time) error {
 func (s *Server) setAutomation(ctx context.Context, req *setAutomation) (dlq.Automation, error) {
 	after, err := s.Desk.SetAutomation(ctx, *req.Version, dlq.Automation{On: *req.On, Stopped: *req.Stopped, Note: req.Note, Actor: actor(ctx)})
 	if err == nil {
-		s.Logger.Info("automation switched", "actor", actor(ctx), "on", after.On, "stopped", after.Stopped)
+		s.Logger.Info("automation switched", "actor", actor(ctx), "on", after.On, "stopped", after.Stopped, "note", after.Note)
 	}
 	return after, err
 }

@@ -43,7 +43,7 @@ func newHouse(t *testing.T) (*apiTest, *store.Store, *classifier.Live) {
 	})
 	live := classifier.NewLive()
 	putInForce(t, kept, live, oneRule)
-	automation, err := handlers.NewSwitch(t.Context(), kept, now, nil)
+	automation, err := handlers.NewSwitch(t.Context(), kept, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 		return nil, err
 	}
 	a.onStop("store", a.store.Close)
-	if a.automate, err = handlers.NewSwitch(ctx, a.store, nil, log); err != nil {
+	if a.automate, err = handlers.NewSwitch(ctx, a.store, nil); err != nil {
 		return nil, err
 	}
 

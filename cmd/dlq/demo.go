@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"text/tabwriter"
@@ -114,7 +115,7 @@ func demoConsole(ctx context.Context, args []string, env environment) error {
 		return err
 	}
 	return runConsole(ctx, parsed, settle, func(ctx context.Context, a *app) error {
-		if err := switchOn(ctx, a.automate); err != nil {
+		if err := switchOn(ctx, a.automate, a.log); err != nil {
 			return err
 		}
 		return demo.New(demo.Options{NameServers: parsed.nameServers, Market: a.market, Listen: shopListen(env), ConsoleURL: "http://" + a.listener.Addr().String(),
@@ -141,12 +142,15 @@ func settleEnvironment(env environment) (environment, error) {
 }
 
 // switchOn turns automation on for the demo's own new file. A person's later choice stays.
-func switchOn(ctx context.Context, s *handlers.Switch) error {
+func switchOn(ctx context.Context, s *handlers.Switch, log *slog.Logger) error {
 	if s.Get().Version > 0 {
 		return nil
 	}
-	_, err := s.Set(ctx, 0, dlq.Automation{On: true, Actor: "demo", Note: "the demo acts by itself / 演示环境自动处理"})
-	return err
+	if _, err := s.Set(ctx, 0, dlq.Automation{On: true, Actor: "demo", Note: "the demo acts by itself / 演示环境自动处理"}); err != nil {
+		return err
+	}
+	log.Info("automation switched on for the demo")
+	return nil
 }
 
 // Where the shop listens and what it shares with the console.
