@@ -28,12 +28,20 @@ need() {
 
 lib_of() { printf '%s/rocketmq-%s/lib' "$cache" "$1"; }
 
-# fetch VERSION downloads into a folder of this process and renames it into place, so that a half download is
-# never taken for a whole one and two processes never write into one folder.
+# fetch SET downloads into a folder of this process and renames it into place, so that a half download is never
+# taken for a whole one and two processes never write into one folder. A set is the version of a node, with -proxy
+# behind it for a node with the gRPC proxy, or with -client for the Java gRPC client, whose classes the proxy has too.
 fetch() {
-  local version=$1 target tmp
+  local set=$1 version target tmp get=(dependency:copy-dependencies -DincludeScope=runtime)
+  version=${set%-*}
   case $version in [0-9]*.[0-9]*.[0-9]*) ;; *) die 2 "not a version: $version" ;; esac
-  target=$cache/rocketmq-$version
+  case $set in
+  "$version") ;;
+  *-proxy) get+=(-Pproxy) ;;
+  *-client) get=(dependency:copy "-Dartifact=org.apache.rocketmq:rocketmq-client-java:$version") ;;
+  *) die 2 "no set of jars: $set" ;;
+  esac
+  target=$cache/rocketmq-$set
   [ -d "$target/lib" ] && return
   need java mvn
   mkdir -p "$cache"
@@ -43,12 +51,11 @@ fetch() {
       flock 9
       [ -d "$target/lib" ] && exit 0
     fi
-    tmp=$(mktemp -d "$cache/fetch-$version.XXXXXX")
+    tmp=$(mktemp -d "$cache/fetch-$set.XXXXXX")
     trap 'rm -rf "$tmp"' EXIT
-    say "downloading RocketMQ $version from Maven Central (about 30 MB for 4.9.7, 95 MB for 5.5.0)"
-    mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies "-Drocketmq.version=$version" \
-      -DincludeScope=runtime "-DoutputDirectory=$tmp/node/lib" >"$tmp/mvn.log" 2>&1 </dev/null ||
-      { tail -n 20 "$tmp/mvn.log" >&2; die 4 "the download of RocketMQ $version failed"; }
+    say "downloading RocketMQ $set from Maven Central (about 30 MB for 4.9.7 and 5.2.0-client, 100 MB for 5.5.0)"
+    mvn -q -B -f "$here/pom.xml" "${get[@]}" "-Drocketmq.version=$version" "-DoutputDirectory=$tmp/node/lib" >"$tmp/mvn.log" 2>&1 </dev/null ||
+      { tail -n 20 "$tmp/mvn.log" >&2; die 4 "the download of RocketMQ $set failed"; }
     chmod 755 "$tmp/node"
     mv "$tmp/node" "$target" 2>/dev/null || [ -d "$target/lib" ] || die 4 "cannot write $target"
     rm -rf "$target/node" # where a second process without flock lost the race

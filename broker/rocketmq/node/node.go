@@ -26,6 +26,9 @@ const (
 	V5 = "5.5.0"
 )
 
+// GRPCClient is the set of jars of the Java gRPC client, for Jars.
+const GRPCClient = "5.2.0-client"
+
 // Versions lists V4 and V5, for tests that run on both.
 func Versions() []string { return []string{V4, V5} }
 
@@ -49,6 +52,9 @@ type Options struct {
 	AccessKey, SecretKey string
 	// PlainACL is a plain_acl.yml for 4.9.7 in place of one with that account alone.
 	PlainACL string
+	// Proxy puts the gRPC proxy into the broker's process ("local mode"), from 5.x on. Its two ports listen on every
+	// interface, since it has no setting for that.
+	Proxy bool
 	// Join is the name server of a node whose cluster a further broker shall join; BrokerName must differ.
 	Join       string
 	BrokerName string // default "broker-a"
@@ -135,6 +141,9 @@ func (n *Node) prepare(opt Options, args *[]string) error {
 	for _, o := range opt.JavaOptions {
 		add("--java-opt", o)
 	}
+	if opt.Proxy {
+		*args = append(*args, "--proxy")
+	}
 	if opt.AccessKey != "" {
 		add("--acl", opt.AccessKey+":"+opt.SecretKey)
 	}
@@ -153,6 +162,9 @@ func (n *Node) NameServer() string { return n.env["NAMESRV"] }
 
 // BrokerAddr returns the broker's address, "127.0.0.1:port".
 func (n *Node) BrokerAddr() string { return n.env["BROKER"] }
+
+// ProxyAddr returns the address of the gRPC proxy, "127.0.0.1:port"; "" of a node without one.
+func (n *Node) ProxyAddr() string { return n.env["PROXY"] }
 
 // BrokerName returns the broker's name, as routes have it.
 func (n *Node) BrokerName() string { return n.env["BROKER_NAME"] }
@@ -206,6 +218,13 @@ func (n *Node) Admin(ctx context.Context, args ...string) (string, error) {
 	return n.run(ctx, "admin", args...)
 }
 
+// Jars returns a class path with the jars of a set, which is a version of RocketMQ or GRPCClient. It downloads them when
+// they are not there yet.
+func (n *Node) Jars(ctx context.Context, set string) (string, error) {
+	out, err := n.script(ctx, "fetch", set)
+	return filepath.Join(strings.TrimSpace(out), "*"), err
+}
+
 // change runs a command that changes the node and reads its environment file again.
 func (n *Node) change(ctx context.Context, command string, args ...string) error {
 	if _, err := n.run(ctx, command, args...); err != nil {
@@ -224,7 +243,11 @@ func (n *Node) change(ctx context.Context, command string, args ...string) error
 }
 
 func (n *Node) run(ctx context.Context, command string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "bash", append([]string{filepath.Join(n.dir, "rocketmq.sh"), command, "--dir", n.dir}, args...)...)
+	return n.script(ctx, command, append([]string{"--dir", n.dir}, args...)...)
+}
+
+func (n *Node) script(ctx context.Context, command string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "bash", append([]string{filepath.Join(n.dir, "rocketmq.sh"), command}, args...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

@@ -166,6 +166,8 @@ func TestBadUseIsRefused(t *testing.T) {
 		"no dir":           {[]string{"start"}, 2, "--dir DIR"},
 		"unknown option":   {[]string{"start", "--dir", t.TempDir(), "--colour", "red"}, 2, "--colour"},
 		"not a version":    {[]string{"fetch", "latest"}, 2, "not a version"},
+		"not a set":        {[]string{"fetch", V5 + "-gateway"}, 2, "no set of jars"},
+		"proxy of 4.x":     {[]string{"start", "--dir", t.TempDir(), "--version", V4, "--proxy"}, 2, "no proxy"},
 		"no node there":    {[]string{"status", "--dir", t.TempDir()}, 1, "no node in"},
 		"short ACL key":    {[]string{"start", "--dir", t.TempDir(), "--version", V4, "--acl", "a:b"}, 2, "longer than 6"},
 		"port in use":      {[]string{"start", "--dir", filepath.Join(t.TempDir(), "n"), "--version", V4, "--namesrv-port", port(taken.NameServer())}, 5, "did not start"},

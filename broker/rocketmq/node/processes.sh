@@ -64,10 +64,10 @@ launch() {
   fi
 }
 
-# wait_boot PART SECONDS waits for the line that both servers print when they are up.
+# wait_boot PART SECONDS waits for the line that name server and broker, or a broker with a proxy, print when they are up.
 wait_boot() {
   local tenths=$(($2 * 10))
-  until grep -q 'boot success' "$dir/$1.log" 2>/dev/null; do
+  until grep -qE 'boot success|proxy startup successfully' "$dir/$1.log" 2>/dev/null; do
     ! gone "$(pid_of "$1")" || return 1 # "running" would be wrong in the moment before the process becomes java
     [ "$tenths" -gt 0 ] || { say "$1: no boot success after $2 s"; return 1; }
     tenths=$((tenths - 1))

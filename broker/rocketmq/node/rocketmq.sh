@@ -7,11 +7,14 @@ usage() {
   cat <<'EOF'
 usage: rocketmq.sh COMMAND [OPTIONS]
 
-  fetch VERSION…            download the jars of 5.5.0 or 4.9.7 once; the second time they are found
+  fetch SET…                download the jars of 5.5.0 or 4.9.7 once and print where; the second time they are found.
+                            Also 5.5.0-proxy, what start --proxy needs, and 5.2.0-client, the Java gRPC client
   start --dir DIR           start a node, or the stopped one that DIR holds, and print DIR/env
       --version V             5.5.0 (default) or 4.9.7
       --namesrv-port P        default: a free port; as for the broker (which also takes P-2 and P+1)
       --broker-port P
+      --proxy                 5.x: the broker with the gRPC proxy in its process ("local mode")
+      --proxy-port P          default: a free port; it takes P+1 too
       --namesrv ADDR          no name server of its own: join the node that has this one (with --broker-name)
       --cluster NAME          default: local
       --broker-name NAME      default: broker-a
@@ -28,7 +31,7 @@ usage: rocketmq.sh COMMAND [OPTIONS]
   restart-namesrv --dir DIR [--grace S]       likewise
   pause|resume --dir DIR [broker|namesrv]     SIGSTOP and SIGCONT
   status --dir DIR          one line each; exit status 1 unless all of it runs
-  env --dir DIR             NAMESRV, BROKER, VERSION, pids as shell assignments
+  env --dir DIR             NAMESRV, BROKER, PROXY, VERSION, pids as shell assignments
   admin --dir DIR COMMAND…  mqadmin of the same version; -n is added; failures give exit status 1
 
 Jars: ${XDG_CACHE_HOME:-$HOME/.cache}/deadletteroffice/rocketmq-VERSION, or under $ROCKETMQ_CACHE.
@@ -116,7 +119,7 @@ java_major() {
 
 write_env() {
   {
-    printf 'NAMESRV=%s\nBROKER=%s\nVERSION=%s\n' "$NAMESRV" "$BROKER" "$VERSION"
+    printf 'NAMESRV=%s\nBROKER=%s\nPROXY=%s\nVERSION=%s\n' "$NAMESRV" "$BROKER" "$PROXY" "$VERSION"
     printf 'CLUSTER=%q\nBROKER_NAME=%q\nJOINED=%s\n' "$CLUSTER" "$BROKER_NAME" "$JOINED"
     printf 'NAMESRV_PID=%s\nBROKER_PID=%s\nDIR=%q\n' "$(pid_of namesrv)" "$(pid_of broker)" "$dir"
   } >"$dir/env.tmp"
@@ -124,6 +127,7 @@ write_env() {
 }
 
 load_env() {
+  PROXY="" # absent from nodes of an older script
   [ -f "$dir/env" ] || die 1 "no node in $dir"
   # shellcheck disable=SC1091
   . "$dir/env"
@@ -162,6 +166,11 @@ diskMaxUsedSpaceRatio=95
 EOF
     cat "$dir/extra.conf"
   } >"$dir/broker.conf"
+  # The proxy has no setting for the interface that it listens on.
+  if [ -n "$PROXY" ]; then
+    printf '{"rocketMQClusterName":"%s","localServeAddr":"127.0.0.1","grpcServerPort":%s,"remotingListenPort":%s,"namesrvAddr":"%s"}\n' \
+      "$CLUSTER" "${PROXY##*:}" $((${PROXY##*:} + 1)) "$NAMESRV" >"$dir/proxy.json"
+  fi
 }
 
 write_acl() {
@@ -218,8 +227,10 @@ jvm() { # jvm PART MAIN ARGS…
     while IFS= read -r opt; do opts+=("$opt"); done <"$dir/java.opts"
     ;;
   esac
-  launch "$part" "${opts[@]}" -cp "$(lib_of "$VERSION")/*" "$main" "$@"
+  launch "$part" "${opts[@]}" -cp "$(lib_of "$(jar_set)")/*" "$main" "$@"
 }
+
+jar_set() { echo "$VERSION${PROXY:+-proxy}"; }
 
 start_namesrv() {
   if [ -n "$JOINED" ] || running namesrv; then return; fi
@@ -229,7 +240,11 @@ start_namesrv() {
 
 start_broker() {
   if running broker; then return; fi
-  jvm broker org.apache.rocketmq.broker.BrokerStartup -c "$dir/broker.conf"
+  if [ -n "$PROXY" ]; then
+    jvm broker org.apache.rocketmq.proxy.ProxyStartup -pm local -bc "$dir/broker.conf" -pc "$dir/proxy.json"
+  else
+    jvm broker org.apache.rocketmq.broker.BrokerStartup -c "$dir/broker.conf"
+  fi
   wait_boot broker 180 && wait_registered
 }
 
@@ -244,14 +259,19 @@ show_logs() {
 
 cmd_start() {
   local version="" namesrv_port="" broker_port="" namesrv="" cluster="" name="" levels="" acl="" acl_file="" owner="" remove=""
+  local proxy="" proxy_port=""
   local extra=() opts=()
   while [ $# -gt 0 ]; do
-    case $1 in --remove) remove=1; shift; continue ;; esac
+    case $1 in
+    --remove) remove=1; shift; continue ;;
+    --proxy) proxy=1; shift; continue ;;
+    esac
     [ $# -ge 2 ] || die 2 "$1 needs a value"
     case $1 in
     --version) version=$2 ;;
     --namesrv-port) namesrv_port=$2 ;;
     --broker-port) broker_port=$2 ;;
+    --proxy-port) proxy=1 proxy_port=$2 ;;
     --namesrv) namesrv=$2 ;;
     --cluster) cluster=$2 ;;
     --broker-name) name=$2 ;;
@@ -265,14 +285,16 @@ cmd_start() {
     esac
     shift 2
   done
-  NAMESRV="" BROKER="" VERSION="" CLUSTER="" BROKER_NAME="" JOINED=""
+  NAMESRV="" BROKER="" PROXY="" VERSION="" CLUSTER="" BROKER_NAME="" JOINED=""
   if [ -f "$dir/env" ]; then load_env; fi
   if [ -n "$VERSION" ] && [ "${version:-$VERSION}" != "$VERSION" ]; then
     die 2 "$dir holds a node of $VERSION; stores of different versions do not mix"
   fi
   VERSION=${version:-${VERSION:-5.5.0}} CLUSTER=${cluster:-${CLUSTER:-local}} BROKER_NAME=${name:-${BROKER_NAME:-broker-a}}
+  if [ -n "$PROXY" ]; then proxy=1; fi
+  case $proxy$VERSION in 14.*) die 2 "4.x has no proxy" ;; esac
   need java
-  fetch "$VERSION"
+  fetch "$VERSION${proxy:+-proxy}"
   mkdir -p "$dir"
   if running broker && { [ -n "$JOINED" ] || running namesrv; }; then
     cat "$dir/env"
@@ -301,6 +323,8 @@ cmd_start() {
     fi
     if [ -n "$broker_port" ]; then BROKER=127.0.0.1:$broker_port; fi
     if [ -z "$BROKER" ]; then BROKER=127.0.0.1:$(free_port); fi
+    if [ -n "$proxy_port" ]; then PROXY=127.0.0.1:$proxy_port; fi
+    if [ -n "$proxy" ] && [ -z "$PROXY" ]; then PROXY=127.0.0.1:$(free_port); fi
     write_conf
     if start_namesrv && start_broker; then
       write_env
@@ -314,6 +338,7 @@ cmd_start() {
       NAMESRV=""
     elif failed_by_port broker && [ -z "$broker_port" ]; then
       BROKER=""
+      if [ -z "$proxy_port" ]; then PROXY=""; fi
     else
       break
     fi
@@ -359,7 +384,7 @@ cmd_admin() {
   local out status=0 server=(-n "$NAMESRV") arg
   for arg in "$@"; do case $arg in -n | -h) server=() ;; esac; done
   out=$(java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Drocketmq.home.dir=$dir" "-Duser.home=$dir/home" \
-    -cp "$(lib_of "$VERSION")/*" org.apache.rocketmq.tools.command.MQAdminStartup "$@" ${server[@]+"${server[@]}"} 2>&1 </dev/null) || status=$?
+    -cp "$(lib_of "$(jar_set)")/*" org.apache.rocketmq.tools.command.MQAdminStartup "$@" ${server[@]+"${server[@]}"} 2>&1 </dev/null) || status=$?
   out=$(printf '%s\n' "$out" | grep -vE '^[0-9:,]+ \|-(INFO|WARN|ERROR) in |^OpenJDK 64-Bit Server VM warning|^(SLF4J|RocketMQLog):|^[[:space:]]+(at |\.\.\. [0-9])' || true)
   printf '%s\n' "$out"
   # mqadmin's own exit status is 0 whatever happened.
@@ -374,10 +399,10 @@ main() {
   help | -h | --help) usage; return ;;
   fetch)
     [ $# -gt 0 ] || die 2 "fetch: which version?"
-    local version
-    for version in "$@"; do
-      fetch "$version"
-      lib_of "$version"
+    local set
+    for set in "$@"; do
+      fetch "$set"
+      lib_of "$set"
       echo
     done
     return
