@@ -340,15 +340,10 @@ func consume(t *testing.T, n *node.Node, group, topic string, flags ...string) *
 // needs a JDK, because the program is a source file.
 func consumeInJava(t *testing.T, n *node.Node, group, topic, kind string) *shop {
 	t.Helper()
-	cache := os.Getenv("ROCKETMQ_CACHE")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cache = filepath.Join(dir, "deadletteroffice")
+	jars, err := n.Jars(t.Context(), n.Version())
+	if err != nil {
+		t.Fatal(err)
 	}
-	jars := filepath.Join(cache, "rocketmq-"+n.Version(), "lib", "*")
 	return openShop(t, exec.Command("java", "-Xmx128m", "-Drocketmq.client.logRoot="+t.TempDir(), "-cp", jars, filepath.Join("testdata", "Consumer.java"), n.NameServer(), group, topic, kind))
 }
 
