@@ -3,6 +3,7 @@ package ui
 import (
 	"encoding/json"
 	"reflect"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 )
@@ -27,56 +28,93 @@ func writeText(c echo.Context, status int, contentType string, text []byte) erro
 // encode writes JSON in which a list or a map is never null: a reader need not ask before it counts. The characters
 // < > & are escaped, so that even a browser that guesses would see no HTML.
 func encode(v any) ([]byte, error) {
-	filled := reflect.New(reflect.TypeOf(v)).Elem()
-	fill(filled, reflect.ValueOf(v))
-	return json.Marshal(filled.Interface())
+	own := reflect.New(reflect.TypeOf(v)).Elem()
+	own.Set(reflect.ValueOf(v))
+	fill(own, listsOf(own.Type()))
+	return json.Marshal(own.Interface())
 }
 
-// fill copies from to to and makes nil slices and maps empty on the way. It never writes to what from shares with others.
-func fill(to, from reflect.Value) {
-	to.Set(from)
-	switch t := from.Type(); t.Kind() {
+// lists says where in the values of a type slices and maps may be, so that lists of hundreds of values are not searched
+// field by field each time.
+type lists struct {
+	within *lists // of what a pointer leads to, or of a slice's members; nil for none
+	fields []listField
+}
+
+type listField struct {
+	index int
+	lists *lists
+}
+
+var listsByType sync.Map // reflect.Type to *lists, nil where there are none; types do not change
+
+// listsOf returns where a type's slices and maps are, nil for nowhere. The types of the API do not contain themselves.
+func listsOf(t reflect.Type) *lists {
+	if known, ok := listsByType.Load(t); ok {
+		return known.(*lists)
+	}
+	var l *lists
+	switch t.Kind() {
+	case reflect.Map:
+		l = &lists{}
+	case reflect.Slice:
+		l = &lists{within: listsOf(t.Elem())}
 	case reflect.Pointer:
-		if !from.IsNil() && holdsLists(t.Elem()) {
-			to.Set(reflect.New(t.Elem()))
-			fill(to.Elem(), from.Elem())
+		if within := listsOf(t.Elem()); within != nil {
+			l = &lists{within: within}
 		}
 	case reflect.Struct:
 		for i := range t.NumField() {
-			if t.Field(i).IsExported() && holdsLists(t.Field(i).Type) {
-				fill(to.Field(i), from.Field(i))
+			if f := t.Field(i); f.IsExported() {
+				if of := listsOf(f.Type); of != nil {
+					if l == nil {
+						l = &lists{}
+					}
+					l.fields = append(l.fields, listField{i, of})
+				}
 			}
+		}
+	}
+	listsByType.Store(t, l)
+	return l
+}
+
+// fill makes nil slices and maps empty. It changes v alone: what v shares with others is copied first.
+func fill(v reflect.Value, l *lists) {
+	if l == nil {
+		return
+	}
+	switch t := v.Type(); t.Kind() {
+	case reflect.Struct:
+		for _, f := range l.fields {
+			fill(v.Field(f.index), f.lists)
+		}
+	case reflect.Map:
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(t))
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			own := reflect.New(t.Elem())
+			own.Elem().Set(v.Elem())
+			fill(own.Elem(), l.within)
+			v.Set(own)
 		}
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {
 			return
 		}
-		if from.IsNil() || holdsLists(t.Elem()) {
-			to.Set(reflect.MakeSlice(t, from.Len(), from.Len()))
-			for i := range from.Len() {
-				fill(to.Index(i), from.Index(i))
-			}
+		if v.IsNil() {
+			v.Set(reflect.MakeSlice(t, 0, 0))
 		}
-	case reflect.Map:
-		if from.IsNil() {
-			to.Set(reflect.MakeMap(t))
+		if l.within == nil || v.Len() == 0 {
+			return
 		}
+		own := reflect.MakeSlice(t, v.Len(), v.Len())
+		reflect.Copy(own, v)
+		for i := range own.Len() {
+			fill(own.Index(i), l.within)
+		}
+		v.Set(own)
 	}
-}
-
-// holdsLists reports whether a value of the type may hold a slice or a map. The types of the API do not contain themselves.
-func holdsLists(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Slice, reflect.Map:
-		return true
-	case reflect.Pointer:
-		return holdsLists(t.Elem())
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if t.Field(i).IsExported() && holdsLists(t.Field(i).Type) {
-				return true
-			}
-		}
-	}
-	return false
 }
