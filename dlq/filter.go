@@ -43,6 +43,10 @@ type Facet struct {
 	Count int64  `json:"count"`
 }
 
+// OtherValues stands, as a facet's value and in a filter, for all reasons, and for all topics, of which there are too many to
+// be told apart. The letters themselves keep their own.
+const OtherValues = "(other)"
+
 // Facets are the counts beside the list. Each facet is counted under all filters but its own.
 type Facets struct {
 	Tabs           map[Tab]int64 `json:"tabs"`

@@ -143,19 +143,25 @@ func (s *Store) Message(ctx context.Context, id int64) (m dlq.DeadMessage, err e
 // deadCopy reads the newest dead copy of a letter, its body only when it is asked for.
 func (s *Store) deadCopy(ctx context.Context, q querier, id int64, withBody bool) (m dlq.DeadMessage, err error) {
 	query := `SELECT b.state, b.topic, b.store_host, b.born_host, b.sys_flag, b.flag, b.orderly, b.properties, CASE WHEN ? THEN b.body END,
-		l.consumer_group, l.born, d.queue, d.offset, d.stored, d.phys, d.attempts, d.message_id
+		l.envelope, l.own_topic, l.consumer_group, l.born, d.queue, d.offset, d.stored, d.phys, d.attempts, d.message_id
 		FROM letter l JOIN body b ON b.letter=l.id JOIN death d ON d.id=l.seq WHERE l.id=?`
 	found := false
 	err = each(ctx, q, query, []any{withBody, id}, func(rows *sql.Rows) error {
 		found = true
-		var state, topic, host, group, born, queue, stored int64
+		var state, topic, host, envelope, group, born, queue, stored int64
+		var ownTopic string
 		var properties []byte
 		err := rows.Scan(&state, &topic, &host, &m.BornHost, &m.SysFlag, &m.Flag, &m.Orderly, &properties, &m.Body,
-			&group, &born, &queue, &m.Offset, &stored, &m.PhysOffset, &m.ReconsumeTimes, &m.MessageID)
+			&envelope, &ownTopic, &group, &born, &queue, &m.Offset, &stored, &m.PhysOffset, &m.ReconsumeTimes, &m.MessageID)
 		if err != nil {
 			return err
 		}
 		m.BodyState, m.OriginalTopic, m.StoreHost = dlq.BodyState(s.mem.textOf(state)), s.mem.textOf(topic), s.mem.textOf(host)
+		if m.OriginalTopic == dlq.OtherValues { // no topic can have that name
+			if m.OriginalTopic = ownTopic; envelope != 0 {
+				m.OriginalTopic = "" // the letter's own topic is the one inside
+			}
+		}
 		m.ConsumerGroup, m.Queue = s.mem.textOf(group), s.mem.queueOf(queue)
 		m.BornAt, m.StoredAt = instant(born), instant(stored)
 		m.Properties, err = unpackProperties(properties)

@@ -17,17 +17,18 @@ type dimension struct {
 	column string
 	kind   wordKind
 	index  string // index on (column, tab, seq); "" for none
+	own    string // column of the text where the word is that of all others; "" for a kind that is not limited
 	wanted func(*dlq.Filter) []string
 }
 
 var dimensions = [dimCount]dimension{
-	dimGroup:    {"consumer_group", wordConsumerGroup, "letter_consumer_group", func(f *dlq.Filter) []string { return f.ConsumerGroups }},
-	dimTopic:    {"topic", wordTopic, "letter_topic", func(f *dlq.Filter) []string { return f.Topics }},
-	dimReason:   {"reason", wordReason, "letter_reason", func(f *dlq.Filter) []string { return f.Reasons }},
-	dimOrigin:   {"origin", wordOrigin, "", func(f *dlq.Filter) []string { return texts(f.Origins) }},
-	dimRule:     {"rule", wordRule, "", func(f *dlq.Filter) []string { return f.Rules }},
-	dimRoute:    {"route", wordRoute, "", func(f *dlq.Filter) []string { return texts(f.Routes) }},
-	dimSeverity: {"severity", wordSeverity, "", func(f *dlq.Filter) []string { return texts(f.Severities) }},
+	dimGroup:    {"consumer_group", wordConsumerGroup, "letter_consumer_group", "", func(f *dlq.Filter) []string { return f.ConsumerGroups }},
+	dimTopic:    {"topic", wordTopic, "letter_topic", "own_topic", func(f *dlq.Filter) []string { return f.Topics }},
+	dimReason:   {"reason", wordReason, "letter_reason", "own_reason", func(f *dlq.Filter) []string { return f.Reasons }},
+	dimOrigin:   {"origin", wordOrigin, "", "", func(f *dlq.Filter) []string { return texts(f.Origins) }},
+	dimRule:     {"rule", wordRule, "", "", func(f *dlq.Filter) []string { return f.Rules }},
+	dimRoute:    {"route", wordRoute, "", "", func(f *dlq.Filter) []string { return texts(f.Routes) }},
+	dimSeverity: {"severity", wordSeverity, "", "", func(f *dlq.Filter) []string { return texts(f.Severities) }},
 }
 
 // wish is a filter in the terms of the tables.
@@ -37,6 +38,7 @@ type wish struct {
 	tabs    []int64 // never empty
 	states  []int64 // nil: every state of the tabs
 	dims    [dimCount][]int64
+	own     cond // of letters under the word of all others those with certain texts of their own
 
 	flags                          int64
 	owners, fingerprints, outcomes []int64
@@ -82,7 +84,11 @@ func (m *memory) compile(f *dlq.Filter) *wish {
 		return ids
 	}
 	for i, d := range dimensions {
-		w.dims[i] = choose(d.kind, d.wanted(f))
+		values := d.wanted(f)
+		if other, ok := m.ids[word{d.kind, dlq.OtherValues}]; ok && d.own != "" {
+			values = m.withOther(w, d, other, values)
+		}
+		w.dims[i] = choose(d.kind, values)
 	}
 	w.owners = choose(wordOwner, f.Owners)
 	w.outcomes = choose(wordOutcome, texts(f.Outcomes))
@@ -104,6 +110,24 @@ func (m *memory) compile(f *dlq.Filter) *wish {
 	}
 	w.compileStates(f)
 	return w
+}
+
+// withOther lets a filter reach the letters of texts that are not in the dictionary because there were too many.
+func (m *memory) withOther(w *wish, d dimension, other int64, values []string) []string {
+	unknown := slices.DeleteFunc(slices.Clone(values), func(text string) bool {
+		_, known := m.ids[word{d.kind, text}]
+		return known || text == ""
+	})
+	if len(unknown) == 0 || slices.Contains(values, dlq.OtherValues) {
+		return values
+	}
+	args := []any{other}
+	for _, text := range unknown {
+		args = append(args, text)
+	}
+	w.own.and("(+l."+d.column+"<>? OR l."+d.own+" IN ("+marks(len(unknown))+"))", args...)
+	w.counted = false
+	return append(slices.Clone(values), dlq.OtherValues)
 }
 
 // compileStates always names tabs, because every list index asks for them before seq.
@@ -174,6 +198,9 @@ func (w *wish) conditions(settled string) (c cond) {
 	add("state", w.states)
 	for i, d := range dimensions {
 		add(d.column, w.dims[i])
+	}
+	if w.own.text != "" {
+		c.and(w.own.text, w.own.args...)
 	}
 	add("owner", w.owners)
 	add("fingerprint", w.fingerprints)

@@ -3,46 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"sync"
 
 	"deadletteroffice/dlq"
 )
-
-// wordKind keeps texts of different meaning apart. The numbers are in the file: append only.
-type wordKind int64
-
-const (
-	wordCluster wordKind = iota + 1
-	wordBroker
-	wordDLQTopic
-	wordConsumerGroup
-	wordTopic
-	wordReason
-	wordOrigin
-	wordField
-	wordBusiness
-	wordEnvelope
-	wordRule
-	wordRoute
-	wordSeverity
-	wordOwner
-	wordHold
-	wordResolution
-	wordOutcome
-	wordVerdict
-	wordBodyState
-	wordHost
-	wordEventKind
-	wordActor
-)
-
-type word struct {
-	kind wordKind
-	text string
-}
 
 // place is a queue as the store has it.
 type place struct {
@@ -56,7 +21,8 @@ type place struct {
 type memory struct {
 	mu       sync.RWMutex
 	ids      map[word]int64
-	texts    []string // by word id
+	texts    []string         // by word id
+	kinds    map[wordKind]int // how many words there are of each kind
 	verdicts map[int64]dlq.Verdict
 	places   map[dlq.Queue]place
 	queues   map[int64]dlq.Queue
@@ -71,7 +37,7 @@ type memory struct {
 
 func newMemory() *memory {
 	return &memory{
-		ids: map[word]int64{}, texts: []string{""}, verdicts: map[int64]dlq.Verdict{},
+		ids: map[word]int64{}, texts: []string{""}, kinds: map[wordKind]int{}, verdicts: map[int64]dlq.Verdict{},
 		places: map[dlq.Queue]place{}, queues: map[int64]dlq.Queue{}, tally: newTally(),
 	}
 }
@@ -83,34 +49,6 @@ func (m *memory) load(ctx context.Context, c *sql.Conn) error {
 		if err := step(ctx, c); err != nil {
 			return explain(err, "reading the database at start")
 		}
-	}
-	return nil
-}
-
-func (m *memory) loadWords(ctx context.Context, c *sql.Conn) error {
-	return each(ctx, c, "SELECT id, kind, text FROM word ORDER BY id", nil, func(rows *sql.Rows) error {
-		var id int64
-		var w word
-		if err := rows.Scan(&id, &w.kind, &w.text); err != nil {
-			return err
-		}
-		if id != int64(len(m.texts)) {
-			return fmt.Errorf("word %d stands where %d should", id, len(m.texts))
-		}
-		return m.addWord(w)
-	})
-}
-
-func (m *memory) addWord(w word) error {
-	id := int64(len(m.texts))
-	m.ids[w] = id
-	m.texts = append(m.texts, w.text)
-	if w.kind == wordVerdict {
-		var v dlq.Verdict
-		if err := json.Unmarshal([]byte(w.text), &v); err != nil {
-			return fmt.Errorf("reading a stored verdict: %w", err)
-		}
-		m.verdicts[id] = v
 	}
 	return nil
 }

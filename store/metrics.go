@@ -173,7 +173,7 @@ func labels(counts map[string]int64, most int) func(string) string {
 		kept[name] = true
 	}
 	return func(name string) string {
-		if !kept[name] {
+		if !kept[name] || name == dlq.OtherValues {
 			return otherLabel
 		}
 		return label(name)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/binary"
@@ -27,13 +28,14 @@ type row struct {
 	born, died, arrived, changed                           int64
 	retryCount, due, expires                               sql.NullInt64
 	originID, uniqueKey, keys, tags, reasonText            string
+	ownReason, ownBusiness, ownTopic                       string // "" where the word says it
 	messageID                                              string // of its newest death; only read
 }
 
 // letterColumns names the columns of letter in the order of row.values and, with messageID behind them, row.targets.
 const letterColumns = "id, seq, tab, state, resolution, route, hold, severity, flags, owner, reason, origin, field, fingerprint, business, envelope, " +
 	"queue, cluster, consumer_group, topic, rule, rule_version, verdict, judged_at, judged_deaths, judged_replays, attempts, retry_count, deaths, replays, " +
-	"outcome, size, born, died, arrived, changed, due_at, expires, version, origin_id, uniq_key, keys, tags, reason_text"
+	"outcome, size, born, died, arrived, changed, due_at, expires, version, origin_id, uniq_key, keys, tags, reason_text, own_reason, own_business, own_topic"
 
 // selectLetter reads whole rows; a WHERE clause on l follows.
 const selectLetter = "SELECT " + letterColumns + ", (SELECT message_id FROM death WHERE death.id = l.seq) FROM letter l "
@@ -41,14 +43,16 @@ const selectLetter = "SELECT " + letterColumns + ", (SELECT message_id FROM deat
 func (r *row) values() []any {
 	return []any{r.id, r.seq, r.tab(), r.state, r.resolution, r.route, r.hold, r.severity, r.flags, r.owner, r.reason, r.origin, r.field, r.fingerprint, r.business, r.envelope,
 		r.queue, r.cluster, r.group, r.topic, r.rule, r.ruleVersion, r.verdict, r.judgedAt, r.judgedDeaths, r.judgedReplays, r.attempts, r.retryCount, r.deaths, r.replays,
-		r.outcome, r.size, r.born, r.died, r.arrived, r.changed, r.due, r.expires, r.version, r.originID, r.uniqueKey, r.keys, r.tags, r.reasonText}
+		r.outcome, r.size, r.born, r.died, r.arrived, r.changed, r.due, r.expires, r.version, r.originID, r.uniqueKey, r.keys, r.tags, r.reasonText,
+		r.ownReason, r.ownBusiness, r.ownTopic}
 }
 
 func (r *row) scan(rows *sql.Rows) error {
 	var tab int64 // follows from the state
 	return rows.Scan(&r.id, &r.seq, &tab, &r.state, &r.resolution, &r.route, &r.hold, &r.severity, &r.flags, &r.owner, &r.reason, &r.origin, &r.field, &r.fingerprint, &r.business, &r.envelope,
 		&r.queue, &r.cluster, &r.group, &r.topic, &r.rule, &r.ruleVersion, &r.verdict, &r.judgedAt, &r.judgedDeaths, &r.judgedReplays, &r.attempts, &r.retryCount, &r.deaths, &r.replays,
-		&r.outcome, &r.size, &r.born, &r.died, &r.arrived, &r.changed, &r.due, &r.expires, &r.version, &r.originID, &r.uniqueKey, &r.keys, &r.tags, &r.reasonText, &r.messageID)
+		&r.outcome, &r.size, &r.born, &r.died, &r.arrived, &r.changed, &r.due, &r.expires, &r.version, &r.originID, &r.uniqueKey, &r.keys, &r.tags, &r.reasonText,
+		&r.ownReason, &r.ownBusiness, &r.ownTopic, &r.messageID)
 }
 
 // The statements that write rows, made from the one list of columns.
@@ -134,6 +138,10 @@ func (t *tx) setVerdict(r *row, j *judged) error {
 		wordInto{&r.owner, wordOwner, v.Owner}, wordInto{&r.rule, wordRule, v.Rule}, wordInto{&r.verdict, wordVerdict, j.text},
 		wordInto{&r.reason, wordReason, f.Reason}, wordInto{&r.origin, wordOrigin, string(f.Origin)}, wordInto{&r.field, wordField, f.Field},
 		wordInto{&r.business, wordBusiness, f.Business}, wordInto{&r.envelope, wordEnvelope, f.Envelope}, wordInto{&r.topic, wordTopic, f.Topic})
+	if err != nil {
+		return err
+	}
+	r.ownReason, r.ownBusiness, r.ownTopic = t.own(r.reason, f.Reason), t.own(r.business, f.Business), t.own(r.topic, f.Topic)
 	if owner != 0 {
 		r.owner = owner // who has taken a letter keeps it
 	}
@@ -144,7 +152,7 @@ func (t *tx) setVerdict(r *row, j *judged) error {
 		r.retryCount = sql.NullInt64{Int64: *f.RetryCount, Valid: true}
 	}
 	r.judgedAt, r.judgedDeaths, r.judgedReplays = t.now, r.deaths, r.replays
-	return err
+	return nil
 }
 
 // fingerprintNumber reads 16 hex digits; "" is 0.
@@ -173,9 +181,9 @@ func (m *memory) noun(r *row) dlq.Letter {
 		ID: r.id, Version: r.version,
 		State: dlq.States[r.state], Resolution: dlq.Resolution(m.text(r.resolution)), Route: dlq.Route(m.text(r.route)), Hold: dlq.Hold(m.text(r.hold)),
 		Severity: dlq.Severity(m.text(r.severity)), Flags: flagsOf(r.flags), Owner: m.text(r.owner), Runbook: v.Runbook, Labels: v.Labels,
-		Reason: m.text(r.reason), ReasonText: r.reasonText, ReasonOrigin: dlq.ReasonOrigin(m.text(r.origin)), ReasonField: m.text(r.field),
-		Fingerprint: fingerprintText(r.fingerprint), Business: m.text(r.business), Envelope: m.text(r.envelope),
-		Cluster: m.text(r.cluster), ConsumerGroup: m.text(r.group), Topic: m.text(r.topic), DLQTopic: q.Topic,
+		Reason: cmp.Or(r.ownReason, m.text(r.reason)), ReasonText: r.reasonText, ReasonOrigin: dlq.ReasonOrigin(m.text(r.origin)), ReasonField: m.text(r.field),
+		Fingerprint: fingerprintText(r.fingerprint), Business: cmp.Or(r.ownBusiness, m.text(r.business)), Envelope: m.text(r.envelope),
+		Cluster: m.text(r.cluster), ConsumerGroup: m.text(r.group), Topic: cmp.Or(r.ownTopic, m.text(r.topic)), DLQTopic: q.Topic,
 		MessageID: r.messageID, OriginMessageID: r.originID, UniqueKey: r.uniqueKey, Keys: strings.Fields(r.keys), Tags: r.tags,
 		Attempts: int(r.attempts), Deaths: int(r.deaths), Replays: int(r.replays), Size: int(r.size),
 		BornAt: instant(r.born), DiedAt: instant(r.died), ArrivedAt: instant(r.arrived), ChangedAt: instant(r.changed),

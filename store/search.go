@@ -233,7 +233,8 @@ func (sg *searching) verify(ctx context.Context, hits []hit, budget, enough int)
 
 // searchedColumns are what full text knows of a letter.
 const searchedColumns = `(SELECT message_id FROM death WHERE death.id=l.seq), l.origin_id, l.uniq_key, l.keys, l.reason_text,
-	(SELECT text FROM word WHERE word.id=l.reason), (SELECT text FROM word WHERE word.id=l.business), substr(b.body, 1, 65536)`
+	CASE l.own_reason WHEN '' THEN (SELECT text FROM word WHERE word.id=l.reason) ELSE l.own_reason END,
+	CASE l.own_business WHEN '' THEN (SELECT text FROM word WHERE word.id=l.business) ELSE l.own_business END, substr(b.body, 1, 65536)`
 
 // scanSearched reads searchedColumns, behind others, as one text with line breaks between the parts.
 func scanSearched(rows *sql.Rows, before ...any) (string, error) {

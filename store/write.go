@@ -184,7 +184,8 @@ type tx struct {
 	writes int       // statements that wrote
 
 	ids      map[word]int64
-	fresh    []word // new words in the order of their ids
+	fresh    []word           // new words in the order of their ids
+	kinds    map[wordKind]int // how many of them there are of each kind
 	places   map[dlq.Queue]place
 	newPlace bool               // one of the places is a queue that was not known
 	tally    map[tallyKey]int64 // differences
@@ -203,7 +204,7 @@ func newTx(s *Store) *tx {
 	at := s.now().UTC().Truncate(time.Millisecond)
 	return &tx{
 		s: s, at: at, now: at.UnixMilli(),
-		ids: map[word]int64{}, places: map[dlq.Queue]place{}, tally: map[tallyKey]int64{},
+		ids: map[word]int64{}, kinds: map[wordKind]int{}, places: map[dlq.Queue]place{}, tally: map[tallyKey]int64{},
 		hours: map[hourKey]int64{}, spans: map[int64][2]int64{},
 		letter: m.letter, death: m.death, event: m.event, search: m.search, gaps: m.gaps, report: m.report, back: m.back,
 	}
@@ -248,7 +249,7 @@ func (t *tx) commit() error {
 
 func (t *tx) remember(m *memory) {
 	for _, w := range t.fresh {
-		if err := m.addWord(w); err != nil { // it was made by the same package a moment ago
+		if err := m.addWord(int64(len(m.texts)), w); err != nil { // it was made by the same package a moment ago
 			t.s.log.Error("a stored verdict cannot be read", "error", err)
 		}
 	}
@@ -332,53 +333,6 @@ func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.
 		return nil, err
 	}
 	return stmt.QueryContext(context.WithoutCancel(ctx), args...)
-}
-
-// word returns the id of a text and makes it one if it is new.
-func (t *tx) word(kind wordKind, text string) (int64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	w := word{kind, text}
-	if id, ok := t.s.mem.ids[w]; ok {
-		return id, nil
-	}
-	if id, ok := t.ids[w]; ok {
-		return id, nil
-	}
-	id := int64(len(t.s.mem.texts) + len(t.fresh))
-	if _, err := t.exec("INSERT INTO word VALUES(?,?,?)", id, kind, text); err != nil {
-		return 0, err
-	}
-	t.ids[w] = id
-	t.fresh = append(t.fresh, w)
-	return id, nil
-}
-
-// words fills many ids at once.
-func (t *tx) words(list ...wordInto) error {
-	for _, w := range list {
-		id, err := t.word(w.kind, w.text)
-		if err != nil {
-			return err
-		}
-		*w.into = id
-	}
-	return nil
-}
-
-type wordInto struct {
-	into *int64
-	kind wordKind
-	text string
-}
-
-// text returns the text of a word that is committed or new in this transaction.
-func (t *tx) text(id int64) string {
-	if known := len(t.s.mem.texts); id >= int64(known) {
-		return t.fresh[id-int64(known)].text
-	}
-	return t.s.mem.texts[id]
 }
 
 // log appends an event.

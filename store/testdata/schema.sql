@@ -137,7 +137,7 @@ CREATE TABLE letter(
   keys            TEXT NOT NULL,    -- the property KEYS as it was
   tags            TEXT NOT NULL,
   reason_text     TEXT NOT NULL
-) STRICT;
+, own_reason   TEXT NOT NULL DEFAULT '', own_business TEXT NOT NULL DEFAULT '', own_topic    TEXT NOT NULL DEFAULT '') STRICT;
 CREATE TABLE number(
   name  TEXT PRIMARY KEY,
   value INTEGER NOT NULL
