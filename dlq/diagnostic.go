@@ -40,4 +40,5 @@ type RuleVersion struct {
 	Author  string    `json:"author"`
 	Note    string    `json:"note,omitempty"`
 	At      time.Time `json:"at"`
+	Reverts int64     `json:"reverts,omitempty"` // the newest earlier version with the same text; 0 for none
 }
