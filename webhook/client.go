@@ -125,10 +125,30 @@ func CheckURL(text string) error {
 	return nil
 }
 
-// Call posts the request once and returns whatever is answered: a status of 500 or 302 is an answer, not an error. Errors
+// Raw is one call whose headers and body are ready.
+type Raw struct {
+	Receiver string // whom it goes to, as rules.yaml names it; a label of the metrics
+	URL      string
+	Headers  map[string]string // beside Content-Type, Accept and User-Agent, which they may replace
+	Body     []byte
+	Timeout  time.Duration // of the whole call; 0 means DefaultTimeout, and more than MaxTimeout is cut
+}
+
+// Call signs the request and sends it once, as Send does.
+func (c *Client) Call(ctx context.Context, r Request) (Response, error) {
+	at := c.now()
+	return c.Send(ctx, Raw{Receiver: r.Receiver, URL: r.URL, Body: r.Body, Timeout: r.Timeout, Headers: map[string]string{
+		"Idempotency-Key": r.ID,
+		HeaderID:          r.ID,
+		HeaderTimestamp:   strconv.FormatInt(at.Unix(), 10),
+		HeaderSignature:   Sign(r.ID, at, r.Body, r.Secrets),
+	}})
+}
+
+// Send posts the body once and returns whatever is answered: a status of 500 or 302 is an answer, not an error. Errors
 // are CodeInvalid (URL), CodeRefused (the guard), or CodeUnavailable (no answer in time, or none at all), with a sentence
 // that is safe to show.
-func (c *Client) Call(ctx context.Context, r Request) (Response, error) {
+func (c *Client) Send(ctx context.Context, r Raw) (Response, error) {
 	if err := CheckURL(r.URL); err != nil {
 		return Response{}, err
 	}
@@ -147,7 +167,7 @@ func (c *Client) Call(ctx context.Context, r Request) (Response, error) {
 	return res, err
 }
 
-func (c *Client) do(ctx context.Context, r Request, timeout time.Duration) (res Response, err error) {
+func (c *Client) do(ctx context.Context, r Raw, timeout time.Duration) (res Response, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var dialled atomic.Value
@@ -162,18 +182,18 @@ func (c *Client) do(ctx context.Context, r Request, timeout time.Duration) (res 
 			}
 		}
 	}()
+
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(r.Body))
 	if err != nil {
 		return res, err
 	}
-	at := c.now()
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
-	req.Header.Set("Idempotency-Key", r.ID)
-	req.Header.Set(HeaderID, r.ID)
-	req.Header.Set(HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
-	req.Header.Set(HeaderSignature, Sign(r.ID, at, r.Body, r.Secrets))
+	for name, value := range r.Headers {
+		req.Header.Set(name, value)
+	}
+
 	answer, err := c.http.Do(req)
 	if err != nil {
 		return res, err
