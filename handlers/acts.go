@@ -10,7 +10,7 @@ import (
 // act is one thing that a person can do to a letter.
 type act struct {
 	needsNote bool
-	change    func(ctx context.Context, d *Desk, l dlq.Letter, a dlq.Act) (*dlq.Change, error)
+	change    changeFunc
 }
 
 // acts is the table of them, by the names that the API uses.

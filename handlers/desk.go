@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,7 +40,7 @@ type DeskStore interface {
 	ReportStore
 }
 
-// DeskDeps is what a Desk needs. Logger, Now and Registerer may be nil.
+// DeskDeps is what a Desk needs. Now and Registerer may be nil.
 type DeskDeps struct {
 	Store         DeskStore
 	Rules         Judge
@@ -49,7 +48,6 @@ type DeskDeps struct {
 	Policy        func() dlq.AutomationPolicy
 	Compensations *LiveCompensations
 	Now           func() time.Time
-	Logger        *slog.Logger
 	Registerer    prometheus.Registerer
 }
 
@@ -65,7 +63,6 @@ type Desk struct {
 	comps   *LiveCompensations
 	planner planner
 	now     func() time.Time
-	log     *slog.Logger
 	metrics *metrics
 }
 
@@ -73,7 +70,7 @@ type Desk struct {
 func NewDesk(d DeskDeps) *Desk {
 	now := orNow(d.Now)
 	return &Desk{
-		store: d.Store, rules: d.Rules, sw: d.Switch, comps: d.Compensations, now: now, log: orLog(d.Logger), metrics: newMetrics(d.Registerer),
+		store: d.Store, rules: d.Rules, sw: d.Switch, comps: d.Compensations, now: now, metrics: newMetrics(d.Registerer),
 		planner: planner{automation: d.Switch.Get, policy: d.Policy, endpoints: d.Compensations, now: now},
 	}
 }

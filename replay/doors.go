@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -97,7 +98,7 @@ func (s situation) retryTopic() dlq.DoorOption {
 		Door: dlq.DoorRetry, Target: dlq.RetryPrefix + s.group.Name, Receivers: []string{s.group.Name}, Complete: true,
 		Delays: len(s.broker.Levels) > 0, Timer: s.broker.Timer, NewKey: true,
 	}
-	if d.Why = first(s.onlyGroup(), s.content()); d.Why != "" {
+	if d.Why = cmp.Or(s.onlyGroup(), s.content()); d.Why != "" {
 		return d
 	}
 	if s.diverts() {
@@ -249,13 +250,4 @@ func automatic(doors []dlq.DoorOption, def dlq.Door) (door dlq.DoorOption, ok bo
 // only reports whether the door leads to this consumer group and surely to no other.
 func only(d dlq.DoorOption, group string) bool {
 	return d.Complete && len(d.Receivers) == 1 && d.Receivers[0] == group
-}
-
-func first(codes ...string) string {
-	for _, c := range codes {
-		if c != "" {
-			return c
-		}
-	}
-	return ""
 }

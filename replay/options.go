@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -74,7 +73,7 @@ func (s *Service) Options(ctx context.Context, letterID int64) (dlq.ReplayOption
 		}
 	}
 	if sv.err != nil {
-		o.BrokerError = sentence(sv.err)
+		o.BrokerError = sentenceOr(sv.err, "the broker could not be asked")
 	}
 	switch {
 	case !dlq.MayStart(dlq.TriggerClaim, sv.letter.State):
@@ -209,13 +208,4 @@ func (k *asker) ask(ctx context.Context, m *dlq.DeadMessage, topic string) (a an
 		}
 	}
 	return a
-}
-
-// sentence is what a person may read of an error.
-func sentence(err error) string {
-	var e *dlq.Error
-	if errors.As(err, &e) {
-		return e.Message
-	}
-	return "the broker could not be asked"
 }

@@ -198,7 +198,7 @@ func (s *Service) settling(j *job, now time.Time) dlq.Change {
 		c.AddFlags = []dlq.Flag{dlq.FlagSendFailed}
 	case dlq.NotSent:
 		r.Outcome, r.Detail, r.SettledAt, r.NextLook, r.Error = dlq.OutcomeSendFailed, DetailRefused, &now, nil, sentenceOr(j.err, "it was not sent")
-		c = notSent(c, r, s.again(*r, j.err, now))
+		c = notSent(c, s.again(*r, j.err, now))
 		ev.Kind = dlq.EventSendFailed
 		ev.Detail["error"] = r.Error
 	default:
@@ -215,7 +215,7 @@ func (s *Service) settling(j *job, now time.Time) dlq.Change {
 }
 
 // notSent takes a letter back whose replay surely did not reach the broker; again is when it is tried by itself, nil never.
-func notSent(c dlq.Change, r *dlq.Replay, again *time.Time) dlq.Change {
+func notSent(c dlq.Change, again *time.Time) dlq.Change {
 	c.Trigger, c.To, c.CountReplay = dlq.TriggerNotSent, dlq.StateOpen, -1
 	c.AddFlags = []dlq.Flag{dlq.FlagSendFailed}
 	if again != nil {
@@ -268,6 +268,7 @@ func (s *Service) settleLate(ctx context.Context, j *job, c dlq.Change, err erro
 	s.Logger.Error("settle a replay; the broker will be asked for it", "replay", j.replay.ID, "letter", strconv.FormatInt(j.letter.ID, 10), "result", j.result, "error", err)
 }
 
+// sentenceOr is what a person may read of an error.
 func sentenceOr(err error, otherwise string) string {
 	var e *dlq.Error
 	if errors.As(err, &e) {

@@ -134,7 +134,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 		Compensations: compensations, Logger: log, Registerer: registry})
 	watched := &watchedCluster{cluster: joined, foreign: intake.Foreign}
 	replays := replay.New(replay.Deps{Store: a.store, Broker: watched, Rules: live, Automation: a.automate.Get, Policy: live.Automation, Logger: log, Registerer: registry})
-	desk := handlers.NewDesk(handlers.DeskDeps{Store: a.store, Rules: live, Switch: a.automate, Policy: live.Automation, Compensations: compensations, Logger: log, Registerer: registry})
+	desk := handlers.NewDesk(handlers.DeskDeps{Store: a.store, Rules: live, Switch: a.automate, Policy: live.Automation, Compensations: compensations, Registerer: registry})
 	calls := webhook.New(webhook.Options{UserAgent: "dead-letter-office/" + version, AllowLoopback: c.allowLoopback, Own: ownAddress(a.listener), Registerer: registry})
 	a.onStop("webhook client", func() error { calls.Close(); return nil })
 	compensator := handlers.NewCompensator(handlers.CompensatorDeps{Store: a.store, Caller: calls, Rules: live, Compensations: compensations,
