@@ -6,7 +6,8 @@ import { App } from './app/App'
 import { firstLang, setLang } from './i18n/i18n'
 import './style/tokens.css'
 import './style/base.css'
-import './style/overlays.css'
+import './style/controls.css'
+import './style/parts.css'
 import './style/frame.css'
 
 const root = document.getElementById('root')

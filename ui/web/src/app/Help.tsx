@@ -1,6 +1,7 @@
 import type { Key } from '../i18n/i18n'
 import { t } from '../i18n/i18n'
 import { Dialog } from '../parts/Dialog'
+import '../style/help.css'
 
 const groups: readonly [Key, readonly (readonly [string, Key])[]][] = [
   [

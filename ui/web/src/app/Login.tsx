@@ -2,6 +2,7 @@ import { type FormEvent, useEffect, useRef, useState } from 'react'
 import { asProblem, type Problem, write } from '../api/client'
 import { t } from '../i18n/i18n'
 import { ProblemBox } from '../parts/Problem'
+import '../style/login.css'
 import { LangSwitch, Logo, ThemeSwitch } from './Switches'
 
 /** Asks for the token once; the server keeps it in a cookie that no script can read. */

@@ -1,5 +1,6 @@
 import { Link } from 'wouter'
 import { t } from '../i18n/i18n'
+import '../style/view.css'
 
 export default function NotFound() {
   return (

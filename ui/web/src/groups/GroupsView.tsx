@@ -11,7 +11,9 @@ import { Scroll } from '../parts/Scroll'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
-import '../style/views.css'
+import '../style/groups.css'
+import '../style/tables.css'
+import '../style/view.css'
 import { Topics } from './Topics'
 
 // The API answers for so many groups at once.

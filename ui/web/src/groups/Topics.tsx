@@ -9,6 +9,7 @@ import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
+import '../style/topics.css'
 
 /** The dead-letter topics of a group, one line for each broker, with the repair of those that cannot be read. */
 export function Topics({ topics }: { topics: readonly TopicInfo[] }) {

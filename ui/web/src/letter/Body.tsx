@@ -7,6 +7,7 @@ import { Icon } from '../parts/Icon'
 import { ProblemBox } from '../parts/Problem'
 import { Copy, Foreign } from '../parts/Text'
 import { Wait } from '../parts/Wait'
+import '../style/body.css'
 import { JsonTree } from './JsonTree'
 import { hexLine, parseJSON, utf8 } from './json'
 

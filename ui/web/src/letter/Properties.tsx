@@ -5,6 +5,7 @@ import { codeWords, t } from '../i18n/i18n'
 import { plain } from '../parts/mask'
 import { Copy, Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
+import '../style/properties.css'
 import { split } from './properties'
 
 /** The user's properties first, the broker's folded; then what the message says of itself. */

@@ -6,6 +6,7 @@ import { Icon, type IconName } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { Foreign, Id } from '../parts/Text'
 import { Time } from '../parts/Time'
+import '../style/timeline.css'
 
 const icons: Record<string, IconName> = {
   arrived: 'letters',

@@ -10,6 +10,7 @@ import { ProblemBox } from '../parts/Problem'
 import { Foreign, Id } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
+import '../style/why.css'
 
 /** The verdict clause by clause, the failures of the same kind, and every death. */
 export function Why({ letter }: { letter: Detail }) {

@@ -7,7 +7,8 @@ import { t, tx } from '../i18n/i18n'
 import { ProblemBox } from '../parts/Problem'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
-import '../style/views.css'
+import '../style/overview.css'
+import '../style/view.css'
 import { Bars, Hours, Split } from './charts'
 
 /** The state of the whole: one sentence, then what opens a list. */

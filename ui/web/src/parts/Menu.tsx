@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useId, useRef, useState } from 'react'
+import '../style/menu.css'
 import { Icon, type IconName } from './Icon'
 
 export interface Item {

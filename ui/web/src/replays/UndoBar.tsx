@@ -6,6 +6,7 @@ import { Icon } from '../parts/Icon'
 import { middle } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
+import '../style/undo.css'
 import { type Pending, undo, undoFor, usePending } from './undo'
 
 /** The replays that can still be undone, and what became of those that could not. */

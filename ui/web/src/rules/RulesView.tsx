@@ -12,7 +12,8 @@ import { ProblemBox } from '../parts/Problem'
 import { Copy, Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
-import '../style/views.css'
+import '../style/rules.css'
+import '../style/view.css'
 import { tokens } from './yaml'
 
 /** The rules in force with what each of them catches, and the file with what is wrong in it. */

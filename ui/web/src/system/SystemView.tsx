@@ -10,7 +10,9 @@ import { Scroll } from '../parts/Scroll'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
-import '../style/views.css'
+import '../style/system.css'
+import '../style/tables.css'
+import '../style/view.css'
 import { AutomationCard } from './AutomationCard'
 
 /** How the console itself stands: automation, cluster, intake, gaps, store. */

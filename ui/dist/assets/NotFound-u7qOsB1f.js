@@ -1,1 +1,0 @@
-import{H as e,_t as t,z as n}from"./base-DjO4nQQ8.js";var r=t();function i(){return(0,r.jsx)(`div`,{className:`view`,children:(0,r.jsxs)(`div`,{className:`empty`,children:[(0,r.jsx)(`h1`,{children:n(`notfound`)}),(0,r.jsx)(`p`,{children:n(`notfound.text`)}),(0,r.jsx)(e,{href:`/letters`,className:`button`,children:n(`nav.letters`)})]})})}export{i as default};
