@@ -249,6 +249,47 @@ type DeliveryPage struct {
 	Next  string     `json:"next,omitempty"` // cursor of the next page; "" at the end
 }
 
+// AlertRule is one rule of the section alerts that is in force, with what the newest look at it found. Values beside the
+// threshold say why it fires, or why it does not.
+type AlertRule struct {
+	Name          string              `json:"name"`
+	Signal        string              `json:"signal"`
+	Unit          AlertUnit           `json:"unit"`
+	Below         bool                `json:"below"` // it matters when a value is below the threshold
+	Threshold     float64             `json:"threshold"`
+	For           Duration            `json:"for"`
+	KeepFiringFor Duration            `json:"keep_firing_for"`
+	Severity      AlertSeverity       `json:"severity"`
+	By            []string            `json:"by"`
+	Where         map[string][]string `json:"where"`
+	Receivers     []string            `json:"receivers"`
+	Off           bool                `json:"off"`                    // kept in the file, but not looked at
+	Line          int                 `json:"line"`                   // in rules.yaml, from 1
+	EvaluatedAt   *time.Time          `json:"evaluated_at,omitempty"` // nil when it was not looked at yet
+	Error         string              `json:"error,omitempty"`        // public sentence: why its signal could not be measured
+	Values        []AlertValue        `json:"values"`                 // those nearest to firing first, at most 50
+	MoreValues    int                 `json:"more_values,omitempty"`  // values that were left out
+}
+
+// AlertValue is the newest value of one instance of a rule.
+type AlertValue struct {
+	Labels map[string]string `json:"labels"` // those of `by`
+	Value  float64           `json:"value"`
+	State  AlertState        `json:"state"` // pending or firing; "" when the condition does not hold
+}
+
+// Receiver is one entry of the section receivers, without what is secret in it.
+type Receiver struct {
+	Name      string `json:"name"`
+	Type      string `json:"type"`               // webhook, alertmanager, dingtalk, feishu, wecom or slack
+	Format    string `json:"format"`             // of a webhook: alertmanager, or "" for its own JSON
+	Locale    string `json:"locale"`             // en, zh or both
+	Host      string `json:"host"`               // scheme and host; what follows may be secret. "" when the URL is not known
+	PerMinute int    `json:"per_minute"`         // messages at most; 0 for any number
+	Disabled  string `json:"disabled,omitempty"` // public sentence: why it cannot be told anything; "" when it can
+	Needs     string `json:"needs,omitempty"`    // what to set so that it can, as rules.yaml writes it: env:NAME or file:PATH
+}
+
 // LetterSignal is what alerts watch of the letters that share cluster, consumer group, topic and reason.
 type LetterSignal struct {
 	Cluster, ConsumerGroup, Topic, Reason string
