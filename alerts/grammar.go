@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"deadletteroffice/alerts/notify"
 	"deadletteroffice/dlq"
 	"deadletteroffice/rulebook/yamlnode"
 )
@@ -19,72 +20,55 @@ const (
 	CodeBadThreshold    = "bad-threshold"
 	CodeBadLabel        = "bad-label"
 	CodeLabelForSignal  = "label-not-for-signal"
-	CodeNotAvailable    = "not-available"
+	CodeBadReceiver     = "bad-receiver" // an address or a secret in the file that cannot be used
+	CodeReceiverOff     = "receiver-off" // its address or secret is not there: it is not told anything
+	CodeNoEffect        = "no-effect"
+	CodeTooMany         = "too-many"
+)
+
+// Most of what one file may hold, and of what one rule may watch.
+const (
+	maxRules     = 200
+	maxReceivers = 50
+	maxInstances = 200
 )
 
 // SectionKeys are the top-level keys of rules.yaml that this package compiles.
 var SectionKeys = []string{"alerts", "receivers"}
 
-// unit is how a signal's threshold is written.
-type unit string
-
-const (
-	unitCount    unit = "count"    // 100
-	unitRatio    unit = "ratio"    // 0.2 or 20%
-	unitDuration unit = "duration" // 2h
-	unitFlag     unit = "flag"     // none: it is so or not
-)
-
-// signal is something that can be watched.
-type signal struct {
-	name   string
-	unit   unit
-	below  bool     // it matters when it falls below the threshold
-	labels []string // by which it can be told apart
-}
-
-var (
-	letterLabels = []string{"cluster", "consumer_group", "topic", "reason"}
-	groupLabels  = []string{"cluster", "consumer_group"}
-)
-
-// signals are all signals, in the order in which the docs list them.
-var signals = []signal{
-	{name: "open_letters", unit: unitCount, labels: letterLabels},
-	{name: "arrivals_per_minute", unit: unitCount, labels: letterLabels},
-	{name: "oldest_open_age", unit: unitDuration, labels: letterLabels},
-	{name: "expiry", unit: unitDuration, below: true, labels: groupLabels},
-	{name: "failed_again_ratio", unit: unitRatio, labels: groupLabels},
-	{name: "unclassified_ratio", unit: unitRatio, labels: groupLabels},
-	{name: "intake_stalled", unit: unitFlag, labels: groupLabels},
-	{name: "broker_unreachable", unit: unitFlag, labels: []string{"cluster"}},
-	{name: "rules_refused", unit: unitFlag},
-	{name: "disk", unit: unitRatio},
-}
-
 // The keys of each mapping. docs/rules.schema.json says the same; a test holds the two together.
 var (
-	alertKeys     = []string{"name", "signal", "by", "where", "above", "below", "for", "keep_firing_for", "severity", "labels", "annotations", "receivers"}
-	receiverKeys  = []string{"type", "url", "secret"}
-	receiverTypes = []string{"webhook", "alertmanager", "dingtalk", "feishu", "wecom", "slack"}
-	severities    = []string{"critical", "warning", "info"}
+	alertKeys       = []string{"name", "signal", "by", "where", "above", "below", "for", "keep_firing_for", "severity", "labels", "annotations", "receivers", "off"}
+	receiverKeys    = []string{"type", "url", "secret", "format", "locale", "wait", "interval", "repeat", "resolved", "per_minute"}
+	receiverTypes   = []string{notify.TypeWebhook, notify.TypeAlertmanager, notify.TypeDingTalk, notify.TypeFeishu, notify.TypeWeCom, notify.TypeSlack}
+	receiverFormats = []string{formatNative, notify.FormatAlertmanager}
+	locales         = []string{notify.LocaleEnglish, notify.LocaleChinese, notify.LocaleBoth}
+	severities      = []string{string(dlq.AlertCritical), string(dlq.AlertWarning), string(dlq.AlertInfo)}
+	reservedLabels  = append([]string{"rule", "severity", "signal", "alertname"}, letterLabels...) // the console gives them itself
 )
 
-// grammar checks the two sections.
+// formatNative is how the file calls a webhook's own JSON.
+const formatNative = "native"
+
+// grammar compiles the two sections.
 type grammar struct {
 	yamlnode.Reader
-	receivers []string
+	env    func(string) string
+	names  []string // of all receivers, of bad ones too
+	config *Config
 }
 
-// CompileGrammar checks the sections alerts and receivers and returns everything that is wrong with them. It keeps
-// nothing: no alert fires yet.
-func CompileGrammar(root *yaml.Node) []dlq.Diagnostic {
-	var g grammar
+// Compile reads the sections alerts and receivers of a rules file, root being the mapping of the whole document. env looks
+// variables up (os.Getenv). An address or a secret that stands outside the file and is missing or unusable disables its
+// receiver, with a hint or a warning; it does not make the file wrong.
+func Compile(root *yaml.Node, env func(string) string) (*Config, []dlq.Diagnostic) {
+	g := grammar{env: env, config: &Config{}}
 	top, _ := g.FreeMap(root, "rules.yaml")
 	g.readReceivers(top.Get("receivers"))
 	members, _ := g.List(top.Get("alerts"), "alerts")
-	if len(members) > 0 {
-		g.Hint(top.Key("alerts"), CodeNotAvailable, yamlnode.Say("alerts are checked, but do not fire yet", "告警目前只做检查，尚不会触发"), "")
+	if len(members) > maxRules {
+		g.Error(members[maxRules], CodeTooMany, yamlnode.Say("a file holds at most %d alerts", "一个文件最多有 %d 条告警规则", maxRules), "")
+		members = members[:maxRules]
 	}
 	seen := map[string]int{}
 	for _, member := range members {
@@ -93,86 +77,83 @@ func CompileGrammar(root *yaml.Node) []dlq.Diagnostic {
 		}
 		g.SetRule("")
 	}
-	return g.Diagnostics()
-}
-
-func (g *grammar) readReceivers(n *yaml.Node) {
-	all, _ := g.FreeMap(n, "receivers")
-	for _, e := range all.Entries {
-		g.Name(e.Key, "receiver")
-		g.receivers = append(g.receivers, e.Name)
-		m, ok := g.Map(e.Value, "receiver", receiverKeys)
-		if !ok {
-			continue
-		}
-		g.OneOf(g.Require(m, "receiver", "type"), "type", receiverTypes)
-		g.URL(g.Require(m, "receiver", "url"), "url")
-		g.Secret(m.Get("secret"), "secret")
-	}
+	return g.config, g.Diagnostics()
 }
 
 func (g *grammar) alert(m yamlnode.Map, seen map[string]int) {
+	r := rule{line: m.Node.Line, severity: dlq.AlertWarning}
 	if name, ok := g.Name(g.Require(m, "alert", "name"), "name"); ok {
 		g.SetRule(yamlnode.Show(name))
 		if line, twice := seen[name]; twice {
 			g.Error(m.Get("name"), CodeDuplicateName, yamlnode.Say("the name %q is taken by the one on line %d", "名称 “%s” 已被第 %d 行使用", yamlnode.Show(name), line), "")
 		}
 		seen[name] = m.Get("name").Line
+		r.name = name
 	}
 	if name, ok := g.OneOf(g.Require(m, "alert", "signal"), "signal", signalNames()); ok {
-		s := signals[slices.IndexFunc(signals, func(s signal) bool { return s.name == name })]
-		g.threshold(m, s)
-		g.labels(m, s)
+		r.signal = signals[slices.IndexFunc(signals, func(s signal) bool { return s.name == name })]
+		r.threshold = g.threshold(m, r.signal)
+		r.by, r.where = g.choice(m, r.signal)
 	}
 	const month = 30 * 24 * time.Hour
-	g.Duration(m.Get("for"), "for", 0, month)
-	g.Duration(m.Get("keep_firing_for"), "keep_firing_for", 0, month)
-	g.OneOf(m.Get("severity"), "severity", severities)
-	g.texts(m.Get("labels"), "labels")
-	g.texts(m.Get("annotations"), "annotations")
+	hold, _ := g.Duration(m.Get("for"), "for", 0, month)
+	keep, _ := g.Duration(m.Get("keep_firing_for"), "keep_firing_for", 0, month)
+	r.hold, r.keep = time.Duration(hold), time.Duration(keep)
+	if severity, ok := g.OneOf(m.Get("severity"), "severity", severities); ok {
+		r.severity = dlq.AlertSeverity(severity)
+	}
+	r.labels = g.texts(m.Get("labels"), "labels", reservedLabels)
+	r.annotations = g.texts(m.Get("annotations"), "annotations", nil)
+	r.off, _ = g.Bool(m.Get("off"), "off")
 	names, _ := g.List(g.Require(m, "alert", "receivers"), "receivers")
 	for _, n := range names {
-		if name, ok := g.Text(n, "receivers"); ok && !slices.Contains(g.receivers, name) {
-			g.Error(n, CodeUnknownReceiver, yamlnode.Say("receivers defines no %q", "receivers 中没有定义 “%s”", yamlnode.Show(name)), yamlnode.Closest(name, g.receivers))
+		name, ok := g.Text(n, "receivers")
+		if ok && !slices.Contains(g.names, name) {
+			g.Error(n, CodeUnknownReceiver, yamlnode.Say("receivers defines no %q", "receivers 中没有定义 “%s”", yamlnode.Show(name)), yamlnode.Closest(name, g.names))
+		} else if ok && !slices.Contains(r.receivers, name) {
+			r.receivers = append(r.receivers, name)
 		}
 	}
+	g.config.rules = append(g.config.rules, r)
 }
 
-// threshold checks the one bound that the signal is compared with.
-func (g *grammar) threshold(m yamlnode.Map, s signal) {
+// threshold reads the one bound that the signal is compared with.
+func (g *grammar) threshold(m yamlnode.Map, s signal) float64 {
 	want, other := "above", "below"
 	if s.below {
 		want, other = other, want
 	}
-	if s.unit == unitFlag {
+	if s.unit == dlq.UnitFlag {
 		for _, key := range []string{want, other} {
 			if m.Get(key) != nil {
 				g.Error(m.Key(key), CodeBadThreshold, yamlnode.Say("%s is so or not so; it has no threshold", "%s 只有是与否，没有阈值", s.name), "")
 			}
 		}
-		return
+		return 0
 	}
 	if m.Get(other) != nil {
 		g.Error(m.Key(other), CodeBadThreshold, yamlnode.Say("%[1]s matters when it is %[2]s a threshold", "%[1]s 应使用 %[2]s 作为阈值", s.name, want), want)
 		if m.Get(want) == nil {
-			return
+			return 0
 		}
 	}
 	n := g.Require(m, "alert", want)
 	switch s.unit {
-	case unitDuration:
-		g.Duration(n, want, time.Second, 365*24*time.Hour)
-	case unitCount:
-		g.Number(n, want, 0, 1e12)
-	case unitRatio:
-		g.ratio(n, want)
+	case dlq.UnitDuration:
+		d, _ := g.Duration(n, want, time.Second, 365*24*time.Hour)
+		return time.Duration(d).Seconds()
+	case dlq.UnitRatio:
+		return g.ratio(n, want)
+	default:
+		v, _ := g.Number(n, want, 0, 1e12)
+		return v
 	}
 }
 
-func (g *grammar) ratio(n *yaml.Node, what string) {
+func (g *grammar) ratio(n *yaml.Node, what string) float64 {
 	text, ok := g.Text(n, what)
 	if !ok {
-		return
+		return 0
 	}
 	number, percent := strings.CutSuffix(text, "%")
 	v, err := strconv.ParseFloat(number, 64)
@@ -181,47 +162,56 @@ func (g *grammar) ratio(n *yaml.Node, what string) {
 	}
 	if err != nil || !(v >= 0 && v <= 1) {
 		g.Error(n, CodeBadThreshold, yamlnode.Say("%s must be a part of one, such as 0.2 or 20%%", "%s 必须是比例，例如 0.2 或 20%%", what), "")
+		return 0
 	}
+	return v
 }
 
-// labels checks by, which tells instances apart, and where, which chooses among them.
-func (g *grammar) labels(m yamlnode.Map, s signal) {
-	check := func(n *yaml.Node, name string) {
+// choice reads by, which tells instances apart, and where, which chooses among them.
+func (g *grammar) choice(m yamlnode.Map, s signal) (by []string, where map[string][]string) {
+	known := func(n *yaml.Node, name string) bool {
 		switch {
 		case slices.Contains(s.labels, name):
+			return true
 		case slices.Contains(letterLabels, name):
 			g.Error(n, CodeLabelForSignal, yamlnode.Say("%s is not told apart by %s", "%s 不能按 %s 区分", s.name, name), "")
 		default:
 			near := yamlnode.Closest(name, letterLabels)
 			g.Error(n, CodeBadLabel, yamlnode.Say("there is no label %q; there are %s", "没有标签 “%s”；可用 %s", yamlnode.Show(name), strings.Join(letterLabels, ", ")), near)
 		}
+		return false
 	}
-	by, _ := g.List(m.Get("by"), "by")
-	for _, n := range by {
-		if name, ok := g.Text(n, "by"); ok {
-			check(n, name)
+	members, _ := g.List(m.Get("by"), "by")
+	for _, n := range members {
+		if name, ok := g.Text(n, "by"); ok && known(n, name) && !slices.Contains(by, name) {
+			by = append(by, name)
 		}
 	}
-	where, _ := g.FreeMap(m.Get("where"), "where")
-	for _, e := range where.Entries {
-		check(e.Key, e.Name)
-		g.TextList(e.Value, e.Name)
+	chosen, _ := g.FreeMap(m.Get("where"), "where")
+	for _, e := range chosen.Entries {
+		values, ok := g.TextList(e.Value, e.Name)
+		if known(e.Key, e.Name) && ok {
+			if where == nil {
+				where = map[string][]string{}
+			}
+			where[e.Name] = values
+		}
 	}
+	return by, where
 }
 
-// texts checks a mapping of names to texts.
-func (g *grammar) texts(n *yaml.Node, what string) {
+// texts reads a mapping of names to texts. reserved are names that it must not have.
+func (g *grammar) texts(n *yaml.Node, what string, reserved []string) map[string]string {
 	m, _ := g.FreeMap(n, what)
+	out := make(map[string]string, len(m.Entries))
 	for _, e := range m.Entries {
 		g.Name(e.Key, what)
-		g.Text(e.Value, what+" "+yamlnode.Show(e.Name))
-	}
-}
-
-func signalNames() []string {
-	out := make([]string, len(signals))
-	for i, s := range signals {
-		out[i] = s.name
+		if slices.Contains(reserved, e.Name) {
+			g.Error(e.Key, CodeBadLabel, yamlnode.Say("the console itself gives the label %q", "标签 “%s” 由控制台自己填写", e.Name), "")
+		}
+		if text, ok := g.Text(e.Value, what+" "+yamlnode.Show(e.Name)); ok {
+			out[e.Name] = text
+		}
 	}
 	return out
 }

@@ -9,13 +9,19 @@ import (
 	"deadletteroffice/rulebook/yamlnode"
 )
 
+// environment has the variables that the tests' files name.
+func environment(name string) string {
+	return map[string]string{"U": "https://ops.example/hook?key=hidden", "S": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "BAD": "gopher://x"}[name]
+}
+
 func check(t *testing.T, text string) []dlq.Diagnostic {
 	t.Helper()
 	root, found := yamlnode.Parse([]byte(text))
 	if root == nil {
 		t.Fatalf("%q is not read: %+v", text, found)
 	}
-	return yamlnode.Finish([]byte(text), append(found, CompileGrammar(root)...))
+	_, more := Compile(root, environment)
+	return yamlnode.Finish([]byte(text), append(found, more...))
 }
 
 func TestShippedFile(t *testing.T) {
@@ -23,7 +29,7 @@ func TestShippedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found := check(t, string(text)); len(found) != 1 || found[0].Code != CodeNotAvailable || found[0].Severity != dlq.DiagnosticHint {
+	if found := check(t, string(text)); len(found) != 1 || found[0].Code != CodeReceiverOff || found[0].Severity != dlq.DiagnosticHint {
 		t.Errorf("%+v", found)
 	}
 }
@@ -33,10 +39,18 @@ func TestGrammar(t *testing.T) {
 	alert := func(s string) string { return ops + "alerts:\n- {name: a, receivers: [ops], " + s + "}\n" }
 	for _, tt := range []struct{ name, text, want string }{
 		{"nothing at all", "version: 1\n", ""},
-		{"every receiver", "receivers: {a: {type: webhook, url: https://x, secret: env:S}, b: {type: dingtalk, url: file:/x}, c: {type: feishu, url: env:U}, d: {type: wecom, url: env:U}, e: {type: slack, url: env:U}, f: {type: alertmanager, url: env:U}}\n", ""},
+		{"every receiver", "receivers: {a: {type: webhook, url: https://x, secret: env:S}, b: {type: dingtalk, url: env:U, secret: env:S}, c: {type: feishu, url: env:U}, d: {type: wecom, url: env:U}, e: {type: slack, url: env:U}, f: {type: alertmanager, url: env:U}}\n", ""},
 		{"a receiver of no kind", "receivers: {a: {type: webhok, url: env:U}}\n", "unknown-value→webhook"},
 		{"a receiver without address", "receivers: {a: {type: webhook}}\n", "missing-key→url: …"},
-		{"a literal secret", "receivers: {a: {type: webhook, url: env:U, secret: hunter2}}\n", "literal-secret→env:NAME"},
+		{"a literal secret", "receivers: {a: {type: dingtalk, url: env:U, secret: hunter2}}\n", "literal-secret→env:NAME"},
+		{"a literal secret that cannot sign", "receivers: {a: {type: webhook, url: env:U, secret: hunter2}}\n", "bad-receiver literal-secret→env:NAME"},
+		{"a literal address that cannot be called", "receivers: {a: {type: slack, url: 'https://x/#y'}}\n", "bad-receiver"},
+		{"nothing in the environment", "receivers: {a: {type: slack, url: env:NONE}, b: {type: webhook, url: env:U, secret: env:NONE}}\n", "receiver-off receiver-off"},
+		{"nonsense in the environment", "receivers: {a: {type: slack, url: env:BAD}, b: {type: webhook, url: env:U, secret: env:U}, c: {type: slack, url: file:/nowhere}}\n", "receiver-off receiver-off receiver-off"},
+		{"every key", "receivers: {a: {type: webhook, url: env:U, secret: env:S, format: alertmanager, locale: both, wait: 0s, interval: 5m, repeat: 0s, resolved: false, per_minute: 3}}\n", ""},
+		{"keys for nothing", "receivers: {a: {type: alertmanager, url: env:U, secret: env:S, format: native, locale: zh, wait: 1s, interval: 1s, repeat: 1s, resolved: true, per_minute: 3}}\n", "no-effect no-effect no-effect no-effect no-effect no-effect"},
+		{"a time that is too long", "receivers: {a: {type: slack, url: env:U, wait: 2h, interval: 25h, repeat: 31d, per_minute: 0}}\n", "out-of-range out-of-range out-of-range out-of-range"},
+		{"a locale and a format that are none", "receivers: {a: {type: webhook, url: env:U, locale: ch, format: v4}}\n", "unknown-value→zh unknown-value"},
 		{"an unknown key", "receivers: {a: {type: webhook, url: env:U, secrets: env:S}}\n", "unknown-key→secret"},
 		{"a count", alert("signal: open_letters, above: 100, by: [consumer_group, reason], for: 5m, keep_firing_for: 10m, severity: critical"), ""},
 		{"a duration", alert("signal: oldest_open_age, above: 2h"), ""},
@@ -59,14 +73,14 @@ func TestGrammar(t *testing.T) {
 		{"no receivers", ops + "alerts: [{name: a, signal: rules_refused}]\n", "missing-key→receivers: …"},
 		{"no name, twice a name", ops + "alerts: [{signal: rules_refused, receivers: [ops]}, {name: a, signal: rules_refused, receivers: [ops]}, {name: a, signal: rules_refused, receivers: [ops]}]\n", "missing-key→name: … duplicate-name"},
 		{"a mapping for a list", "alerts: {name: a}\nreceivers: [ops]\n", "wrong-type wrong-type"},
+		{"off", alert("signal: rules_refused, off: true"), ""},
+		{"off, or on?", alert("signal: rules_refused, off: perhaps"), "wrong-type"},
+		{"a label that the console gives", alert("signal: rules_refused, labels: {severity: high, topic: t, team: a}"), "bad-label bad-label"},
 		{"a label that is a tree", alert("signal: rules_refused, labels: {a: [b]}"), "wrong-type"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
 			for _, d := range check(t, tt.text) {
-				if d.Code == CodeNotAvailable {
-					continue
-				}
 				code := d.Code
 				if d.Suggestion != "" {
 					code += "→" + d.Suggestion
@@ -92,7 +106,8 @@ func FuzzGrammar(f *testing.F) {
 			return
 		}
 		lines := strings.Split(text, "\n")
-		for _, d := range yamlnode.Finish([]byte(text), append(found, CompileGrammar(root)...)) {
+		_, more := Compile(root, environment)
+		for _, d := range yamlnode.Finish([]byte(text), append(found, more...)) {
 			if d.Line < 1 || d.Column < 1 || d.EndLine > len(lines)+strings.Count(text, "\r")+strings.Count(text, "\u0085")+strings.Count(text, "\u2028")+strings.Count(text, "\u2029") {
 				t.Errorf("%+v is outside of the text", d)
 			}

@@ -16,7 +16,11 @@ type schema struct {
 	Required   []string          `json:"required"`
 	Enum       []string          `json:"enum"`
 	Items      *schema           `json:"items"`
+	MaxItems   int               `json:"maxItems"`
+	MaxMembers int               `json:"maxProperties"`
 	Defs       map[string]schema `json:"$defs"`
+
+	PropertyNames struct{ Not struct{ Enum []string } } `json:"propertyNames"`
 }
 
 // The schema that people's editors use knows exactly the keys and words that the grammar knows.
@@ -42,9 +46,18 @@ func TestSchemaIsTheGrammar(t *testing.T) {
 		{"severities", alert.Properties["severity"].Enum, severities},
 		{"labels", alert.Properties["by"].Items.Enum, letterLabels},
 		{"kinds of receiver", receiver.Properties["type"].Enum, receiverTypes},
+		{"formats", receiver.Properties["format"].Enum, receiverFormats},
+		{"locales", receiver.Properties["locale"].Enum, locales},
+		{"labels of the console", alert.Properties["labels"].PropertyNames.Not.Enum, reservedLabels},
 	} {
 		if diff := cmp.Diff(slices.Sorted(slices.Values(tt.want)), slices.Sorted(slices.Values(tt.got))); diff != "" {
 			t.Errorf("%s: grammar -, schema +\n%s", tt.what, diff)
 		}
+	}
+	if got := s.Properties["alerts"].MaxItems; got != maxRules {
+		t.Errorf("at most %d alerts in the schema", got)
+	}
+	if got := s.Properties["receivers"].MaxMembers; got != maxReceivers {
+		t.Errorf("at most %d receivers in the schema", got)
 	}
 }

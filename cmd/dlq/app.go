@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"deadletteroffice/alerts"
 	"deadletteroffice/classifier"
 	"deadletteroffice/demo"
 	"deadletteroffice/dlq"
@@ -105,7 +106,8 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	}
 
 	live, compensations := classifier.NewLive(), &handlers.LiveCompensations{}
-	a.book = rulebook.New(rulebook.Options{Path: c.rules, Versions: a.store, Logger: log, Owners: owners(live, compensations, env)})
+	told := alerts.NewLive(alerts.LiveOptions{PublicURL: c.publicURL, Zone: time.Local})
+	a.book = rulebook.New(rulebook.Options{Path: c.rules, Versions: a.store, Logger: log, Owners: owners(live, compensations, told, env)})
 	if err := a.book.Load(ctx); err != nil {
 		return nil, err
 	}

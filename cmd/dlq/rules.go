@@ -16,7 +16,6 @@ import (
 
 	"deadletteroffice/classifier"
 	"deadletteroffice/dlq"
-	"deadletteroffice/handlers"
 	"deadletteroffice/rulebook"
 )
 
@@ -51,7 +50,7 @@ func checkRules(path string, asJSON, chinese bool, env environment) error {
 	if err != nil {
 		return err
 	}
-	found := rulebook.Check(text, owners(classifier.NewLive(), &handlers.LiveCompensations{}, env))
+	found := rulebook.Check(text, checkers(env))
 	failed := false
 	for _, d := range found {
 		failed = failed || d.Severity == dlq.DiagnosticError
@@ -126,7 +125,7 @@ func explainRules(rulesPath, messagePath string, asJSON bool, env environment) e
 	if err != nil {
 		return err
 	}
-	for _, d := range rulebook.Check(text, owners(classifier.NewLive(), &handlers.LiveCompensations{}, env)) {
+	for _, d := range rulebook.Check(text, checkers(env)) {
 		if d.Severity == dlq.DiagnosticError {
 			return dlq.Errorf(dlq.CodeInvalid, "%s has errors: line %d, column %d: %s", rulesPath, d.Line, d.Column, d.Message.English).
 				WithHint("`dlq rules check %s` lists them all", rulesPath)

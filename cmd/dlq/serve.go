@@ -56,8 +56,8 @@ func runConsole(ctx context.Context, c config, env environment, beside func(cont
 	return runErr
 }
 
-// owners are who reads which section of rules.yaml. live and compensations get what they compiled; nil for a check only.
-func owners(live *classifier.Live, compensations *handlers.LiveCompensations, env environment) []rulebook.Owner {
+// owners are who reads which section of rules.yaml. live, compensations and told get what they compiled.
+func owners(live *classifier.Live, compensations *handlers.LiveCompensations, told *alerts.Live, env environment) []rulebook.Owner {
 	return []rulebook.Owner{
 		{Keys: classifier.SectionKeys, Compile: func(root *yaml.Node) (func(int64), []dlq.Diagnostic) {
 			rules, found := classifier.Compile(root)
@@ -68,7 +68,13 @@ func owners(live *classifier.Live, compensations *handlers.LiveCompensations, en
 			return func(int64) { compensations.Swap(all) }, found
 		}},
 		{Keys: alerts.SectionKeys, Compile: func(root *yaml.Node) (func(int64), []dlq.Diagnostic) {
-			return func(int64) {}, alerts.CompileGrammar(root)
+			config, found := alerts.Compile(root, env.get)
+			return func(version int64) { told.Swap(version, config) }, found
 		}},
 	}
+}
+
+// checkers are owners that keep nothing, for a check only.
+func checkers(env environment) []rulebook.Owner {
+	return owners(classifier.NewLive(), &handlers.LiveCompensations{}, alerts.NewLive(alerts.LiveOptions{}), env)
 }

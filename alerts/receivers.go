@@ -1,0 +1,240 @@
+package alerts
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"deadletteroffice/alerts/notify"
+	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook/yamlnode"
+	"deadletteroffice/webhook"
+)
+
+// Defaults of a receiver.
+const (
+	defaultWait     = 10 * time.Second
+	defaultInterval = time.Minute
+	defaultRepeat   = 4 * time.Hour
+	// chatPerMinute keeps below the 20 messages a minute at which DingTalk locks a robot out for ten minutes; WeCom has the
+	// same limit, and the other chats get the same for the sake of their readers.
+	chatPerMinute = 15
+	// pushEvery is how often an Alertmanager hears that an alert still fires: it takes one for over that it hears no more of,
+	// five minutes after the last push.
+	pushEvery = time.Minute
+)
+
+// receiver is one entry of the section receivers.
+type receiver struct {
+	name, typ      string
+	format, locale string
+	wait           time.Duration // how long the first news waits for more
+	interval       time.Duration // least time between two messages
+	repeat         time.Duration // after which what still fires is told again; 0 for never
+	resolved       bool          // it is told of the end, too
+	perMinute      int           // 0 for no limit
+
+	url, secret yamlnode.Reference
+	env         func(string) string
+}
+
+// pushed reports whether the receiver keeps the state of alerts itself, so that it is told again and again.
+func (r *receiver) pushed() bool { return r.typ == notify.TypeAlertmanager }
+
+// chat reports whether people read the messages as they come.
+func (r *receiver) chat() bool {
+	return slices.Contains([]string{notify.TypeDingTalk, notify.TypeFeishu, notify.TypeWeCom, notify.TypeSlack}, r.typ)
+}
+
+// target reads the URL and the secrets. A file is read each time, so that a changed secret needs no reload. The error is
+// CodeRefused, with a sentence that does not repeat the values.
+func (r *receiver) target() (notify.Receiver, error) {
+	out := notify.Receiver{Name: r.name, Type: r.typ, Format: r.format, Locale: r.locale}
+	var err error
+	if out.URL, err = r.value(r.url); err != nil {
+		return out, err
+	}
+	if err := webhook.CheckURL(out.URL); err != nil {
+		return out, dlq.Errorf(dlq.CodeRefused, "%s", publicSentence(err))
+	}
+	if r.secret == (yamlnode.Reference{}) {
+		return out, nil
+	}
+	if out.Secret, err = r.value(r.secret); err != nil {
+		return out, err
+	}
+	if r.typ == notify.TypeWebhook {
+		if out.Secrets, err = webhook.ParseSecrets(out.Secret); err != nil {
+			return out, dlq.Errorf(dlq.CodeRefused, "the secret cannot sign: %s", publicSentence(err))
+		}
+		out.Secret = ""
+	}
+	return out, nil
+}
+
+// value reads what a reference stands for. What is empty is an error, too.
+func (r *receiver) value(ref yamlnode.Reference) (string, error) {
+	switch ref.Source {
+	case "env":
+		if v := strings.TrimSpace(r.env(ref.Value)); v != "" {
+			return v, nil
+		}
+		return "", dlq.Errorf(dlq.CodeRefused, "the variable %s is not set", ref.Value)
+	case "file":
+		text, err := os.ReadFile(ref.Value)
+		if err != nil {
+			return "", dlq.Errorf(dlq.CodeRefused, "the file %s cannot be read: %w", ref.Value, err)
+		}
+		if v := strings.TrimSpace(string(text)); v != "" {
+			return v, nil
+		}
+		return "", dlq.Errorf(dlq.CodeRefused, "the file %s is empty", ref.Value)
+	default:
+		return ref.Value, nil
+	}
+}
+
+// disabled says why the receiver cannot be told anything; "" when it can.
+func (r *receiver) disabled() string {
+	if _, err := r.target(); err != nil {
+		return publicSentence(err)
+	}
+	return ""
+}
+
+// host is the scheme and the host of the URL. What follows them is often the secret.
+func (r *receiver) host() string {
+	t, _ := r.target() // what is wrong with it is said by disabled
+	u, err := url.Parse(t.URL)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// receiverDefaults fills in what the file leaves out.
+func receiverDefaults(r *receiver) {
+	r.wait, r.interval, r.repeat, r.resolved = defaultWait, defaultInterval, defaultRepeat, true
+	r.locale = notify.LocaleEnglish
+	switch r.typ {
+	case notify.TypeDingTalk, notify.TypeFeishu, notify.TypeWeCom:
+		r.locale = notify.LocaleChinese
+	}
+	if r.chat() {
+		r.perMinute = chatPerMinute
+	}
+	if r.pushed() {
+		r.wait, r.interval, r.repeat = 0, 0, pushEvery
+	}
+}
+
+func (g *grammar) readReceivers(n *yaml.Node) {
+	all, _ := g.FreeMap(n, "receivers")
+	if len(all.Entries) > maxReceivers {
+		g.Error(all.Entries[maxReceivers].Key, CodeTooMany, yamlnode.Say("a file holds at most %d receivers", "一个文件最多有 %d 个接收方", maxReceivers), "")
+		all.Entries = all.Entries[:maxReceivers]
+	}
+	for _, e := range all.Entries {
+		g.Name(e.Key, "receiver")
+		g.names = append(g.names, e.Name)
+		if m, ok := g.Map(e.Value, "receiver", receiverKeys); ok {
+			g.readReceiver(e.Name, m)
+		}
+	}
+}
+
+func (g *grammar) readReceiver(name string, m yamlnode.Map) {
+	r := &receiver{name: name, env: g.env}
+	typ, known := g.OneOf(g.Require(m, "receiver", "type"), "type", receiverTypes)
+	r.typ = typ
+	receiverDefaults(r)
+	var okURL, okSecret bool
+	r.url, okURL = g.URL(g.Require(m, "receiver", "url"), "url")
+	r.secret, okSecret = g.Secret(m.Get("secret"), "secret")
+	if format, ok := g.OneOf(m.Get("format"), "format", receiverFormats); ok && format != formatNative {
+		r.format = format
+	}
+	if locale, ok := g.OneOf(m.Get("locale"), "locale", locales); ok {
+		r.locale = locale
+	}
+	const day = 24 * time.Hour
+	duration := func(key string, most time.Duration, into *time.Duration) {
+		if d, ok := g.Duration(m.Get(key), key, 0, most); ok && !r.pushed() {
+			*into = time.Duration(d)
+		}
+	}
+	duration("wait", time.Hour, &r.wait)
+	duration("interval", day, &r.interval)
+	duration("repeat", 30*day, &r.repeat)
+	if told, ok := g.Bool(m.Get("resolved"), "resolved"); ok && !r.pushed() {
+		r.resolved = told
+	}
+	if n, ok := g.Int(m.Get("per_minute"), "per_minute", 1, 1000); ok {
+		r.perMinute = int(n)
+	}
+	if known {
+		g.idle(m, r)
+	}
+	if known && okURL && (okSecret || m.Get("secret") == nil) {
+		g.reachable(m, r)
+	}
+	g.config.receivers = append(g.config.receivers, r)
+}
+
+// idle warns of keys that do nothing for this type of receiver.
+func (g *grammar) idle(m yamlnode.Map, r *receiver) {
+	idle := func(keys ...string) {
+		for _, key := range keys {
+			if m.Get(key) != nil {
+				g.Warn(m.Key(key), CodeNoEffect, yamlnode.Say("%s has no effect for type %s", "%s 对类型 %s 不起作用", key, r.typ), "")
+			}
+		}
+	}
+	if r.typ != notify.TypeWebhook {
+		idle("format")
+	}
+	if r.pushed() {
+		idle("wait", "interval", "repeat", "resolved")
+	}
+	if !slices.Contains([]string{notify.TypeWebhook, notify.TypeDingTalk, notify.TypeFeishu}, r.typ) {
+		idle("secret")
+	}
+}
+
+// reachable tries the values. One in the file that is wrong is the file's error. One outside the file disables the
+// receiver: with a hint where it is simply not there, for then nobody meant it to be told, else with a warning.
+func (g *grammar) reachable(m yamlnode.Map, r *receiver) {
+	_, err := r.target()
+	if err == nil {
+		return
+	}
+	at, ref := m.Get("url"), r.url
+	if text, err := r.value(r.url); err == nil && webhook.CheckURL(text) == nil {
+		at, ref = m.Get("secret"), r.secret
+	}
+	text := yamlnode.Say("the receiver %s is not told anything: %s", "接收方 %s 不会收到任何消息：%s", yamlnode.Show(r.name), publicSentence(err))
+	switch {
+	case ref.Source == "":
+		g.Error(at, CodeBadReceiver, text, "")
+	case ref.Source == "env" && strings.TrimSpace(g.env(ref.Value)) == "":
+		text.Chinese = fmt.Sprintf("接收方 %s 不会收到任何消息：环境变量 %s 未设置", yamlnode.Show(r.name), ref.Value)
+		g.Hint(at, CodeReceiverOff, text, "")
+	default:
+		g.Warn(at, CodeReceiverOff, text, "")
+	}
+}
+
+// publicSentence is the part of an error that may be shown.
+func publicSentence(err error) string {
+	var e *dlq.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return "something unexpected went wrong; see the log"
+}
