@@ -7,12 +7,11 @@ import { code, codeWords, t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
-import { Scroll } from '../parts/Scroll'
+import { Table } from '../parts/Table'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
 import '../style/groups.css'
-import '../style/tables.css'
 import '../style/view.css'
 import { Topics } from './Topics'
 
@@ -41,37 +40,22 @@ export default function GroupsView() {
           <p>{t('empty.attention.text')}</p>
         </div>
       ) : (
-        <Scroll>
-          <table className="plain-table">
-            <thead>
-              <tr>
-                <th scope="col">{t('list.group')}</th>
-                <th scope="col" className="right">
-                  {t('groups.open')}
-                </th>
-                <th scope="col" className="right">
-                  {t('groups.flight')}
-                </th>
-                <th scope="col" className="wide-only">
-                  {t('groups.kind')}
-                </th>
-                <th scope="col">{t('groups.online')}</th>
-                <th scope="col" className="right wide-only">
-                  {t('groups.lag')}
-                </th>
-                <th scope="col" className="right">
-                  {t('groups.unread')}
-                </th>
-                <th scope="col">{t('groups.expires')}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {groups.map(g => (
-                <Group key={g.name} g={g} asked={info.get(g.name)} />
-              ))}
-            </tbody>
-          </table>
-        </Scroll>
+        <Table
+          head={[
+            t('list.group'),
+            [t('groups.open'), 'right'],
+            [t('groups.flight'), 'right'],
+            [t('groups.kind'), 'wide-only'],
+            t('groups.online'),
+            [t('groups.lag'), 'right wide-only'],
+            [t('groups.unread'), 'right'],
+            t('groups.expires'),
+          ]}
+        >
+          {groups.map(g => (
+            <Group key={g.name} g={g} asked={info.get(g.name)} />
+          ))}
+        </Table>
       )}
     </div>
   )

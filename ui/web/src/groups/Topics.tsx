@@ -7,6 +7,7 @@ import { t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
+import { Table } from '../parts/Table'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import '../style/topics.css'
@@ -19,50 +20,42 @@ export function Topics({ topics }: { topics: readonly TopicInfo[] }) {
       {broken.map(topic => (
         <Repair key={topic} topic={topic} />
       ))}
-      <table className="plain-table small">
-        <thead>
-          <tr>
-            <th scope="col">{t('topics.place')}</th>
-            <th scope="col">{t('topics.perm')}</th>
-            <th scope="col" className="right">
-              {t('topics.held')}
+      <Table
+        head={[
+          t('topics.place'),
+          t('topics.perm'),
+          [t('topics.held'), 'right'],
+          [t('topics.next'), 'right'],
+          [t('groups.unread'), 'right'],
+          t('groups.expires'),
+          t('topics.checked'),
+        ]}
+        small
+      >
+        {topics.map(x => (
+          <tr key={`${x.broker} ${x.topic} ${x.number}`}>
+            <th scope="row" className="mono">
+              <Foreign text={x.topic} />{' '}
+              <span className="quiet">{t('topics.on', { broker: plain(x.broker), queue: String(x.number) })}</span>
+              {x.last_error && <div className="bad">{plain(x.last_error)}</div>}
             </th>
-            <th scope="col" className="right">
-              {t('topics.next')}
-            </th>
-            <th scope="col" className="right">
-              {t('groups.unread')}
-            </th>
-            <th scope="col">{t('groups.expires')}</th>
-            <th scope="col">{t('topics.checked')}</th>
+            <td>
+              <span className={x.readable ? undefined : 'amber'}>
+                {t(x.perm === 2 ? 'perm.2' : x.perm === 4 ? 'perm.4' : x.perm === 6 ? 'perm.6' : 'perm.0')}
+              </span>
+            </td>
+            <td className="right num">
+              {x.min}–{x.max}
+            </td>
+            <td className="right num">{x.next}</td>
+            <td className="right num">{count(x.unread)}</td>
+            <td className="num">{x.expires_at ? <Time at={x.expires_at} form="moment" /> : '–'}</td>
+            <td className="num">
+              <Time at={x.checked_at} />
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {topics.map(x => (
-            <tr key={`${x.broker} ${x.topic} ${x.number}`}>
-              <th scope="row" className="mono">
-                <Foreign text={x.topic} />{' '}
-                <span className="quiet">{t('topics.on', { broker: plain(x.broker), queue: String(x.number) })}</span>
-                {x.last_error && <div className="bad">{plain(x.last_error)}</div>}
-              </th>
-              <td>
-                <span className={x.readable ? undefined : 'amber'}>
-                  {t(x.perm === 2 ? 'perm.2' : x.perm === 4 ? 'perm.4' : x.perm === 6 ? 'perm.6' : 'perm.0')}
-                </span>
-              </td>
-              <td className="right num">
-                {x.min}–{x.max}
-              </td>
-              <td className="right num">{x.next}</td>
-              <td className="right num">{count(x.unread)}</td>
-              <td className="num">{x.expires_at ? <Time at={x.expires_at} form="moment" /> : '–'}</td>
-              <td className="num">
-                <Time at={x.checked_at} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+        ))}
+      </Table>
     </>
   )
 }

@@ -6,12 +6,11 @@ import { code, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
-import { Scroll } from '../parts/Scroll'
+import { Table } from '../parts/Table'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
 import '../style/system.css'
-import '../style/tables.css'
 import '../style/view.css'
 import { AutomationCard } from './AutomationCard'
 
@@ -129,9 +128,7 @@ export default function SystemView() {
             <ProblemBox error={topics.error} again={() => topics.refetch()} />
           ) : topics.data ? (
             topics.data.length > 0 ? (
-              <Scroll>
-                <Topics topics={topics.data} />
-              </Scroll>
+              <Topics topics={topics.data} />
             ) : (
               <p className="quiet">{t('system.no_topics')}</p>
             )
@@ -157,40 +154,26 @@ export default function SystemView() {
 
 function Gaps({ gaps }: { gaps: readonly Gap[] }) {
   return (
-    <Scroll>
-      <table className="plain-table small">
-        <thead>
-          <tr>
-            <th scope="col">{t('topics.place')}</th>
-            <th scope="col">{t('gaps.kind')}</th>
-            <th scope="col" className="right">
-              {t('gaps.range')}
-            </th>
-            <th scope="col" className="right">
-              {t('gaps.count')}
-            </th>
-            <th scope="col">{t('gaps.at')}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {gaps.map(g => (
-            <tr key={g.id}>
-              <th scope="row" className="mono">
-                <Foreign text={g.topic} />{' '}
-                <span className="quiet">{t('topics.on', { broker: plain(g.broker), queue: String(g.number) })}</span>
-              </th>
-              <td>{code('gap', g.kind)}</td>
-              <td className="right num">
-                {g.from}–{g.to}
-              </td>
-              <td className="right num">{g.kind === 'truncated' ? '?' : g.count}</td>
-              <td className="num">
-                <Time at={g.at} form="moment" />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+    <Table
+      head={[t('topics.place'), t('gaps.kind'), [t('gaps.range'), 'right'], [t('gaps.count'), 'right'], t('gaps.at')]}
+      small
+    >
+      {gaps.map(g => (
+        <tr key={g.id}>
+          <th scope="row" className="mono">
+            <Foreign text={g.topic} />{' '}
+            <span className="quiet">{t('topics.on', { broker: plain(g.broker), queue: String(g.number) })}</span>
+          </th>
+          <td>{code('gap', g.kind)}</td>
+          <td className="right num">
+            {g.from}–{g.to}
+          </td>
+          <td className="right num">{g.kind === 'truncated' ? '?' : g.count}</td>
+          <td className="num">
+            <Time at={g.at} form="moment" />
+          </td>
+        </tr>
+      ))}
+    </Table>
   )
 }
