@@ -116,8 +116,14 @@ func TestSchedule(t *testing.T) {
 		{dlq.GroupConcurrent, 15, 16, 2 * time.Hour},
 		{dlq.GroupConcurrent, 18, 16, 0},
 		{dlq.GroupConcurrent, 0, 20, 4*time.Hour + 45*time.Minute + 40*time.Second + 4*2*time.Hour},
-		{dlq.GroupGRPC, 0, 2, 46 * time.Second},
+		{dlq.GroupGRPC, 0, 2, 76 * time.Second},
+		{dlq.GroupGRPC, 2, 2, 30 * time.Second},
+		{dlq.GroupGRPCFIFO, 0, 2, 6 * time.Second},
+		{dlq.GroupPop, 0, 2, 80 * time.Second},
 	} {
+		if c.kind != dlq.GroupConcurrent {
+			levels = []dlq.Duration{minute} // of no account
+		}
 		if got := schedule(levels, c.kind, c.made, c.tries); got != c.want {
 			t.Errorf("%s after %d of %d: %s, want %s", c.kind, c.made, c.tries, got, c.want)
 		}
@@ -185,6 +191,37 @@ func TestKindOffline(t *testing.T) {
 		"never tried":            {presence{}, dead(0), dlq.GroupUnknown, KindNoTrace},
 	} {
 		if kind, why := kindOffline("g", c.p, c.m); kind != c.kind || why != c.why {
+			t.Errorf("%s: %s, %s", name, kind, why)
+		}
+	}
+}
+
+// The broker lists gRPC simple consumers as it does remoting clients that pull.
+func TestKindOfPullingClients(t *testing.T) {
+	grpc, pull := dlq.GroupClient{ID: "shop-1@9025@0@4kmle2ujk"}, dlq.GroupClient{ID: "10.0.0.1@4711#123456789"}
+	popped := &dlq.DeadMessage{Properties: map[string]string{dlq.PropRetryTopic: "%RETRY%g_orders"}}
+	for name, c := range map[string]struct {
+		clients []dlq.GroupClient
+		subs    string
+		fifo    bool
+		m       *dlq.DeadMessage
+		kind    dlq.GroupKind
+		why     string
+	}{
+		"gRPC":                  {[]dlq.GroupClient{grpc}, "orders", false, nil, dlq.GroupGRPC, KindByNoRetry},
+		"gRPC, FIFO":            {[]dlq.GroupClient{grpc}, "orders", true, nil, dlq.GroupGRPCFIFO, KindByConfig},
+		"remoting":              {[]dlq.GroupClient{pull}, "orders", false, nil, dlq.GroupUnknown, KindByPull},
+		"both":                  {[]dlq.GroupClient{grpc, pull}, "orders", false, nil, dlq.GroupUnknown, KindByPull},
+		"reads a retry topic":   {[]dlq.GroupClient{grpc}, "%RETRY%g", false, nil, dlq.GroupUnknown, KindByPull},
+		"by its dead message":   {[]dlq.GroupClient{pull}, "orders", false, popped, dlq.GroupGRPC, KindByPopTrace},
+		"dead, not of a popper": {[]dlq.GroupClient{pull}, "orders", false, &dlq.DeadMessage{}, dlq.GroupUnknown, KindByPull},
+	} {
+		b := &Broker{groups: map[string]seen{}}
+		p := presence{
+			online: true, consume: consumeActively, clients: c.clients, subs: map[string]remoting.Subscription{c.subs: {}},
+			configured: true, config: remoting.SubscriptionGroup{Orderly: c.fifo},
+		}
+		if kind, why := b.kind(t.Context(), "g", p, c.m); kind != c.kind || why != c.why {
 			t.Errorf("%s: %s, %s", name, kind, why)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 const (
 	KindByBroadcast    = "online_broadcast"     // its clients say that they broadcast
 	KindByPull         = "online_pull"          // its clients pull by themselves: RocketMQ does not tell whether they read a retry topic
-	KindByNoRetry      = "online_no_retry"      // online, and without the subscription to %RETRY% that every clustering remoting client has
+	KindByNoRetry      = "online_no_retry"      // online, and without the subscription to %RETRY% that clustering remoting clients have
 	KindByConfig       = "group_config"         // its subscription group is a FIFO one
 	KindByListener     = "online_listener"      // one of its clients says whether its listener is an orderly one
 	KindByConnections  = "online_connections"   // online by the remoting protocol; no client said more
@@ -192,6 +192,9 @@ func (b *Broker) kind(ctx context.Context, group string, p presence, m *dlq.Dead
 	online, why := dlq.GroupUnknown, ""
 	if p.online {
 		online, why = b.kindOnline(ctx, group, p)
+		if why == KindByPull && m != nil && diedInPop(group, m.Properties) {
+			online, why = dlq.GroupGRPC, KindByPopTrace
+		}
 		if online != dlq.GroupUnknown || why == KindByPull {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -220,7 +223,7 @@ func (b *Broker) kindOnline(ctx context.Context, group string, p presence) (dlq.
 	}
 	_, retries := p.subs[dlq.RetryPrefix+group]
 	switch {
-	case p.consume == "CONSUME_ACTIVELY":
+	case p.consume == consumeActively && (retries || !speakGRPC(p.clients)):
 		return dlq.GroupUnknown, KindByPull
 	case !retries && p.configured && p.config.Orderly:
 		return dlq.GroupGRPCFIFO, KindByConfig
@@ -241,6 +244,17 @@ func (b *Broker) kindOnline(ctx context.Context, group string, p presence) (dlq.
 		return dlq.GroupConcurrent, KindByListener
 	}
 	return dlq.GroupUnknown, KindByConnections
+}
+
+// consumeActively is the consumeType of clients that pull by themselves, simple consumers of the gRPC client among them.
+const consumeActively = "CONSUME_ACTIVELY"
+
+// grpcClient matches what gRPC clients call themselves, host@process@number@time. A client of the remoting protocol is
+// called address@instance.
+var grpcClient = regexp.MustCompile(`^[^@]+@[0-9]+@[0-9]+@[0-9a-z]+$`)
+
+func speakGRPC(clients []dlq.GroupClient) bool {
+	return !slices.ContainsFunc(clients, func(c dlq.GroupClient) bool { return !grpcClient.MatchString(c.ID) })
 }
 
 // listener has a broker ask a client whether its listener is an orderly one, and whether it pops. A Go client fails to

@@ -130,6 +130,34 @@ func TestFilteredByTags(t *testing.T) {
 	})
 }
 
+// gRPC clients behind a proxy in cluster mode are unknown to the broker: of their group it has a POP retry topic, and an offset
+// that passes what they take.
+func TestGroupBehindProxies(t *testing.T) {
+	t.Parallel()
+	n := node.Shared(t, node.V5)
+	bn := newBench(t, n)
+	for name, pops := range map[string]bool{"pops": true, "pulls": false} {
+		s := &scene{t: t, n: n, bn: bn, topic: unique("orders"), group: unique("stock")}
+		s.dead = dlq.DeadMessage{Position: dlq.Position{Queue: dlq.Queue{Cluster: n.Cluster(), Broker: n.BrokerName()}}, Body: []byte("x"), Properties: map[string]string{"UNIQ_KEY": newKey()}}
+		bn.topic(s.topic, 1, 6)
+		bn.group(s.group, 1)
+		if pops {
+			bn.topic(dlq.RetryPrefix+s.group+"_"+s.topic, 1, 6)
+		}
+		s.b = open(t, n)
+		r := s.send(s.request(dlq.DoorTopic))
+		if ev := s.look(r); ev.Online || ev.Passed || len(ev.Copies) != 1 {
+			t.Errorf("%s, not taken yet: %+v", name, ev)
+		}
+		if err := bn.wire.UpdateConsumerOffset(bn.ctx(), n.BrokerAddr(), s.group, s.topic, r.Receipt.Queue, r.Receipt.Offset+1); err != nil {
+			t.Fatal(err)
+		}
+		if ev := s.look(r); ev.Online != pops || ev.Passed || ev.PassedKnown {
+			t.Errorf("%s, the offset passed: %+v", name, ev)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	n := node.Shared(t, node.V5)

@@ -35,6 +35,9 @@ type trace struct {
 // deliveries, whose offsets move at the delivery (apache/rocketmq PopBufferMergeService), for broadcasting groups, whose
 // offsets are with their clients, for SQL subscriptions, which may have filtered, and for an offset that moved although
 // the group was not seen online since the delivery: somebody reset it.
+//
+// gRPC clients behind a proxy in cluster mode are not connected to the broker, which takes their group for offline. Online
+// is true for them once their group's offset has passed the newest copy, since somebody took it.
 func (b *Broker) Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error) {
 	c, err := b.present(ctx)
 	if err != nil {
@@ -52,9 +55,9 @@ func (b *Broker) Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error) {
 	}
 	view := classify(r, traces)
 	ev.Copies = view.copies
-	kind, _ := b.kind(ctx, r.ConsumerGroup, p, nil)
-	if view.popped && kind == dlq.GroupUnknown {
-		kind = dlq.GroupGRPC
+	kind, why := b.kind(ctx, r.ConsumerGroup, p, nil)
+	if kind == dlq.GroupUnknown && (view.popped || why == KindByPull || r.Door == dlq.DoorTopic && c.pops(r.ConsumerGroup, r.Topic)) {
+		kind = dlq.GroupGRPC // or one whose offset says as little
 	}
 	ev.Retry = b.retryLeft(ctx, r, view, kind, p)
 	ev.Filtered = b.filtered(r, view, p)
@@ -62,6 +65,12 @@ func (b *Broker) Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error) {
 		return ev, err
 	}
 	return ev, nil
+}
+
+// pops says whether a POP retry topic of the group for the topic is there: its clients popped and failed.
+func (c *cluster) pops(group, topic string) bool {
+	retry := dlq.RetryPrefix + group
+	return c.topics[retry+popSeparator+topic] || c.topics[retry+popSeparatorV2+topic]
 }
 
 // search asks every broker that may hold a copy, under every topic that a copy may lie in.
@@ -275,15 +284,16 @@ func (b *Broker) offsets(ctx context.Context, r dlq.Replay, v picture, kind dlq.
 		return unreachable(d.broker, "the start of a queue", err)
 	}
 	ev.Expired = d.m.QueueOffset < lowest
-	if !offsetSpeaks(r, v, kind) {
-		return nil
-	}
 	committed, known, err := b.wire.QueryConsumerOffset(actx, addr, r.ConsumerGroup, d.m.Topic, d.m.QueueID)
 	if err != nil {
 		return unreachable(d.broker, "the offset of "+r.ConsumerGroup, err)
 	}
-	ev.Passed = known && !v.parked && committed > d.m.QueueOffset
-	ev.PassedKnown = known
+	passed := known && !v.parked && committed > d.m.QueueOffset
+	if !offsetSpeaks(r, v, kind) {
+		ev.Online = ev.Online || passed && (kind == dlq.GroupGRPC || kind == dlq.GroupGRPCFIFO)
+		return nil
+	}
+	ev.Passed, ev.PassedKnown = passed, known
 	if ev.Passed && !ev.Online {
 		b.mu.Lock()
 		last := b.groups[r.ConsumerGroup].online
@@ -360,14 +370,14 @@ func (b *Broker) filtered(r dlq.Replay, v picture, p presence) bool {
 	return !slices.Contains(sub.Tags, strings.TrimSpace(v.tags))
 }
 
-// retryLeft is how long the group goes on trying after the newest copy, at the longest.
+// retryLeft is how long the group goes on trying after the newest copy, at the longest; 0 when nobody can say.
 func (b *Broker) retryLeft(ctx context.Context, r dlq.Replay, v picture, kind dlq.GroupKind, p presence) time.Duration {
 	broker := r.Receipt.Broker
 	if v.delivered != nil {
 		broker = v.delivered.broker
 	}
 	t, err := b.traits(ctx, broker)
-	if err != nil || len(t.Levels) == 0 {
+	if err != nil || len(t.Levels) == 0 || p.consume == consumeActively { // who pulls says each time how long it keeps a message
 		return 0
 	}
 	tries := maxReconsume
@@ -381,12 +391,31 @@ func (b *Broker) retryLeft(ctx context.Context, r dlq.Replay, v picture, kind dl
 	return schedule(t.Levels, kind, made, tries)
 }
 
+const (
+	second = dlq.Duration(time.Second)
+	minute = dlq.Duration(time.Minute)
+)
+
+// policyLevels are the pauses that gRPC and POP clients make, whatever the broker's delay levels are (apache/rocketmq
+// CustomizedRetryPolicy, DefaultMQPushConsumerImpl.popDelayLevel).
+var policyLevels = []dlq.Duration{
+	second, 5 * second, 10 * second, 30 * second, minute, 2 * minute, 3 * minute, 4 * minute, 5 * minute, 6 * minute, 7 * minute,
+	8 * minute, 9 * minute, 10 * minute, 20 * minute, 30 * minute, 60 * minute, 120 * minute,
+}
+
 // schedule adds up the retries that are left: level 3 after the first failure and one more each time
-// (AbstractSendMessageProcessor.consumerSendMsgBack); gRPC groups begin with the first level and pay for each round.
+// (AbstractSendMessageProcessor.consumerSendMsgBack). What is popped pays for each round. gRPC groups begin with the first
+// level and have one round more: the proxy dead-letters what it gets after the last failure. Clients of FIFO groups keep the
+// message and do both by themselves.
 func schedule(levels []dlq.Duration, kind dlq.GroupKind, made, tries int) time.Duration {
 	first, extra := 3, time.Duration(0)
-	if kind == dlq.GroupGRPC || kind == dlq.GroupGRPCFIFO || kind == dlq.GroupPop {
-		first, extra = 1, popRound
+	switch kind {
+	case dlq.GroupGRPC:
+		levels, first, extra, tries = policyLevels, 1, popRound, tries+1
+	case dlq.GroupGRPCFIFO:
+		levels, first = policyLevels, 1
+	case dlq.GroupPop:
+		levels, extra = policyLevels, popRound
 	}
 	var sum time.Duration
 	for n := made; n < tries; n++ {
