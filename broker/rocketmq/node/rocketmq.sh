@@ -166,10 +166,12 @@ diskMaxUsedSpaceRatio=95
 EOF
     cat "$dir/extra.conf"
   } >"$dir/broker.conf"
-  # The proxy has no setting for the interface that it listens on.
+  # The proxy has no setting for the interface that it listens on. A client that is closed waits for its last poll.
   if [ -n "$PROXY" ]; then
-    printf '{"rocketMQClusterName":"%s","localServeAddr":"127.0.0.1","grpcServerPort":%s,"remotingListenPort":%s,"namesrvAddr":"%s"}\n' \
-      "$CLUSTER" "${PROXY##*:}" $((${PROXY##*:} + 1)) "$NAMESRV" >"$dir/proxy.json"
+    cat >"$dir/proxy.json" <<EOF
+{"rocketMQClusterName": "$CLUSTER", "namesrvAddr": "$NAMESRV", "localServeAddr": "127.0.0.1",
+ "grpcServerPort": ${PROXY##*:}, "remotingListenPort": $((${PROXY##*:} + 1)), "grpcClientConsumerMaxLongPollingTimeoutMillis": 5000}
+EOF
   fi
 }
 
