@@ -96,10 +96,10 @@ func (c *composer) color() string {
 // block writes one alert: what, how much, since when, why, and where to look.
 func (c *composer) block(a *dlq.Alert) block {
 	t := c.t
-	b := block{head: t.severity(a.Severity) + " " + t.headline(a)}
+	b := block{head: t.severity(a.Severity) + t.headline(a)}
 	switch {
 	case a.State == dlq.AlertResolved:
-		b.icon, b.head = "✅", t.tag("resolved", "已恢复")+" "+t.headline(a)
+		b.icon, b.head = "✅", t.tag("resolved", "已恢复")+t.headline(a)
 	case a.Severity == dlq.AlertCritical:
 		b.icon = "🔴"
 	case a.Severity == dlq.AlertInfo:

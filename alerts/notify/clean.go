@@ -49,7 +49,7 @@ func cut(s string, max int) string {
 
 // plainMarkdown makes text mean itself in the Markdown of DingTalk and WeCom. Neither says how a sign is escaped, so the
 // signs that can do something give way to their full-width twins.
-var plainMarkdown = strings.NewReplacer("[", "［", "]", "］", "(", "（", ")", "）", "<", "＜", ">", "＞", "*", "＊", "`", "｀", "#", "＃",
+var plainMarkdown = strings.NewReplacer("[", "［", "]", "］", "<", "＜", ">", "＞", "*", "＊", "`", "｀", "#", "＃",
 	"|", "｜", "\\", "＼", "&", "＆", "~", "～", "!", "！", "$", "＄")
 
 // plainSlack is Slack's own escape (api.slack.com: formatting text). The signs that make bold, italic, struck or code

@@ -157,7 +157,7 @@ func judgeDingTalk(res webhook.Response) webhook.Outcome {
 func judgeFeishu(res webhook.Response) webhook.Outcome {
 	a, ok := readVendor(res)
 	code, text := a.Code, a.Msg
-	if code == nil {
+	if code == nil || *code == 0 && a.StatusCode != nil && *a.StatusCode != 0 {
 		code, text = a.StatusCode, a.StatusMessage
 	}
 	if !ok || code == nil {

@@ -26,17 +26,21 @@ var update = flag.Bool("update", false, "write testdata anew")
 // Every receiver's whole body, as a person can read it in testdata.
 func TestRenderGolden(t *testing.T) {
 	for _, r := range receivers(t) {
-		for _, locale := range []string{"", LocaleEnglish, LocaleChinese, LocaleBoth} {
-			if locale != "" && (r.Type == TypeWebhook || r.Type == TypeAlertmanager) {
-				continue
-			}
-			r.Locale = locale
-			name := strings.Trim(strings.Join([]string{r.Type, r.Format, locale}, "-"), "-")
-			golden(t, name, render(t, r, delivery(dlq.NotifyNew, alerts()...), options()).Body)
+		name := strings.TrimSuffix(r.Type+"-"+r.Format, "-")
+		golden(t, name, render(t, r, delivery(dlq.NotifyNew, alerts()...), options()).Body)
+		golden(t, name+"-test", render(t, r, delivery(dlq.NotifyTest), options()).Body)
+		golden(t, name+"-resolved", render(t, r, delivery(dlq.NotifyResolved, alerts()[3]), options()).Body)
+		if r.Type == TypeWebhook || r.Type == TypeAlertmanager {
+			continue // for machines
 		}
-		r.Locale = ""
-		golden(t, strings.Trim(r.Type+"-"+r.Format, "-")+"-test", render(t, r, delivery(dlq.NotifyTest), options()).Body)
-		golden(t, strings.Trim(r.Type+"-"+r.Format, "-")+"-resolved", render(t, r, delivery(dlq.NotifyResolved, alerts()[3]), options()).Body)
+		other := LocaleEnglish
+		if r.Type == TypeSlack {
+			other = LocaleChinese
+		}
+		for _, locale := range []string{other, LocaleBoth} {
+			r.Locale = locale
+			golden(t, name+"-"+locale, render(t, r, delivery(dlq.NotifyNew, alerts()...), options()).Body)
+		}
 	}
 }
 
@@ -253,13 +257,13 @@ func TestTitles(t *testing.T) {
 		d      *dlq.Delivery
 		en, zh string
 	}{
-		{delivery(dlq.NotifyFirst, alerts()[0]), "[critical] pay-service: dead letters pile up (240)", "[严重] pay-service：dead letters pile up（240）"},
-		{delivery(dlq.NotifyNew, alerts()...), "[critical] 3 firing, 1 resolved: pay-service, stock, DefaultCluster +1", "[严重] 3 条触发，1 条恢复：pay-service、stock、DefaultCluster +1"},
-		{delivery(dlq.NotifyRepeat, alerts()[1]), "[warning] still firing · stock: replays fail again (23.5%)", "[警告] 仍在触发 · stock：replays fail again（23.5%）"},
-		{delivery(dlq.NotifyFirst, alerts()[2]), "[info] DefaultCluster: broker away", "[提示] DefaultCluster：broker away"},
-		{delivery(dlq.NotifyResolved, alerts()[3]), "[resolved] orders: about to be lost", "[已恢复] orders：about to be lost"},
-		{more, "[critical] digest · 3 firing, 1 resolved, 40 more: pay-service, stock, DefaultCluster +1", "[严重] 汇总 · 3 条触发，1 条恢复，另有 40 条：pay-service、stock、DefaultCluster +1"},
-		{delivery(dlq.NotifyTest), "[test] this receiver works · The dead letter office", "[测试] 接收方可用 · 死信办公室"},
+		{delivery(dlq.NotifyFirst, alerts()[0]), "CRITICAL · pay-service: dead letters pile up (240)", "【严重】pay-service：dead letters pile up（240）"},
+		{delivery(dlq.NotifyNew, alerts()...), "CRITICAL · 3 firing, 1 resolved: pay-service, stock, DefaultCluster +1", "【严重】3 条触发，1 条恢复：pay-service、stock、DefaultCluster +1"},
+		{delivery(dlq.NotifyRepeat, alerts()[1]), "WARNING · still firing · stock: replays fail again (23.5%)", "【警告】仍在触发 · stock：replays fail again（23.5%）"},
+		{delivery(dlq.NotifyFirst, alerts()[2]), "INFO · DefaultCluster: broker away", "【提示】DefaultCluster：broker away"},
+		{delivery(dlq.NotifyResolved, alerts()[3]), "RESOLVED · orders: about to be lost", "【已恢复】orders：about to be lost"},
+		{more, "CRITICAL · digest · 3 firing, 1 resolved, 40 more: pay-service, stock, DefaultCluster +1", "【严重】汇总 · 3 条触发，1 条恢复，另有 40 条：pay-service、stock、DefaultCluster +1"},
+		{delivery(dlq.NotifyTest), "TEST · this receiver works · The dead letter office", "【测试】接收方可用 · 死信办公室"},
 	} {
 		if got := textsOf(Receiver{Locale: LocaleEnglish}, options()).title(tt.d); got != tt.en {
 			t.Errorf("title %q, want %q", got, tt.en)
@@ -268,7 +272,7 @@ func TestTitles(t *testing.T) {
 			t.Errorf("title %q, want %q", got, tt.zh)
 		}
 	}
-	if got, want := textsOf(Receiver{Locale: LocaleBoth}, options()).title(delivery(dlq.NotifyFirst, alerts()[0])), "[严重/critical] pay-service: dead letters pile up (240)"; got != want {
+	if got, want := textsOf(Receiver{Locale: LocaleBoth}, options()).title(delivery(dlq.NotifyFirst, alerts()[0])), "【严重 / critical】pay-service: dead letters pile up (240)"; got != want {
 		t.Errorf("title %q, want %q", got, want)
 	}
 }

@@ -81,12 +81,12 @@ func (t texts) list(all []string) string {
 	return strings.Join(all, ", ")
 }
 
-// tag is what a title begins with.
+// tag is what a title begins with. Its brackets are none that Markdown knows.
 func (t texts) tag(en, zh string) string {
-	if t.zh && t.en {
-		return "[" + zh + "/" + en + "]"
+	if !t.zh {
+		return strings.ToUpper(en) + " · "
 	}
-	return "[" + t.say(en, zh) + "]"
+	return "【" + t.say(en, zh) + "】"
 }
 
 func (t texts) severity(s dlq.AlertSeverity) string {
@@ -200,7 +200,7 @@ func (t texts) headline(a *dlq.Alert) string {
 func (t texts) title(d *dlq.Delivery) string {
 	n := &d.Notification
 	if isTest(d) {
-		return cut(t.tag("test", "测试")+" "+t.say("this receiver works", "接收方可用")+" · "+t.product, maxTitle)
+		return cut(t.tag("test", "测试")+t.say("this receiver works", "接收方可用")+" · "+t.product, maxTitle)
 	}
 	tag := t.tag("resolved", "已恢复")
 	firing := n.Firing()
@@ -209,18 +209,18 @@ func (t texts) title(d *dlq.Delivery) string {
 	}
 	switch n.Reason {
 	case dlq.NotifyRepeat:
-		tag += " " + t.say("still firing", "仍在触发") + " ·"
+		tag += t.say("still firing", "仍在触发") + " · "
 	case dlq.NotifyDigest:
-		tag += " " + t.say("digest", "汇总") + " ·"
+		tag += t.say("digest", "汇总") + " · "
 	}
 	if len(n.Alerts) == 1 && n.More == 0 {
-		return cut(tag+" "+t.headline(&n.Alerts[0]), maxTitle)
+		return cut(tag+t.headline(&n.Alerts[0]), maxTitle)
 	}
 	counts := t.counts(firing, len(n.Alerts)-firing, n.More)
 	if names := t.subjects(n.Alerts); names != "" {
 		counts = t.line(counts, names)
 	}
-	return cut(tag+" "+counts, maxTitle)
+	return cut(tag+counts, maxTitle)
 }
 
 // counts says how many fire, are over, and are not told of.
