@@ -3,11 +3,13 @@ package replay_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -40,6 +42,10 @@ func consumerProgram() (string, error) {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f != nil && runtime.GOMAXPROCS(0) < 4 {
+		f.Value.Set("4") // tests on real brokers wait most of the time
+	}
 	code := node.Main(m)
 	if program.dir != "" {
 		os.RemoveAll(program.dir)
@@ -55,6 +61,7 @@ type market struct {
 	wire         *remoting.Client
 	topic, group string
 	orderly      bool
+	program      func() *exec.Cmd // another consumer than the Go one; nil for that
 
 	consumer *exec.Cmd // nil while nobody is connected
 	say      io.WriteCloser
@@ -94,11 +101,16 @@ func newMarket(t *testing.T, n *node.Node, orderly bool) *market {
 
 func (m *market) connect() {
 	m.t.Helper()
-	program, err := consumerProgram()
-	if err != nil {
-		m.t.Fatal(err)
+	if m.program == nil {
+		file, err := consumerProgram()
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		m.program = func() *exec.Cmd {
+			return exec.Command(file, "-namesrv", m.n.NameServer(), "-group", m.group, "-topic", m.topic, fmt.Sprintf("-orderly=%v", m.orderly))
+		}
 	}
-	c := exec.Command(program, "-namesrv", m.n.NameServer(), "-group", m.group, "-topic", m.topic, fmt.Sprintf("-orderly=%v", m.orderly))
+	c := m.program()
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
 	if err != nil {

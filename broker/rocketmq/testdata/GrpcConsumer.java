@@ -1,0 +1,74 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Collections;
+import java.util.Map;
+import org.apache.rocketmq.client.apis.ClientConfiguration;
+import org.apache.rocketmq.client.apis.ClientException;
+import org.apache.rocketmq.client.apis.ClientServiceProvider;
+import org.apache.rocketmq.client.apis.consumer.ConsumeResult;
+import org.apache.rocketmq.client.apis.consumer.FilterExpression;
+import org.apache.rocketmq.client.apis.consumer.SimpleConsumer;
+import org.apache.rocketmq.client.apis.message.MessageView;
+
+/**
+ * A real consumer of the Java gRPC client for tests, with the lines and the output of the Go one beside it.
+ * Arguments: address of the proxy, consumer group, topic, "push" or "simple". Whether a push consumer's group is a FIFO one
+ * is the broker's to say.
+ */
+public class GrpcConsumer {
+    static volatile boolean well;
+
+    public static void main(String[] args) throws Exception {
+        ClientServiceProvider provider = ClientServiceProvider.loadService();
+        ClientConfiguration client = ClientConfiguration.newBuilder().setEndpoints(args[0]).enableSsl(false).build();
+        Map<String, FilterExpression> topics = Collections.singletonMap(args[2], FilterExpression.SUB_ALL);
+        AutoCloseable consumer;
+        if (args[3].equals("simple")) {
+            SimpleConsumer c = provider.newSimpleConsumerBuilder().setClientConfiguration(client).setConsumerGroup(args[1])
+                .setSubscriptionExpressions(topics).setAwaitDuration(Duration.ofSeconds(5)).build();
+            Thread t = new Thread(() -> poll(c));
+            t.setDaemon(true);
+            t.start();
+            consumer = c;
+        } else {
+            consumer = provider.newPushConsumerBuilder().setClientConfiguration(client).setConsumerGroup(args[1])
+                .setSubscriptionExpressions(topics).setMessageListener(m -> {
+                    print(m);
+                    return well ? ConsumeResult.SUCCESS : ConsumeResult.FAILURE;
+                }).build();
+        }
+        System.out.println("{\"started\":true}");
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        for (String line = in.readLine(); line != null && !line.equals("stop"); line = in.readLine()) {
+            well = line.equals("well");
+        }
+        consumer.close();
+        System.exit(0);
+    }
+
+    /** poll receives for ever; what is not acknowledged comes back when its invisible time is over, 10 s at the least. */
+    static void poll(SimpleConsumer c) {
+        while (true) {
+            try {
+                for (MessageView m : c.receive(16, Duration.ofSeconds(10))) {
+                    print(m);
+                    if (well) {
+                        c.ack(m);
+                    }
+                }
+            } catch (ClientException e) {
+                System.err.println(e);
+            } catch (IllegalStateException closed) {
+                return;
+            }
+        }
+    }
+
+    static synchronized void print(MessageView m) {
+        System.out.println("{\"topic\":\"" + m.getTopic() + "\",\"attempts\":" + (m.getDeliveryAttempt() - 1)
+            + ",\"body\":\"" + StandardCharsets.UTF_8.decode(m.getBody()) + "\",\"properties\":{\"UNIQ_KEY\":\"" + m.getMessageId()
+            + "\",\"DLQ_REPLAY_ID\":\"" + m.getProperties().getOrDefault("DLQ_REPLAY_ID", "") + "\"}}");
+    }
+}
