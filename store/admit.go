@@ -231,6 +231,7 @@ func (t *tx) admitOne(p place, epoch int64, a *arrival) error {
 	t.count(before, r)
 	t.span(r.died, r.seq)
 	t.hours[hourKey{floorHour(t.now), r.group, r.rule}]++
+	t.arrived[r.failure()]++
 	return t.log(event)
 }
 
@@ -253,6 +254,9 @@ func (t *tx) nextDeath(r, before *row, p place, a *arrival) error {
 	r.flags |= add
 	r.version++
 	if err := t.arrive(r, p, a); err != nil {
+		return err
+	}
+	if err := t.countDiedAgain(r, a.Join.ReplayID); err != nil {
 		return err
 	}
 	if _, err := t.exec("UPDATE replay SET outcome='failed_again', detail=CASE detail WHEN 'diverted' THEN detail ELSE 'back_in_dlq' END, settled_at=?, next_look=NULL WHERE id=? AND letter=?", t.now, a.Join.ReplayID, r.id); err != nil {

@@ -82,6 +82,7 @@ type pending struct {
 	to            dlq.State
 	judged        *judged
 	replay        *dlq.Replay
+	settled       settled // how the replay stood before
 	call          *dlq.Call
 }
 
@@ -138,11 +139,11 @@ func (t *tx) checkReplay(p *pending) error {
 	r := *p.change.Replay
 	r.LetterID = p.change.LetterID
 	p.replay = &r
-	var have dlq.Outcome
 	var letter int64
-	err := each(context.Background(), t, "SELECT outcome, letter FROM replay WHERE id=?", []any{r.ID}, func(rows *sql.Rows) error {
-		return rows.Scan(&have, &letter)
+	err := each(context.Background(), t, "SELECT outcome, settled_at, letter FROM replay WHERE id=?", []any{r.ID}, func(rows *sql.Rows) error {
+		return rows.Scan(&p.settled.outcome, &p.settled.at, &letter)
 	})
+	have := p.settled.outcome
 	claim := p.change.Trigger == dlq.TriggerClaim
 	switch {
 	case err != nil:
@@ -196,6 +197,7 @@ func (t *tx) apply(p *pending) error {
 		if err := t.putReplay(p.replay, c.Trigger == dlq.TriggerClaim); err != nil {
 			return err
 		}
+		t.countSettled(r, p.settled, p.replay.Outcome)
 		if err := t.setOutcome(r); err != nil {
 			return err
 		}

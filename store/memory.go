@@ -31,20 +31,21 @@ type memory struct {
 	letter, death, event int64 // highest ids ever given
 	search               int64 // highest seq that full text knows
 	gaps                 int64
-	report               int64 // id of the newest report
-	back                 bool  // a replay through door C exists
+	report               int64          // id of the newest report
+	back                 bool           // a replay through door C exists
+	pending              map[string]int // deliveries by receiver; without those that have none
 }
 
 func newMemory() *memory {
 	return &memory{
 		ids: map[word]int64{}, texts: []string{""}, kinds: map[wordKind]int{}, verdicts: map[int64]dlq.Verdict{},
-		places: map[dlq.Queue]place{}, queues: map[int64]dlq.Queue{}, tally: newTally(),
+		places: map[dlq.Queue]place{}, queues: map[int64]dlq.Queue{}, tally: newTally(), pending: map[string]int{},
 	}
 }
 
 // load reads everything at start.
 func (m *memory) load(ctx context.Context, c *sql.Conn) error {
-	steps := []func(context.Context, *sql.Conn) error{m.loadWords, m.loadQueues, m.loadTally, m.loadNumbers}
+	steps := []func(context.Context, *sql.Conn) error{m.loadWords, m.loadQueues, m.loadTally, m.loadNumbers, m.loadPending}
 	for _, step := range steps {
 		if err := step(ctx, c); err != nil {
 			return explain(err, "reading the database at start")
@@ -89,6 +90,32 @@ func (m *memory) loadNumbers(ctx context.Context, c *sql.Conn) error {
 		(SELECT value FROM number WHERE name='search'), (SELECT count(*) FROM gap),
 		coalesce((SELECT seq FROM sqlite_sequence WHERE name='report'), 0), EXISTS(SELECT 1 FROM replay WHERE door='C')`).
 		Scan(&m.letter, &m.death, &m.event, &m.search, &m.gaps, &m.report, &m.back)
+}
+
+func (m *memory) loadPending(ctx context.Context, c *sql.Conn) error {
+	return each(ctx, c, "SELECT receiver, count(*) FROM delivery INDEXED BY delivery_pending WHERE state='pending' GROUP BY receiver", nil, func(rows *sql.Rows) error {
+		var receiver string
+		var n int
+		err := rows.Scan(&receiver, &n)
+		m.addPending(receiver, n)
+		return err
+	})
+}
+
+func (m *memory) addPending(receiver string, n int) {
+	if m.pending[receiver] += n; m.pending[receiver] == 0 {
+		delete(m.pending, receiver)
+	}
+}
+
+// allPending returns how many deliveries wait, for whomever.
+func (m *memory) allPending() (all int) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, n := range m.pending {
+		all += n
+	}
+	return all
 }
 
 // text returns a word. The caller holds the lock.

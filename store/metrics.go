@@ -26,6 +26,7 @@ type metrics struct {
 	registry prometheus.Registerer
 	busy     prometheus.Counter
 	tx       prometheus.Histogram
+	dropped  *prometheus.CounterVec
 	open     *prometheus.Desc
 	oldest   *prometheus.Desc
 	wal      *prometheus.Desc
@@ -39,11 +40,13 @@ func newMetrics(s *Store) *metrics {
 		busy: prometheus.NewCounter(prometheus.CounterOpts{Name: "dlq_sqlite_busy_total", Help: "Writes and checkpoints that found the database busy."}),
 		tx: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "dlq_sqlite_tx_duration_seconds", Help: "Duration of write transactions.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dlq_alert_notifications_dropped_total",
+			Help: "Notifications that were dropped because too many waited for their receiver."}, []string{"receiver"}),
 		open:   prometheus.NewDesc("dlq_messages_open", "Open letters.", []string{"cluster", "consumer_group", "reason"}, nil),
 		oldest: prometheus.NewDesc("dlq_oldest_open_message_timestamp_seconds", "When the oldest open letter died.", []string{"cluster", "consumer_group"}, nil),
 		wal:    prometheus.NewDesc("dlq_sqlite_wal_bytes", "Size of the write-ahead log.", nil, nil),
 		size:   prometheus.NewDesc("dlq_db_size_bytes", "Size of the database file.", nil, nil),
-		depth:  prometheus.NewDesc("dlq_queue_depth", "Writes that wait, by lane.", []string{"queue"}, nil),
+		depth:  prometheus.NewDesc("dlq_queue_depth", "What waits: writes by lane, and notifications in the outbox.", []string{"queue"}, nil),
 	}
 }
 
@@ -69,10 +72,18 @@ func (m *metrics) transaction(took time.Duration, err error) {
 	}
 }
 
+// drop notes notifications that were dropped. Receivers are those of rules.yaml, so there are few.
+func (m *metrics) drop(byReceiver map[string]int) {
+	for receiver, n := range byReceiver {
+		m.dropped.WithLabelValues(label(receiver)).Add(float64(n))
+	}
+}
+
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	m.busy.Describe(out)
 	m.tx.Describe(out)
+	m.dropped.Describe(out)
 	for _, d := range []*prometheus.Desc{m.open, m.oldest, m.wal, m.size, m.depth} {
 		out <- d
 	}
@@ -82,12 +93,14 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	m.busy.Collect(out)
 	m.tx.Collect(out)
+	m.dropped.Collect(out)
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	for from, name := range laneNames {
 		gauge(m.depth, float64(m.s.lanes.depth(lane(from))), name)
 	}
+	gauge(m.depth, float64(m.s.mem.allPending()), "outbox")
 	gauge(m.size, fileSize(m.s.path))
 	gauge(m.wal, fileSize(m.s.path+"-wal"))
 	m.collectOpen(gauge)

@@ -31,10 +31,11 @@ dlq_messages_open{cluster="main",consumer_group="stock",reason="network_timeout"
 # TYPE dlq_oldest_open_message_timestamp_seconds gauge
 dlq_oldest_open_message_timestamp_seconds{cluster="main",consumer_group="pay"} 1.795255201e+09
 dlq_oldest_open_message_timestamp_seconds{cluster="main",consumer_group="stock"} 1.795255209e+09
-# HELP dlq_queue_depth Writes that wait, by lane.
+# HELP dlq_queue_depth What waits: writes by lane, and notifications in the outbox.
 # TYPE dlq_queue_depth gauge
 dlq_queue_depth{queue="background"} 0
 dlq_queue_depth{queue="intake"} 0
+dlq_queue_depth{queue="outbox"} 0
 dlq_queue_depth{queue="people"} 0
 # HELP dlq_sqlite_busy_total Writes and checkpoints that found the database busy.
 # TYPE dlq_sqlite_busy_total counter

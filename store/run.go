@@ -20,12 +20,12 @@ const (
 )
 
 // Run does the work in the background until the context ends: it teaches full text the letters that came in, deletes
-// resolved and discarded letters whose time is over, and finds out when a full disk takes writes again. Failures are
+// resolved and discarded letters and what is told of alerts whose time is over, and finds out when a full disk takes writes again. Failures are
 // logged and tried again.
 func (s *Store) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for what, loop := range map[string]func(context.Context) (time.Duration, error){
-		"full text": s.indexOnce, "retention": s.sweepOnce, "disk": s.probeOnce,
+		"full text": s.indexOnce, "retention": s.sweepOnce, "retention of alerts": s.sweepAlertsOnce, "disk": s.probeOnce,
 	} {
 		all.Go(func() { s.loop(ctx, what, loop) })
 	}

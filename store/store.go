@@ -43,6 +43,7 @@ type Store struct {
 	rest    time.Time            // until when the write goroutine lets the write-ahead log be
 	gate    sync.RWMutex         // every read holds it shared, never nested; a checkpoint holds it alone
 	mem     *memory
+	recent  *recent
 	lanes   *lanes
 	full    atomic.Bool
 	closed  chan struct{} // closed when the write goroutine has ended
@@ -60,7 +61,7 @@ type Store struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		path: o.Path, now: o.Now, log: o.Logger, publish: o.Publish, retention: o.Retention,
-		stmts: map[string]*sql.Stmt{}, mem: newMemory(), lanes: newLanes(),
+		stmts: map[string]*sql.Stmt{}, mem: newMemory(), recent: newRecent(), lanes: newLanes(),
 		closed: make(chan struct{}), follow: make(chan struct{}, 1),
 	}
 	if s.now == nil {
@@ -111,6 +112,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	if err := s.mem.load(ctx, s.conn); err != nil {
 		return err
+	}
+	if err := s.recent.load(ctx, s.conn, s.mem, s.now()); err != nil {
+		return explain(err, "reading what happened in the last hour")
 	}
 	s.reads = sql.OpenDB(newConnector(s.path, readerWords, readerPragmas))
 	s.reads.SetMaxOpenConns(4)

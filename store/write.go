@@ -197,6 +197,11 @@ type tx struct {
 	gaps, report         int64
 	back                 bool
 	events               []dlq.Event
+
+	arrived map[sameFailure]int64           // arrivals
+	settled map[groupInCluster]settledCount // replays
+	pending map[string]int                  // deliveries by receiver, differences
+	dropped map[string]int                  // deliveries by receiver
 }
 
 func newTx(s *Store) *tx {
@@ -205,7 +210,8 @@ func newTx(s *Store) *tx {
 	return &tx{
 		s: s, at: at, now: at.UnixMilli(),
 		ids: map[word]int64{}, kinds: map[wordKind]int{}, places: map[dlq.Queue]place{}, tally: map[tallyKey]int64{},
-		hours: map[hourKey]int64{}, spans: map[int64][2]int64{},
+		hours: map[hourKey]int64{}, spans: map[int64][2]int64{}, arrived: map[sameFailure]int64{}, settled: map[groupInCluster]settledCount{},
+		pending: map[string]int{}, dropped: map[string]int{},
 		letter: m.letter, death: m.death, event: m.event, search: m.search, gaps: m.gaps, report: m.report, back: m.back,
 	}
 }
@@ -259,6 +265,11 @@ func (t *tx) remember(m *memory) {
 	for k, n := range t.tally {
 		m.tally.add(k, n)
 	}
+	for receiver, n := range t.pending {
+		m.addPending(receiver, n)
+	}
+	t.s.metrics.drop(t.dropped)
+	t.s.recent.add(t)
 	if t.death > m.death {
 		select {
 		case t.s.follow <- struct{}{}:

@@ -1,3 +1,27 @@
+CREATE TABLE alert(
+  id       TEXT NOT NULL,
+  since    INTEGER NOT NULL, -- when the condition began to hold: one row for each time that the alert fired
+  in_book  INTEGER NOT NULL, -- 1 while the alert engine goes on with it
+  resolved INTEGER,
+  alert    TEXT NOT NULL,    -- JSON
+  PRIMARY KEY(id, since)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE alert_event(
+  id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  alert    TEXT NOT NULL,
+  rule     TEXT NOT NULL,
+  kind     TEXT NOT NULL,
+  at       INTEGER NOT NULL,
+  value    REAL NOT NULL,
+  receiver TEXT NOT NULL,
+  delivery TEXT NOT NULL,
+  silence  TEXT NOT NULL,
+  detail   TEXT NOT NULL
+) STRICT;
+CREATE TABLE alert_group(
+  receiver TEXT PRIMARY KEY,
+  told     TEXT NOT NULL -- JSON
+) STRICT, WITHOUT ROWID;
 CREATE TABLE attempt(
   call     TEXT NOT NULL REFERENCES call(id) DEFERRABLE INITIALLY DEFERRED,
   number   INTEGER NOT NULL,
@@ -58,6 +82,46 @@ CREATE TABLE death(
   is_foreign INTEGER NOT NULL,
   message_id TEXT NOT NULL,
   replay     TEXT              -- replay.id
+) STRICT;
+CREATE TABLE delivery(
+  seq          INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of every list
+  id           TEXT NOT NULL UNIQUE,
+  kind         TEXT NOT NULL,
+  receiver     TEXT NOT NULL,
+  type         TEXT NOT NULL,
+  state        TEXT NOT NULL,
+  reason       TEXT NOT NULL, -- of the notification
+  attempts     INTEGER NOT NULL,
+  failures     INTEGER NOT NULL,
+  next_at      INTEGER,
+  status       INTEGER NOT NULL,
+  error        TEXT NOT NULL,
+  merged_into  TEXT NOT NULL, -- delivery.id
+  actor        TEXT NOT NULL,
+  created      INTEGER NOT NULL,
+  changed      INTEGER NOT NULL, -- rises with every change
+  notification TEXT NOT NULL     -- JSON
+) STRICT;
+CREATE TABLE delivery_alert(
+  alert    TEXT NOT NULL,
+  delivery INTEGER NOT NULL REFERENCES delivery(seq) DEFERRABLE INITIALLY DEFERRED,
+  PRIMARY KEY(alert, delivery)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE delivery_attempt(
+  id       INTEGER PRIMARY KEY,
+  delivery INTEGER NOT NULL REFERENCES delivery(seq) DEFERRABLE INITIALLY DEFERRED,
+  number   INTEGER NOT NULL,
+  by_hand  INTEGER NOT NULL,
+  at       INTEGER NOT NULL,
+  duration INTEGER NOT NULL,
+  url      TEXT NOT NULL, -- scheme and host
+  headers  TEXT NOT NULL, -- JSON
+  request  TEXT NOT NULL,
+  status   INTEGER NOT NULL,
+  answer   TEXT NOT NULL,
+  error    TEXT NOT NULL,
+  address  TEXT NOT NULL,
+  UNIQUE(delivery, number)
 ) STRICT;
 CREATE TABLE event(
   id     INTEGER PRIMARY KEY,
@@ -222,6 +286,16 @@ CREATE TABLE rule_version(
   at      INTEGER NOT NULL
 ) STRICT;
 CREATE VIRTUAL TABLE search USING fts5(text, content='', contentless_delete=1, detail=none, tokenize='ascii');
+CREATE TABLE silence(
+  id       TEXT PRIMARY KEY,
+  matchers TEXT NOT NULL, -- JSON
+  starts   INTEGER NOT NULL,
+  ends     INTEGER NOT NULL,
+  author   TEXT NOT NULL,
+  note     TEXT NOT NULL,
+  created  INTEGER NOT NULL,
+  ended_by TEXT NOT NULL
+) STRICT;
 CREATE TABLE span(
   hour  INTEGER PRIMARY KEY, -- hours since 1970, of the death
   first INTEGER NOT NULL,
@@ -246,10 +320,19 @@ CREATE TABLE word(
   text TEXT NOT NULL,
   UNIQUE(kind, text)
 ) STRICT;
+CREATE UNIQUE INDEX alert_book ON alert(id) WHERE in_book = 1;
+CREATE INDEX alert_event_alert ON alert_event(alert, id);
+CREATE INDEX alert_event_at ON alert_event(at);
+CREATE INDEX alert_resolved ON alert(resolved) WHERE resolved IS NOT NULL;
 CREATE INDEX call_due ON call(coalesce(next_at, 0)) WHERE state = 'pending';
 CREATE INDEX call_letter ON call(letter);
 CREATE INDEX death_letter ON death(letter);
 CREATE UNIQUE INDEX death_position ON death(queue, offset, stored);
+CREATE INDEX delivery_alert_delivery ON delivery_alert(delivery);
+CREATE INDEX delivery_created ON delivery(created);
+CREATE INDEX delivery_list ON delivery(seq, receiver, state);
+CREATE INDEX delivery_pending ON delivery(receiver, seq) WHERE state = 'pending';
+CREATE INDEX delivery_repeat ON delivery(created) WHERE reason = 'repeat' AND state = 'sent' AND type = 'alertmanager';
 CREATE INDEX event_letter ON event(letter);
 CREATE INDEX letter_consumer_group ON letter(consumer_group, tab, seq);
 CREATE INDEX letter_due            ON letter(state, due_at) WHERE due_at IS NOT NULL;
@@ -265,5 +348,6 @@ CREATE INDEX remembered_at ON remembered(at);
 CREATE INDEX replay_back ON replay(unique_key) WHERE door = 'C';
 CREATE UNIQUE INDEX replay_letter ON replay(letter, number);
 CREATE INDEX replay_open ON replay(outcome, next_look) WHERE outcome IN ('sending', 'waiting');
+CREATE INDEX replay_settled ON replay(settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX report_at ON report(at);
 CREATE INDEX report_key_report ON report_key(report);
