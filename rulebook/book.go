@@ -40,6 +40,7 @@ type Book struct {
 	judged  string     // what the last judgement was about, see mark; "" before the first
 	doubted string     // a bad text that was seen once: it may be half of a file that is being written
 	failure string     // what went wrong last, to say it once
+	credit  credit     // who saved the text that is to be judged
 
 	mu      sync.RWMutex
 	current Snapshot
@@ -143,6 +144,9 @@ func (b *Book) Current() Snapshot {
 	return b.current
 }
 
+// credit says who wrote a text, and why.
+type credit struct{ mark, author, note string }
+
 // candidate is the file as it was read and compiled.
 type candidate struct {
 	text  []byte
@@ -201,14 +205,17 @@ func (b *Book) judge(ctx context.Context, c candidate) (applied bool, err error)
 	}
 	if version.Version == 0 || version.SHA256 != c.mark {
 		version = dlq.RuleVersion{SHA256: c.mark, Text: string(c.text), Author: author, At: b.opt.Now().UTC()}
+		if b.credit.mark == c.mark {
+			version.Author, version.Note = b.credit.author, b.credit.note
+		}
 		if version.Version, err = b.opt.Versions.AddRuleVersion(ctx, version); err != nil {
 			return false, fmt.Errorf("keep the version of the rules: %w", err)
 		}
 	}
 	c.apply(version.Version)
-	b.judged, b.failure = c.mark, ""
+	b.judged, b.failure, b.credit = c.mark, "", credit{}
 	b.update(func(s *Snapshot) { s.Version, s.Diagnostics, s.Refused = redacted(version), c.found, nil })
-	b.opt.Logger.Info("rules are in force", "version", version.Version, "findings", len(c.found))
+	b.opt.Logger.Info("rules are in force", "version", version.Version, "author", version.Author, "findings", len(c.found))
 	return true, nil
 }
 

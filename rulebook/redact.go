@@ -2,6 +2,7 @@ package rulebook
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -9,26 +10,128 @@ import (
 const Redacted = "••••••"
 
 // secretKey finds the keys under which secrets stand, and what follows on their line.
-var secretKey = regexp.MustCompile(`(?i)(?:^|[\s,{"'])(?:[a-z_]*secret|secret_key|access_key|token|password)["']?\s*:[ \t]*`)
+var secretKey = regexp.MustCompile(`(?i)(?:^|[\s,{"'])(?:` + secretWords + `)["']?\s*:[ \t]*`)
 
-// userinfo finds a password in an address.
-var userinfo = regexp.MustCompile(`(://[^\s/@:"']*:)[^\s/@"']+@`)
+const secretWords = `[a-z_]*secret|secret_key|access_key|token|password|authorization`
 
-// Redact returns the text of a rules file with literal secrets blacked out. It works line by line, so that it also
-// serves a file that is not YAML; a text that goes on over indented lines is blacked out with them.
+var wholeSecretKey = regexp.MustCompile(`(?i)^(?:` + secretWords + `)$`)
+
+// isSecretKey reports whether secrets stand under a key.
+func isSecretKey(key string) bool { return wholeSecretKey.MatchString(key) }
+
+// inAddress finds what is secret in an address: a password before the host, a token in the query, and the token in the
+// path by which Feishu and Slack know who calls.
+var inAddress = regexp.MustCompile(`(://[^\s/@:"']*:)[^\s/@"']+(@)|([?&](?:access_token|token|key|secret|sign)=)[^\s&#"',}\]]+|((?:/hook/|hooks\.slack\.com/services/))[^\s?#"',}\]]+`)
+
+func redactAddress(s string) string {
+	return inAddress.ReplaceAllString(s, "${1}${3}${4}"+Redacted+"${2}")
+}
+
+// change is one replacement in a text.
+type change struct {
+	start, end int
+	text       string
+}
+
+// apply makes changes that do not overlap.
+func apply(text string, changes []change) string {
+	slices.SortFunc(changes, func(a, b change) int { return a.start - b.start })
+	var b strings.Builder
+	at := 0
+	for _, c := range changes {
+		b.WriteString(text[at:c.start])
+		b.WriteString(c.text)
+		at = c.end
+	}
+	b.WriteString(text[at:])
+	return b.String()
+}
+
+// Redact returns the text of a rules file with literal secrets blacked out, line for line. A byte-order mark is left out.
 func Redact(text []byte) string {
-	lines := strings.SplitAfter(string(text), "\n")
+	d, ok := parseDocument(string(text))
+	if !ok {
+		return redactLines(string(text))
+	}
+	shown := d.redacted()
+	again, ok := parseDocument(shown)
+	if !ok || len(again.starts) != len(d.starts) {
+		return redactLines(string(text))
+	}
+	return shown
+}
+
+// redacted blacks out secrets by the keys under which they stand, and in comments by what they look like.
+func (d *document) redacted() string {
+	var changes []change
+	at := 0
+	for _, s := range d.scalars() {
+		changes = append(changes, d.redactBetween(at, s.start)...)
+		at = s.end
+		if raw := d.text[s.start:s.end]; raw != s.shown(raw) {
+			changes = append(changes, change{s.start, s.end, s.shown(raw)})
+		}
+	}
+	return apply(d.text, append(changes, d.redactBetween(at, len(d.text))...))
+}
+
+// shown is a scalar as it is shown, raw being how it is written.
+func (s *scalar) shown(raw string) string {
+	if !s.secret || s.Value == "" || s.Tag == "!!null" || isReference(s.Value) {
+		return redactAddress(raw)
+	}
+	lines := strings.SplitAfter(raw, "\n")
+	for i, line := range lines {
+		content := strings.TrimSpace(line)
+		switch {
+		case content == "" || i == 0 && (content[0] == '|' || content[0] == '>'):
+		case i == 0:
+			lines[i] = Redacted + line[len(strings.TrimRight(line, "\r\n")):]
+		default:
+			lines[i] = line[:strings.Index(line, content)] + Redacted + line[len(strings.TrimRight(line, "\r\n")):]
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+func isReference(value string) bool {
+	return strings.HasPrefix(value, "env:") || strings.HasPrefix(value, "file:")
+}
+
+// redactBetween blacks out secrets in the comments between two texts.
+func (d *document) redactBetween(from, to int) []change {
+	var changes []change
+	for at := from; at < to; {
+		end := at + strings.IndexByte(d.text[at:to], '\n') + 1
+		if end == at {
+			end = to
+		}
+		if i := strings.IndexByte(d.text[at:end], '#'); i >= 0 {
+			comment := d.text[at+i : end]
+			if shown := redactLines(comment); shown != comment {
+				changes = append(changes, change{at + i, end, shown})
+			}
+		}
+		at = end
+	}
+	return changes
+}
+
+// redactLines is Redact for a text that is not YAML. It works line by line; a text that goes on over indented lines is
+// blacked out with them.
+func redactLines(text string) string {
+	lines := strings.SplitAfter(text, "\n")
 	hidden := -1 // indentation of the key whose text goes on, -1 for none
 	for i, line := range lines {
 		indent := len(line) - len(strings.TrimLeft(line, " \t"))
 		if hidden >= 0 && strings.TrimSpace(line) != "" && indent > hidden {
-			lines[i] = line[:indent] + Redacted + "\n"
+			lines[i] = line[:indent] + Redacted + line[len(strings.TrimRight(line, "\r\n")):]
 			continue
 		}
 		hidden = -1
 		lines[i], hidden = redactLine(line, indent)
 	}
-	return userinfo.ReplaceAllString(strings.Join(lines, ""), "${1}"+Redacted+"@")
+	return redactAddress(strings.Join(lines, ""))
 }
 
 // redactLine blacks out the secrets of one line. hidden is the line's indentation if a secret may go on below it, else -1.
@@ -48,7 +151,7 @@ func redactLine(line string, indent int) (out string, hidden int) {
 				hidden = -1
 			}
 			continue
-		case strings.HasPrefix(strings.TrimLeft(first, `"'`), "env:"), strings.HasPrefix(strings.TrimLeft(first, `"'`), "file:"):
+		case isReference(strings.TrimLeft(first, `"'`)):
 			from = start
 			continue
 		}

@@ -6,6 +6,6 @@
 // (several documents, anchors, aliases, merge keys, tags). A Reader then turns nodes into values for the owner of a
 // section. Finish gives the findings their order and their ends.
 //
-// The owners of the sections of rules.yaml may not import each other; this package is what they share. It imports dlq
-// and YAML only.
+// The owners of the sections of rules.yaml may not import each other; this package is what they share. It imports dlq,
+// YAML, and the tables of other encodings, which it recognises to name them.
 package yamlnode

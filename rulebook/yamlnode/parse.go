@@ -40,15 +40,15 @@ func Parse(text []byte) (root *yaml.Node, found []dlq.Diagnostic) {
 		r.Error(nil, CodeTooLarge, Say("the file is larger than 1 MiB", "文件超过 1 MiB"), "")
 		return nil, r.diagnostics
 	}
-	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) || bytes.IndexByte(text, 0) >= 0 {
-		r.Error(nil, CodeNotUTF8, Say("the file is not UTF-8; it looks like UTF-16: save it as UTF-8", "文件不是 UTF-8，看起来是 UTF-16：请另存为 UTF-8"), "")
-		return nil, r.diagnostics
-	}
 	text = WithoutBOM(text)
-	if !utf8.Valid(text) {
-		at := &yaml.Node{Line: 1, Column: 1}
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		at := &yaml.Node{}
 		at.Line, at.Column = firstInvalid(text)
-		r.Error(at, CodeNotUTF8, Say("the file is not UTF-8 from here on: save it as UTF-8", "文件从此处起不是 UTF-8：请另存为 UTF-8"), "")
+		if name, _ := foreign(text); name != "" {
+			r.Error(at, CodeNotUTF8, Say("the file is not UTF-8 from here on; it looks like %s: save it as UTF-8", "文件从此处起不是 UTF-8，看起来是 %s：请另存为 UTF-8", name), "")
+		} else {
+			r.Error(at, CodeNotUTF8, Say("the file is not UTF-8 from here on: save it as UTF-8", "文件从此处起不是 UTF-8：请另存为 UTF-8"), "")
+		}
 		return nil, r.diagnostics
 	}
 	doc, err := decode(text)
@@ -210,13 +210,13 @@ func secondDocument(text []byte) int {
 	return 1
 }
 
-// firstInvalid is the place of the first byte that is not UTF-8.
+// firstInvalid is the place of the first byte that is not UTF-8, or is zero.
 func firstInvalid(text []byte) (line, column int) {
 	line, column = 1, 1
 	for len(text) > 0 {
 		c, size := utf8.DecodeRune(text)
 		switch {
-		case c == utf8.RuneError && size == 1:
+		case c == utf8.RuneError && size == 1, c == 0:
 			return line, column
 		case c == '\n':
 			line, column = line+1, 1

@@ -27,7 +27,7 @@ func TestTextsThatAreNoRules(t *testing.T) {
 		{"Chinese", "version: 1\n规则: 一\n", ""},
 		{"UTF-16, little end first", "\xff\xfev\x00e\x00", "not-utf8@1:1"},
 		{"UTF-16, big end first", "\xfe\xff\x00v\x00e", "not-utf8@1:1"},
-		{"UTF-16 without a mark", "v\x00e\x00r\x00", "not-utf8@1:1"},
+		{"UTF-16 without a mark", "v\x00e\x00r\x00", "not-utf8@1:2"},
 		{"GBK", "version: 1\nname: a\xb9\xe6\xd4\xf2\n", "not-utf8@2:8"},
 		{"empty", "", "empty-file@1:1"},
 		{"only a mark", "\xef\xbb\xbf", "empty-file@1:1"},
