@@ -222,7 +222,8 @@ func decodeJSON(text []byte, v reflect.Value, at string) error {
 		return nil
 	default:
 		if err := json.Unmarshal(text, v.Addr().Interface()); err != nil {
-			return wrongJSON(at, map[reflect.Kind]string{reflect.String: "text", reflect.Bool: "true or false", reflect.Int64: "a whole number"}[t.Kind()])
+			return wrongJSON(at, map[reflect.Kind]string{reflect.String: "text", reflect.Bool: "true or false", reflect.Int64: "a whole number",
+				reflect.Map: "an object of lists of text"}[t.Kind()])
 		}
 		return nil
 	}

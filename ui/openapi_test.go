@@ -78,6 +78,8 @@ func TestSchemasMatchTheNouns(t *testing.T) {
 		dlq.TopicInfo{}, dlq.ClusterStatus{}, dlq.Gap{}, dlq.Automation{}, dlq.ReplayOptions{}, dlq.DoorOption{}, dlq.DelayOption{},
 		dlq.RuleVersion{}, dlq.RuleHits{}, dlq.Diagnostic{}, dlq.Text{}, dlq.Verdict{}, dlq.RetryPlan{}, dlq.CompensationPlan{},
 		dlq.Clause{}, dlq.RuleTrace{}, dlq.Explanation{}, dlq.Judgement{}, dlq.ReplayRequest{},
+		dlq.Alert{}, dlq.AlertRule{}, dlq.AlertValue{}, dlq.Receiver{}, dlq.AlertEvent{}, dlq.AlertGroup{}, dlq.Silence{}, dlq.Notification{},
+		dlq.Delivery{}, dlq.DeliveryAttempt{}, dlq.DeliveryPage{}, Alerts{}, AlertsStatus{},
 		Problem{}, Session{}, Status{}, RulesStatus{}, StoreStatus{}, IntakeStatus{}, DemoStatus{}, Replayed{}, ActionResult{},
 		ConsumerGroup{}, Rules{}, RulesRefusal{}, RuleLine{}, ReportResult{}}
 	for _, noun := range nouns {
@@ -187,6 +189,7 @@ func TestEnumsMatchTheNouns(t *testing.T) {
 	check("Flag", texts(dlq.Flags)...)
 	check("ReasonOrigin", texts(dlq.ReasonOrigins)...)
 	check("Door", texts(doors)...)
+	check("DeliveryState", texts(deliveryStates)...)
 	var codes []string
 	for code := range statuses {
 		codes = append(codes, string(code))

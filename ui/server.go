@@ -51,6 +51,9 @@ type Deps struct {
 	Cluster Cluster
 	Book    Book
 	Live    Live
+	Alerts  AlertStore
+	Engine  AlertEngine
+	Outbox  Outbox
 
 	Listen    string // the address that is listened on, as host:port: its host is a name by which the console may be called
 	TokenFile string // path of the token file; "" lets everybody on loopback in as admin

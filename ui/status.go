@@ -15,6 +15,7 @@ type Status struct {
 	Cluster    dlq.ClusterStatus `json:"cluster"`
 	Automation dlq.Automation    `json:"automation"`
 	Rules      RulesStatus       `json:"rules"`
+	Alerts     AlertsStatus      `json:"alerts"`
 	Store      StoreStatus       `json:"store"`
 	Intake     IntakeStatus      `json:"intake"`
 	Demo       DemoStatus        `json:"demo"`
@@ -78,10 +79,15 @@ func (s *Server) getStatus(ctx context.Context, _ *none) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	book, err := s.alertBook(ctx)
+	if err != nil {
+		return Status{}, err
+	}
 	status := Status{
 		Version:    s.Version,
 		Cluster:    s.Cluster.Status(),
 		Automation: automation,
+		Alerts:     alertsStatus(book.Alerts),
 		Store:      StoreStatus{Full: s.Store.Full(), SearchLag: summary.SearchLag},
 		Demo:       DemoStatus{ShopURL: s.ShopURL},
 	}
@@ -173,4 +179,12 @@ func (s *Server) tellStatus(ctx context.Context, last []byte) []byte {
 		s.hub.tell("status", status)
 	}
 	return text
+}
+
+// alertBook is empty where no alert engine runs.
+func (s *Server) alertBook(ctx context.Context) (dlq.AlertBook, error) {
+	if s.Alerts == nil {
+		return dlq.AlertBook{}, nil
+	}
+	return s.Alerts.AlertBook(ctx)
 }

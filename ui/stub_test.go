@@ -37,6 +37,7 @@ type stub struct {
 	letters  map[int64]dlq.Letter
 	memory   map[string]dlq.Remembered
 	switched dlq.Automation
+	alerts   *alertStub
 	acted    []string // what reached the desk and the replays, in words
 	filters  []dlq.Filter
 
@@ -63,7 +64,7 @@ func letter(id int64) dlq.Letter {
 }
 
 func newStub() *stub {
-	return &stub{letters: map[int64]dlq.Letter{41: letter(41), 42: letter(42)}, memory: map[string]dlq.Remembered{}}
+	return &stub{letters: map[int64]dlq.Letter{41: letter(41), 42: letter(42)}, memory: map[string]dlq.Remembered{}, alerts: newAlertStub()}
 }
 
 func (s *stub) note(words ...string) {
@@ -347,6 +348,10 @@ var (
 	_ Cluster = (*stub)(nil)
 	_ Book    = (*stub)(nil)
 	_ Live    = (*stub)(nil)
+
+	_ AlertStore  = (*alertStub)(nil)
+	_ AlertEngine = (*alertStub)(nil)
+	_ Outbox      = (*alertStub)(nil)
 )
 
 func newAPI(t *testing.T, change func(*Deps)) *apiTest {
@@ -357,7 +362,8 @@ func newAPI(t *testing.T, change func(*Deps)) *apiTest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := Deps{Store: world, Desk: world, Replays: world, Cluster: world, Book: world, Live: world, Listen: "127.0.0.1:8642",
+	d := Deps{Store: world, Desk: world, Replays: world, Cluster: world, Book: world, Live: world,
+		Alerts: world.alerts, Engine: world.alerts, Outbox: world.alerts, Listen: "127.0.0.1:8642",
 		Version: "test", Registerer: registry, Gatherer: registry, Now: func() time.Time { return noon }, OpenAPI: document,
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Dist: fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>page</title>")},
