@@ -42,16 +42,6 @@ func (r *rule) holds(value float64) bool {
 	}
 }
 
-// counts reports whether `where` lets these labels through.
-func (r *rule) counts(labels map[string]string) bool {
-	for name, values := range r.where {
-		if !slices.Contains(values, labels[name]) {
-			return false
-		}
-	}
-	return true
-}
-
 // watched returns the labels that must be told apart to evaluate the rule: those of by and of where, in the order of
 // letterLabels.
 func (r *rule) watched() []string {

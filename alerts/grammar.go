@@ -105,6 +105,7 @@ func (g *grammar) alert(m yamlnode.Map, seen map[string]int) {
 	r.labels = g.texts(m.Get("labels"), "labels", reservedLabels)
 	r.annotations = g.texts(m.Get("annotations"), "annotations", nil)
 	r.off, _ = g.Bool(m.Get("off"), "off")
+	r.receivers = []string{}
 	names, _ := g.List(g.Require(m, "alert", "receivers"), "receivers")
 	for _, n := range names {
 		name, ok := g.Text(n, "receivers")

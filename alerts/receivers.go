@@ -108,6 +108,25 @@ func (r *receiver) disabled() string {
 	return ""
 }
 
+// needs is what to set so that the receiver can be told, as rules.yaml writes it: the first reference that does not lead
+// to anything usable.
+func (r *receiver) needs() string {
+	ref := r.url
+	if r.reached() {
+		ref = r.secret
+	}
+	if ref.Source == "" {
+		return ""
+	}
+	return ref.Source + ":" + ref.Value
+}
+
+// reached reports whether the address at least is there and can be called.
+func (r *receiver) reached() bool {
+	text, err := r.value(r.url)
+	return err == nil && webhook.CheckURL(text) == nil
+}
+
 // host is the scheme and the host of the URL. What follows them is often the secret.
 func (r *receiver) host() string {
 	t, _ := r.target() // what is wrong with it is said by disabled
@@ -215,7 +234,7 @@ func (g *grammar) reachable(m yamlnode.Map, r *receiver) {
 		return
 	}
 	at, ref := m.Get("url"), r.url
-	if text, err := r.value(r.url); err == nil && webhook.CheckURL(text) == nil {
+	if r.reached() {
 		at, ref = m.Get("secret"), r.secret
 	}
 	text := yamlnode.Say("the receiver %s is not told anything: %s", "接收方 %s 不会收到任何消息：%s", yamlnode.Show(r.name), publicSentence(err))
