@@ -24,13 +24,14 @@ type versions struct {
 	mu   sync.Mutex
 	list []dlq.RuleVersion
 	err  error
+	full error // of additions only
 }
 
 func (v *versions) AddRuleVersion(_ context.Context, r dlq.RuleVersion) (int64, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.err != nil {
-		return 0, v.err
+	if err := errors.Join(v.err, v.full); err != nil {
+		return 0, err
 	}
 	if n := len(v.list); n > 0 && v.list[n-1].SHA256 == r.SHA256 {
 		return v.list[n-1].Version, nil

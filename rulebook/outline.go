@@ -78,7 +78,7 @@ func isTrue(n *yaml.Node) bool {
 // firstLine is the line of a list member's dash, or where it begins in brackets.
 func (d *document) firstLine(n *yaml.Node) int {
 	line := n.Line
-	for line > 1 && line == n.Line && strings.TrimSpace(d.line(line - 1)) == "-" {
+	for line > 1 && line == n.Line && strings.TrimSpace(d.line(line-1)) == "-" {
 		line--
 	}
 	return line

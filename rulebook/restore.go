@@ -30,9 +30,13 @@ func restore(text string, bases []string) restored {
 	if !strings.Contains(text, Redacted) {
 		return restored{text: text}
 	}
-	for _, base := range bases {
-		if Redact([]byte(base)) == text {
-			return restored{text: string(yamlnode.WithoutBOM([]byte(base)))}
+	bases = slices.Clone(bases)
+	for i, base := range bases {
+		if !strings.Contains(text, "\r") { // an editor leaves Windows line ends out
+			bases[i] = strings.ReplaceAll(base, "\r\n", "\n")
+		}
+		if Redact([]byte(bases[i])) == text {
+			return restored{text: string(yamlnode.WithoutBOM([]byte(bases[i])))}
 		}
 	}
 	d, ok := parseDocument(text)
