@@ -40,8 +40,8 @@ func (t *tx) forgetAlerts() (more bool, err error) {
 		more = more || n == forgetBatch
 	}
 	for clause, before := range map[string]int64{
-		"INDEXED BY delivery_created WHERE created<? AND state<>'pending' ORDER BY created":                                        old,
-		"INDEXED BY delivery_repeat WHERE created<? AND reason='repeat' AND state='sent' AND type='alertmanager' ORDER BY created": t.at.Add(-keepRepeats).UnixMilli(),
+		"INDEXED BY delivery_created WHERE created<? AND state<>'pending' ORDER BY created":                                                       old,
+		"INDEXED BY delivery_repeat WHERE created<? AND reason='repeat' AND state IN ('sent', 'merged') AND type='alertmanager' ORDER BY created": t.at.Add(-keepRepeats).UnixMilli(),
 	} {
 		n, err := t.deleteDeliveries(clause, before)
 		if err != nil {

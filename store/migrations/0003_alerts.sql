@@ -62,7 +62,7 @@ CREATE TABLE delivery(
 ) STRICT;
 CREATE INDEX delivery_list ON delivery(seq, receiver, state); -- filters look at this in place of the long rows
 CREATE INDEX delivery_pending ON delivery(receiver, seq) WHERE state = 'pending';
-CREATE INDEX delivery_repeat ON delivery(created) WHERE reason = 'repeat' AND state = 'sent' AND type = 'alertmanager';
+CREATE INDEX delivery_repeat ON delivery(created) WHERE reason = 'repeat' AND state IN ('sent', 'merged') AND type = 'alertmanager';
 CREATE INDEX delivery_created ON delivery(created);
 
 -- Which alerts a delivery tells of.

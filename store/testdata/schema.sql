@@ -332,7 +332,7 @@ CREATE INDEX delivery_alert_delivery ON delivery_alert(delivery);
 CREATE INDEX delivery_created ON delivery(created);
 CREATE INDEX delivery_list ON delivery(seq, receiver, state);
 CREATE INDEX delivery_pending ON delivery(receiver, seq) WHERE state = 'pending';
-CREATE INDEX delivery_repeat ON delivery(created) WHERE reason = 'repeat' AND state = 'sent' AND type = 'alertmanager';
+CREATE INDEX delivery_repeat ON delivery(created) WHERE reason = 'repeat' AND state IN ('sent', 'merged') AND type = 'alertmanager';
 CREATE INDEX event_letter ON event(letter);
 CREATE INDEX letter_consumer_group ON letter(consumer_group, tab, seq);
 CREATE INDEX letter_due            ON letter(state, due_at) WHERE due_at IS NOT NULL;
