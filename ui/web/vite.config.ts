@@ -24,7 +24,7 @@ export default defineConfig({
           groups: [
             {
               name: 'base',
-              test: /node_modules|src\/(api|app\/(App|Frame|Strips|Live|Switches|keys|theme)|parts\/(Icon|mask|Text|Time|Problem|Wait)|i18n\/(i18n|format))|letters\/(filter|SearchBar)/,
+              test: /node_modules|src\/(api|app\/(App|Frame|Strips|Live|Switches|keys|theme)|parts\/(Icon|mask|Text|Time|[Pp]roblem|Wait)|i18n\/(i18n|format))|letters\/(filter|SearchBar)/,
             },
           ],
         },

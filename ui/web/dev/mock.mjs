@@ -215,9 +215,9 @@ const status = () => ({
 })
 
 class Refusal extends Error {
-  constructor(http, code, detail, hint, letter) {
+  constructor(http, code, detail, hint, more = {}) {
     super(detail)
-    this.body = { type: 'about:blank', title: code, status: http, code, detail, hint, letter }
+    this.body = { type: 'about:blank', title: code, status: http, code, detail, hint, request_id: 'mock', ...more }
   }
 }
 const find = id => {
@@ -235,14 +235,24 @@ const event = (l, kind, more = {}) => {
   l.changed_at = iso(Date.now())
 }
 const check = (l, version) => {
-  if (version && version !== l.version)
-    throw new Refusal(409, 'conflict', `letter ${l.id} was changed by somebody else`, 'look at it again', brief(l))
+  if (!version || version === l.version) return
+  const { actor: by, kind: what } = l.events[0]
+  const params = { id: l.id, by, what, state: l.state, version: String(l.version) }
+  const detail = `letter ${l.id} changed since you looked: ${what}, by ${by}; it is ${l.state} now`
+  throw new Refusal(409, 'conflict', detail, 'look at it again, then decide', { letter: brief(l), params })
 }
 
 function replay(l, body) {
-  check(l, body.version)
+  if (body.version && body.version !== l.version) {
+    const { actor, kind, at } = l.events[0]
+    const params = { actor, event: kind, at }
+    const detail = `${actor} has changed letter ${l.id} in between (${kind})`
+    throw new Refusal(409, 'conflict', detail, 'look at it again', { letter: brief(l), params })
+  }
   if (!['open', 'snoozed', 'scheduled'].includes(l.state))
-    throw new Refusal(422, 'refused', `letter ${l.id} is ${l.state}`, 'wait for its outcome')
+    throw new Refusal(422, 'refused', `letter ${l.id} cannot be replayed: a replay of this letter is on its way`, '', {
+      params: { why: `state_${l.state}` },
+    })
   const o = optionsFor(l)
   const door = o.doors.find(d => d.door === (body.door || o.default))
   const delay = body.delay && body.delay !== '0s' ? body.delay : undefined
@@ -382,7 +392,9 @@ const routes = [
     /^\/automation$/,
     (_, b) => {
       if (b.version !== world.automation.version)
-        throw new Refusal(409, 'conflict', 'somebody else switched meanwhile', 'look again')
+        throw new Refusal(409, 'conflict', 'anna turned the automation switch in between', 'look again', {
+          params: { by: 'anna' },
+        })
       world.automation = {
         on: b.on,
         stopped: b.stopped,
@@ -490,7 +502,9 @@ const server = createServer(async (req, res) => {
     if (world.session.login === 'required' && path !== '/session')
       throw new Refusal(401, 'unauthorized', 'log in first', '')
     if (world.fail && new RegExp(world.fail.path).test(`${req.method} ${path}`))
-      throw new Refusal(world.fail.status, world.fail.code, world.fail.detail, world.fail.hint)
+      throw new Refusal(world.fail.status, world.fail.code, world.fail.detail, world.fail.hint, {
+        params: world.fail.params,
+      })
     if (path === '/events') return follow(res)
     const bytes = /^\/letters\/(\d+)\/body$/.exec(path)
     if (bytes) {
@@ -542,10 +556,13 @@ function steer(what, body) {
     case 'fail':
       world.fail = body.path ? body : undefined
       return {}
-    case 'letter':
-      Object.assign(find(body.id).detail, body.letter)
+    case 'letter': {
+      const l = find(body.id).detail
+      if (body.by) event(l, 'taken', { actor: body.by })
+      Object.assign(l, body.letter)
       changed([body.id])
       return {}
+    }
     default:
       throw new Refusal(404, 'not_found', what, '')
   }

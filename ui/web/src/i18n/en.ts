@@ -173,14 +173,14 @@ export const en = {
 
   'problem.invalid': 'That is not valid',
   'problem.not_found': 'There is no such thing',
-  'problem.conflict': 'Somebody else changed it meanwhile. What you see now is the present state; decide again.',
+  'problem.conflict': 'Somebody else changed it meanwhile',
   'problem.refused': 'Refused',
   'problem.unauthorized': 'You are not logged in',
-  'problem.forbidden': 'Your role does not allow this',
+  'problem.forbidden': 'This is not allowed',
   'problem.unavailable': 'Not available now',
   'problem.too_large': 'Too large',
   'problem.internal': 'The console made a mistake',
-  'problem.rate_limited': 'Too many requests; wait a moment',
+  'problem.rate_limited': 'Too many requests',
   'problem.not_supported': 'This broker or consumer group cannot do that',
   'problem.offline': 'The console does not answer',
 

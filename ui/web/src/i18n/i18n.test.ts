@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { en } from './en'
 import { enMore } from './en.more'
 import { age, apiDuration, bytes, count, duration, moment, parseDuration } from './format'
-import { applyCatalog, type Catalog, code, codeWords, type Key, type Plural, t } from './i18n'
+import { applyCatalog, type Catalog, code, type Key, type Plural, t } from './i18n'
 import { zh } from './zh'
 import { zhMore } from './zh.more'
 
@@ -45,76 +45,6 @@ describe('the two catalogues', () => {
         expect(s, key).not.toMatch(/[\u4e00-\u9fff][,;:!?]/)
         expect(s, key).not.toMatch(/[\u4e00-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u4e00-\u9fff]/)
       }
-  })
-  it('have words for every code of the nouns', () => {
-    const codes: Record<string, string[]> = {
-      state: ['open', 'snoozed', 'scheduled', 'sending', 'awaiting', 'compensating', 'resolved', 'discarded'],
-      resolution: ['confirmed', 'assumed', 'by_hand', 'compensated', 'superseded', 'duplicate'],
-      'resolution.long': ['confirmed', 'assumed', 'by_hand', 'compensated', 'superseded', 'duplicate'],
-      route: ['retry', 'manual', 'compensate', 'discard'],
-      severity: ['critical', 'high', 'normal', 'low'],
-      flag: [
-        'failed_again',
-        'regressed',
-        'quarantined',
-        'possible_duplicate',
-        'send_failed',
-        'outcome_unknown',
-        'edited',
-      ],
-      hold: [
-        ...['automation_off', 'automation_stopped', 'before_automation', 'too_old', 'no_reason', 'unknown_topic'],
-        ...[
-          'retries_used_up',
-          'compensation_off',
-          'compensation_manual',
-          'compensation_used_up',
-          'compensation_broken',
-          'no_door',
-        ],
-      ],
-      origin: ['property', 'body', 'envelope', 'report', 'probe', 'broker', 'unknown'],
-      outcome: ['sending', 'waiting', 'confirmed', 'assumed', 'failed_again', 'send_failed', 'unknown'],
-      door: ['A', 'B', 'C', 'P', 'D'],
-      'group.kind': ['concurrent', 'orderly', 'pop', 'grpc', 'grpc_fifo', 'broadcast', 'unknown'],
-      call: ['pending', 'running', 'answered', 'used_up', 'broken', 'cancelled'],
-      'call.verdict': ['done', 'compensated', 'replay', 'retry', 'manual'],
-      gap: ['expired', 'truncated', 'unreadable'],
-      op: ['eq', 'in', 'prefix', 'suffix', 'contains', 'glob', 'regex', 'gt', 'gte', 'lt', 'lte', 'exists'],
-      problem: [
-        ...['invalid', 'not_found', 'conflict', 'refused', 'unauthorized', 'forbidden', 'unavailable', 'too_large'],
-        ...['internal', 'rate_limited', 'not_supported', 'offline'],
-      ],
-      event: [
-        ...[
-          'arrived',
-          'died_again',
-          'scheduled',
-          'cancelled',
-          'intended',
-          'sent',
-          'send_failed',
-          'send_unknown',
-          'delivered',
-        ],
-        ...[
-          'confirmed',
-          'assumed',
-          'outcome_unknown',
-          'compensating',
-          'call_answered',
-          'compensated',
-          'resolved',
-          'discarded',
-        ],
-        ...['restored', 'snoozed', 'woke', 'taken', 'released', 'noted', 'reported', 'reclassified'],
-      ],
-    }
-    for (const lang of ['en', 'zh'] as const) {
-      use(lang)
-      for (const [family, values] of Object.entries(codes))
-        for (const v of values) expect(codeWords(family, v), `${lang} ${family}.${v}`).toBeDefined()
-    }
   })
 })
 

@@ -78,6 +78,9 @@ export async function loadMore<T>(view: Promise<T>): Promise<T> {
   return view
 }
 
+/** Brings the words that came with no view yet. Without them codes are shown as they are. */
+export const moreWords = (): Promise<void> => loadMore(Promise.resolve()).catch(() => undefined)
+
 const complete = (words: Catalog) => 'act.replay' in words
 
 /** Puts a loaded catalogue in force. */

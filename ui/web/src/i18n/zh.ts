@@ -168,14 +168,14 @@ export const zh: Words<typeof en> = {
 
   'problem.invalid': '输入无效',
   'problem.not_found': '对象不存在',
-  'problem.conflict': '期间已被他人修改。当前显示的是最新状态，请重新决定。',
+  'problem.conflict': '期间已被他人修改',
   'problem.refused': '已拒绝',
   'problem.unauthorized': '尚未登录',
-  'problem.forbidden': '你的角色无权执行此操作',
+  'problem.forbidden': '不允许此操作',
   'problem.unavailable': '暂时不可用',
   'problem.too_large': '内容过大',
   'problem.internal': '控制台内部出错',
-  'problem.rate_limited': '请求过多，请稍候',
+  'problem.rate_limited': '请求过多',
   'problem.not_supported': '该 broker 或消费组不支持此操作',
   'problem.offline': '控制台没有响应',
 

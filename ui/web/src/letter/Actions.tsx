@@ -6,6 +6,7 @@ import { useKeys } from '../app/keys'
 import { code, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { type Item, Menu } from '../parts/Menu'
+import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { undo, usePending } from '../replays/undo'
 import { ActDialog, type DialogAct } from './ActDialog'
@@ -87,6 +88,8 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
     u: () => pending && undo.cancel(pending.key),
     '.': () => setMenuSignal(n => n + 1),
   })
+
+  const about = { group: plain(letter.consumer_group), topic: plain(letter.topic) }
 
   const items: (Item | 'line')[] = [
     { key: 'snooze', label: t('act.snooze'), icon: 'clock', keys: 's', why: why('snooze'), run: open('snooze') },
@@ -190,9 +193,9 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
         />
       </div>
       {replayWhy && !over && !pending && <p className="quiet small">{replayWhy}</p>}
-      {problem && <ProblemBox error={problem} />}
+      {problem && <ProblemBox error={problem} about={about} />}
       {failed && (
-        <ProblemBox error={failed.problem}>
+        <ProblemBox error={failed.problem} about={about}>
           <button type="button" className="link small" onClick={() => undo.dismiss(failed.key)}>
             {t('close')}
           </button>

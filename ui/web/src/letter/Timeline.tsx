@@ -4,6 +4,7 @@ import { apiDuration } from '../i18n/format'
 import { code, codeWords, t } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
 import { plain } from '../parts/mask'
+import { whyWords } from '../parts/problemWords'
 import { Foreign, Id } from '../parts/Text'
 import { Time } from '../parts/Time'
 import '../style/timeline.css'
@@ -111,6 +112,7 @@ const families: Record<string, string> = {
   why: 'door.why',
   route: 'route',
   from_route: 'route',
+  from_reason: 'reason',
   resolution: 'resolution',
   hold: 'hold',
   was: 'state',
@@ -133,7 +135,9 @@ function detailWords(kind: string, key: string, value: string, letter: Letter): 
       : (codeWords('event.detail', key.replace(/_\d+$/, '')) ?? plain(key))
   const family = families[key]
   let words: ReactNode = plain(value, 400)
-  if (family) words = codeWords(family, value, { group: letter.consumer_group, topic: letter.topic }) ?? words
+  if (key === 'why' && kind === 'cancelled')
+    words = whyWords(value, { group: letter.consumer_group, topic: letter.topic }) ?? words
+  else if (family) words = codeWords(family, value, { group: letter.consumer_group, topic: letter.topic }) ?? words
   else if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) words = <Time at={value} form="moment" />
   else if (value === 'true') words = t('event.detail.yes')
   else if (key === 'delay' || key === 'wait') words = apiDuration(value)

@@ -1,13 +1,14 @@
 import { type FormEvent, useId, useMemo, useState } from 'react'
 import { asProblem, type Problem, randomID, write } from '../api/client'
 import { landed, useReplayOptions } from '../api/queries'
-import { type ActionResult, type Letter, type State, titleOf } from '../api/types'
+import { type ActionResult, type Letter, type ProblemBody, type State, titleOf } from '../api/types'
 import { apiDuration, count } from '../i18n/format'
 import { code, codeWords, t } from '../i18n/i18n'
 import { Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
-import { middle } from '../parts/mask'
+import { middle, plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
+import { problemWords } from '../parts/problemWords'
 import { Foreign } from '../parts/Text'
 import type { BulkAction } from './BulkBar'
 
@@ -201,6 +202,23 @@ function Risks({ letters }: { letters: readonly Letter[] }) {
   )
 }
 
+function Failure({ error, letter }: { error: ProblemBody; letter: Letter | undefined }) {
+  const about = letter && { group: plain(letter.consumer_group), topic: plain(letter.topic) }
+  const { title, detail, hint, foreign } = problemWords(error, about)
+  return (
+    <>
+      {plain(title)}
+      {detail && (
+        <>
+          {t('colon')}
+          <span lang={foreign ? 'en' : undefined}>{plain(detail)}</span>
+        </>
+      )}
+      {hint && <small> {plain(hint)}</small>}
+    </>
+  )
+}
+
 /** One line for each letter: what became of it, and where it failed, why and what to do. */
 function Results({ results, letters }: { results: readonly ActionResult[]; letters: readonly Letter[] }) {
   const byID = new Map(letters.map(l => [l.id, l]))
@@ -225,10 +243,7 @@ function Results({ results, letters }: { results: readonly ActionResult[]; lette
                 {r.ok ? (
                   <span className="quiet">{r.letter ? code('state', r.letter.state) : ''}</span>
                 ) : (
-                  <>
-                    {r.error?.detail ?? code('problem', r.error?.code ?? 'internal')}
-                    {r.error?.hint && <small> {r.error.hint}</small>}
-                  </>
+                  <Failure error={r.error ?? { code: 'internal' }} letter={l} />
                 )}
               </span>
             </li>

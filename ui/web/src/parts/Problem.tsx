@@ -1,29 +1,40 @@
-import type { ReactNode } from 'react'
+import { type ReactNode, useEffect } from 'react'
 import { asProblem } from '../api/client'
-import { codeWords, t } from '../i18n/i18n'
+import { moreWords, type Params, t, useLang } from '../i18n/i18n'
 import { Icon } from './Icon'
 import { plain } from './mask'
+import { problemWords } from './problemWords'
 
 /** What went wrong, to what, and what to do: shown beside the thing that failed. */
 export function ProblemBox({
   error,
+  about,
   children,
   again,
 }: {
   error: unknown
+  /** The consumer group and the topic that it is about. */
+  about?: Params | undefined
   children?: ReactNode
   again?: (() => void) | undefined
 }) {
-  const { body } = asProblem(error)
-  // The server's own sentence says more than the code alone; the code's words are the page's language.
-  const title = codeWords('problem', body.code) ?? body.title ?? body.code
+  useLang()
+  // Errors can come before the view that brings the words for their codes.
+  useEffect(() => {
+    moreWords()
+  }, [])
+  const { title, detail, hint, foreign } = problemWords(asProblem(error).body, about)
   return (
     <div className="problem" role="alert">
       <Icon name="alert" />
       <div>
-        <strong>{title}</strong>
-        {body.detail && body.detail !== title && <p>{plain(body.detail, 600)}</p>}
-        {body.hint && <p className="quiet">{plain(body.hint, 600)}</p>}
+        <strong>{plain(title, 600)}</strong>
+        {detail && detail !== title && (
+          <p lang={foreign ? 'en' : undefined} className={foreign ? 'small' : undefined}>
+            {plain(detail, 600)}
+          </p>
+        )}
+        {hint && <p className="quiet">{plain(hint, 600)}</p>}
         {children}
         {again && (
           <button type="button" className="button small" onClick={again}>

@@ -3,7 +3,7 @@ import { Link } from 'wouter'
 import { apiDuration } from '../i18n/format'
 import { t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
-import { middle } from '../parts/mask'
+import { middle, plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
 import '../style/undo.css'
@@ -31,7 +31,7 @@ function Toast({ p }: { p: Pending }) {
   if (p.state === 'failed')
     return (
       <div className="toast failed">
-        <ProblemBox error={p.problem}>
+        <ProblemBox error={p.problem} about={{ group: plain(p.group) }}>
           <p>{tx('undo.failed', { title })}</p>
         </ProblemBox>
         <CloseToast p={p} />

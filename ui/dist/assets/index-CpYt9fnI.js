@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{G as t,I as n,R as r,_t as i,gt as a,pt as o,t as s,vt as c}from"./base-BuMdy0gW.js";var l=e(c(),1),u=o(),d=i(),f=document.getElementById(`root`);f&&(await r(n(),!1),(0,u.createRoot)(f).render((0,d.jsx)(l.StrictMode,{children:(0,d.jsx)(a,{client:t,children:(0,d.jsx)(s,{})})})));
