@@ -144,6 +144,7 @@ type subject struct {
 	m      *dlq.DeadMessage
 	facts  *dlq.Facts
 	j      dlq.Judgement
+	lean   bool // nobody asks for the fingerprint, which takes longer than all else
 	read   bool
 	values []fieldValue
 }

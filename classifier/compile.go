@@ -3,6 +3,7 @@ package classifier
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ var (
 	factsKeys      = []string{"reason", "reason_text", "business"}
 	envelopeKeys   = []string{"name", "topic", "body", "encoding", "reason", "business"}
 	automationKeys = []string{"max_age", "rate"}
-	ruleKeys       = []string{"name", "match", "when", "route", "retry", "manual", "compensate", "discard"}
+	ruleKeys       = []string{"name", "off", "match", "when", "route", "retry", "manual", "compensate", "discard"}
 	retryKeys      = []string{"delay", "backoff", "max", "max_delay"}
 	manualKeys     = []string{"severity", "owner", "runbook", "labels"}
 	discardKeys    = []string{"allow", "note"}
@@ -49,6 +50,21 @@ var (
 // Ruleset is nil if any finding is an error. All findings are returned, not the first.
 func Compile(root *yaml.Node) (*Ruleset, []dlq.Diagnostic) {
 	return compileBounded(root, maxReachSteps)
+}
+
+// CompileText is Compile for the text of a file. Findings about other sections are not among its own.
+func CompileText(text []byte) (*Ruleset, []dlq.Diagnostic) {
+	root, found := yamlnode.Parse(text)
+	var rules *Ruleset
+	if root != nil {
+		var more []dlq.Diagnostic
+		rules, more = Compile(root)
+		found = append(found, more...)
+	}
+	if found = yamlnode.Finish(text, found); yamlnode.HasErrors(found) {
+		return nil, found
+	}
+	return rules, found
 }
 
 func compileBounded(root *yaml.Node, reachSteps int) (*Ruleset, []dlq.Diagnostic) {
@@ -62,7 +78,21 @@ func compileBounded(root *yaml.Node, reachSteps int) (*Ruleset, []dlq.Diagnostic
 	if c.Errors() > 0 {
 		return nil, c.Diagnostics()
 	}
+	c.out.factsText = written(top.Get("facts")) + written(top.Get("envelopes"))
+	c.out.index()
 	return c.out, c.Diagnostics()
+}
+
+// written is a text that is the same for nodes that mean the same.
+func written(n *yaml.Node) string {
+	if n == nil {
+		return "-"
+	}
+	out := strconv.Itoa(int(n.Kind)) + strconv.Quote(n.Value)
+	for _, child := range n.Content {
+		out += written(child)
+	}
+	return out + "."
 }
 
 // names are the keys of a mapping that another owner compiles.
@@ -240,6 +270,7 @@ func (c *compiler) rule(m yamlnode.Map, seen map[string]int) rule {
 		c.SetRule(yamlnode.Show(name.Value))
 	}
 	out := rule{info: RuleInfo{Name: c.newName(m, "rule", seen), Line: m.Node.Line}, verdict: unmatched()}
+	out.info.Off, _ = c.Bool(m.Get("off"), "off")
 	if match := m.Get("match"); match != nil {
 		out.when = c.match(match, 0)
 	}

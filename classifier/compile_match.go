@@ -118,6 +118,7 @@ func (c *compiler) field(key *yaml.Node) *field {
 	name := key.Value
 	for i := range fields {
 		if fields[i].name == name {
+			c.out.fingerprint = c.out.fingerprint || name == "fingerprint"
 			return &fields[i]
 		}
 	}

@@ -53,7 +53,9 @@ func (s *subject) findFacts(report *dlq.Report) {
 	if n, err := strconv.ParseInt(scalar(s.body(s.rules.retryCount)), 10, 64); err == nil {
 		f.RetryCount = &n
 	}
-	f.Fingerprint = fingerprint(f.Reason, f.ReasonText)
+	if !s.lean {
+		f.Fingerprint = fingerprint(f.Reason, f.ReasonText)
+	}
 }
 
 // ask asks one source for a reason or, with text, for what it says about it; "" when it does not answer. A probe never

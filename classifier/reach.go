@@ -64,7 +64,7 @@ func branches(list []condition, not bool) (out [][]literal, ok bool) {
 }
 
 // reach warns of rules that can never be reached and hints at a missing last rule. nodes are the rules' names, nil for
-// each rule with an error, about which nothing is claimed.
+// each rule with an error, about which nothing is claimed. A rule that is off takes nothing, so it covers none.
 func (c *compiler) reach(nodes []*yaml.Node) {
 	rules := c.out.rules
 	if len(rules) == 0 {
@@ -74,7 +74,7 @@ func (c *compiler) reach(nodes []*yaml.Node) {
 	steps := 0
 	for i := range rules {
 		r := &rules[i]
-		if nodes[i] == nil {
+		if nodes[i] == nil || r.info.Off {
 			continue
 		}
 		c.SetRule(r.info.Name)

@@ -14,7 +14,11 @@ type Ruleset struct {
 	retryCount             int // slot of body.retry_count
 	policy                 dlq.AutomationPolicy
 	rules                  []rule
+	byReason               map[string][]int32 // places of rules that take one of some reasons only, see index
+	anyReason              []int32            // places of the other rules; those that are off are in neither
 	paths                  paths
+	factsText              string // what the file says of facts and envelopes: where it is the same, the facts are
+	fingerprint            bool   // a rule asks for it
 }
 
 type rule struct {
@@ -28,6 +32,7 @@ type RuleInfo struct {
 	Name      string    `json:"name"`
 	Line      int       `json:"line"`
 	Route     dlq.Route `json:"route"`
+	Off       bool      `json:"off,omitempty"`        // switched off: checked, but skipped
 	CoveredBy string    `json:"covered_by,omitempty"` // name of an earlier rule that leaves this one nothing
 }
 
@@ -67,12 +72,16 @@ func (r *Ruleset) Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement)
 	return f, v
 }
 
-// Explain is Classify with its reasons: every rule up to the one that matched, clause by clause.
+// Explain is Classify with its reasons: every rule up to the one that matched, clause by clause. Rules that are off are
+// left out.
 func (r *Ruleset) Explain(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq.Explanation {
 	s := subject{rules: r, m: m, facts: &f, j: j}
 	out := dlq.Explanation{Verdict: unmatched(), Rules: []dlq.RuleTrace{}}
 	for i := range r.rules {
 		rule := &r.rules[i]
+		if rule.info.Off {
+			continue
+		}
 		trace := dlq.RuleTrace{Rule: rule.info.Name, Line: rule.info.Line, Matched: true, Clauses: []dlq.Clause{}}
 		for k := range rule.when {
 			var ok bool
@@ -89,15 +98,8 @@ func (r *Ruleset) Explain(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq.
 }
 
 func (s *subject) classify() dlq.Verdict {
-next:
-	for i := range s.rules.rules {
-		rule := &s.rules.rules[i]
-		for k := range rule.when {
-			if !rule.when[k].match(s) {
-				continue next
-			}
-		}
-		return rule.copyVerdict()
+	if i := s.first(); i >= 0 {
+		return s.rules.rules[i].copyVerdict()
 	}
 	return unmatched()
 }
