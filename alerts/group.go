@@ -82,6 +82,7 @@ func (g *group) look(a *dlq.Alert) {
 				g.withheld(a, dlq.AlertEventHeldBack, DetailAlreadyTold)
 			}
 		default:
+			delete(g.is.Told, a.ID) // its end was going to be told once more
 			g.news(a, waits)
 		}
 	case dlq.AlertResolved:
