@@ -40,6 +40,7 @@ type app struct {
 	server   *ui.Server
 	store    *store.Store
 	book     *rulebook.Book
+	registry *prometheus.Registry
 	reload   *reloadMetrics
 	automate *handlers.Switch
 	market   demo.Market // of a stand-in; nil for a RocketMQ cluster
@@ -87,6 +88,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
+	a.registry = registry
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	a.reload = newReloadMetrics(registry)
 
