@@ -208,8 +208,11 @@ func (b *Book) judge(ctx context.Context, c candidate) (applied bool, err error)
 		if b.credit.mark == c.mark {
 			version.Author, version.Note = b.credit.author, b.credit.note
 		}
-		if version.Version, err = b.opt.Versions.AddRuleVersion(ctx, version); err != nil {
+		if _, err = b.opt.Versions.AddRuleVersion(ctx, version); err != nil {
 			return false, fmt.Errorf("keep the version of the rules: %w", err)
+		}
+		if version, err = b.latest(ctx); err != nil {
+			return false, err
 		}
 	}
 	c.apply(version.Version)

@@ -347,7 +347,10 @@ func TestSettings(t *testing.T) {
 	if v, err := s.LatestRuleVersion(t.Context()); err != nil || v.Version != 3 || v.Text != "text a" {
 		t.Errorf("%+v, %v", v, err)
 	}
-	if list, err := s.RuleVersions(t.Context(), 2); err != nil || len(list) != 2 || list[0].Version != 3 || list[1].Version != 2 || list[0].Text != "" {
+	if list, err := s.RuleVersions(t.Context(), 0, 2); err != nil || len(list) != 2 || list[0].Version != 3 || list[0].Reverts != 1 || list[1].Version != 2 || list[1].Reverts != 0 || list[0].Text != "" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if list, err := s.RuleVersions(t.Context(), 2, 2); err != nil || len(list) != 1 || list[0].Version != 1 {
 		t.Errorf("%+v, %v", list, err)
 	}
 

@@ -33,10 +33,12 @@ func (s *Store) AddRuleVersion(ctx context.Context, v dlq.RuleVersion) (number i
 }
 
 func ruleVersions(ctx context.Context, q querier, clause string, args ...any) (list []dlq.RuleVersion, err error) {
-	err = each(ctx, q, "SELECT version, sha256, text, author, note, at FROM rule_version "+clause, args, func(rows *sql.Rows) error {
+	query := `SELECT version, sha256, text, author, note, at,
+		coalesce((SELECT max(o.version) FROM rule_version o WHERE o.version<v.version AND o.sha256=v.sha256), 0) FROM rule_version v `
+	err = each(ctx, q, query+clause, args, func(rows *sql.Rows) error {
 		var v dlq.RuleVersion
 		var at int64
-		err := rows.Scan(&v.Version, &v.SHA256, &v.Text, &v.Author, &v.Note, &at)
+		err := rows.Scan(&v.Version, &v.SHA256, &v.Text, &v.Author, &v.Note, &at, &v.Reverts)
 		v.At = instant(at)
 		list = append(list, v)
 		return err
@@ -68,10 +70,11 @@ func (s *Store) oneRuleVersion(ctx context.Context, clause string, args ...any) 
 	return v, err
 }
 
-// RuleVersions returns the newest versions of the rules without their texts, newest first.
-func (s *Store) RuleVersions(ctx context.Context, limit int) (list []dlq.RuleVersion, err error) {
+// RuleVersions returns versions of the rules without their texts, newest first: those before a version, or the newest for
+// before 0.
+func (s *Store) RuleVersions(ctx context.Context, before int64, limit int) (list []dlq.RuleVersion, err error) {
 	err = s.read(ctx, func(ctx context.Context, q querier) (err error) {
-		list, err = ruleVersions(ctx, q, "ORDER BY version DESC LIMIT ?", limit)
+		list, err = ruleVersions(ctx, q, "WHERE ?1=0 OR version<?1 ORDER BY version DESC LIMIT ?2", before, limit)
 		for i := range list {
 			list[i].Text = ""
 		}
