@@ -7,5 +7,8 @@
 // multicast addresses are refused always, this console's own listener too, and loopback unless it is allowed. Private
 // networks are allowed: that is where an operations console has its partners.
 //
-// No error and no metric names more of a URL than its scheme and host, for paths and queries often hold tokens.
+// The Outbox brings what the store holds for receivers of alerts to them, whatever their format: at least once, in order, a
+// slow one delaying nobody else, each attempt in a log.
+//
+// No error, no metric and no log names more of a URL than its scheme and host, for paths and queries often hold tokens.
 package webhook

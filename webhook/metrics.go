@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"deadletteroffice/dlq"
@@ -58,4 +59,54 @@ func outcomeOf(ctx context.Context, res Response, err error) string {
 	default:
 		return "server_error"
 	}
+}
+
+// Receivers are those of rules.yaml; over so many, which a file that is edited again and again may come to, the rest is
+// counted as one.
+const (
+	maxReceivers = 200
+	otherLabel   = "__other__"
+)
+
+// What becomes of notifications, which are a label.
+const (
+	outcomeSent      = "sent"
+	outcomeRetried   = "retried"
+	outcomeFailed    = "failed"
+	outcomeCancelled = "cancelled"
+	outcomeMerged    = "merged"
+)
+
+type outboxMetrics struct {
+	notifications *prometheus.CounterVec
+
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+func newOutboxMetrics(r prometheus.Registerer) *outboxMetrics {
+	m := &outboxMetrics{seen: map[string]bool{}, notifications: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dlq_alert_notifications_total",
+		Help: "Notifications by receiver and what became of them: sent, retried, failed, cancelled, or merged into a digest.",
+	}, []string{"receiver", "outcome"})}
+	if r != nil {
+		r.MustRegister(m.notifications)
+	}
+	return m
+}
+
+func (m *outboxMetrics) add(receiver, outcome string, n int) {
+	m.notifications.WithLabelValues(m.label(receiver), outcome).Add(float64(n))
+}
+
+func (m *outboxMetrics) label(receiver string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.seen[receiver] {
+		if len(m.seen) >= maxReceivers {
+			return otherLabel
+		}
+		m.seen[receiver] = true
+	}
+	return receiver
 }
