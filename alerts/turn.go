@@ -205,7 +205,7 @@ func (t *turn) hold(r *rule, id string, v value) {
 func (t *turn) describe(r *rule, a *dlq.Alert, v value) {
 	a.Rule, a.Signal, a.Severity, a.RuleVersion = r.name, r.signal.name, r.severity, t.version
 	a.Unit, a.Below, a.Threshold, a.Value, a.Reasons = r.signal.unit, r.signal.below, r.threshold, v.value, v.reasons
-	a.Annotations, a.Receivers = r.annotations, r.receivers
+	a.Annotations, a.Receivers, a.Where = r.annotations, r.receivers, r.where
 	a.Labels = maps.Clone(v.labels)
 	maps.Copy(a.Labels, r.labels)
 }

@@ -58,6 +58,8 @@ type Alert struct {
 	SilenceID   string            `json:"silence_id,omitempty"` // the silence that holds it back now; "" for none
 	RuleVersion int64             `json:"rule_version"`
 	Reasons     []Facet           `json:"reasons,omitempty"` // the most frequent reasons of the letters that it is about, at most three
+
+	Where map[string][]string `json:"where,omitempty"` // what the rule chooses letters by: label to values, any of them
 }
 
 // AlertEventKind says what happened to an alert.

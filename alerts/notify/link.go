@@ -55,15 +55,17 @@ func Link(publicURL string, a *dlq.Alert) string {
 		}
 	}
 	for _, label := range []string{"consumer_group", "topic", "reason"} {
-		add(label, a.Labels[label])
+		if add(label, a.Labels[label]); a.Labels[label] == "" {
+			for _, value := range a.Where[label] {
+				add(label, value)
+			}
+		}
 	}
 	switch a.Signal {
 	case "failed_again_ratio":
 		add("flag", string(dlq.FlagFailedAgain))
 	case "unclassified_ratio":
-		if a.Labels["reason"] == "" {
-			add("reason", dlq.ReasonUnknown)
-		}
+		add("reason", dlq.ReasonUnknown)
 	case "oldest_open_age":
 		if a.Threshold >= 1 {
 			add("older", dlq.Duration(time.Duration(a.Threshold)*time.Second).String())

@@ -39,6 +39,10 @@ func TestLink(t *testing.T) {
 			t.Errorf("without a public URL: %s", got)
 		}
 	}
+	chosen := dlq.Alert{Signal: "open_letters", Labels: map[string]string{"topic": "orders"}, Where: map[string][]string{"consumer_group": {"pay", "stock"}, "topic": {"orders", "mail"}, "cluster": {"c1"}}}
+	if got := Link(public, &chosen); got != public+"/letters?consumer_group=pay&consumer_group=stock&topic=orders" {
+		t.Errorf("a rule that chooses by where: %s", got)
+	}
 	long := dlq.Alert{Signal: "open_letters", Labels: map[string]string{"consumer_group": "pay", "reason": strings.Repeat("长", 500)}}
 	if got := Link(public, &long); got != public+"/letters?consumer_group=pay" {
 		t.Errorf("a long value: %s", got)
