@@ -49,7 +49,10 @@ type buckets struct {
 }
 
 // of returns the bucket for these labels, nil when `where` does not let them through.
-func (b *buckets) of(have label) *bucket {
+func (b *buckets) of(have label) *bucket { return b.find(have, true) }
+
+// find is as of, but makes a bucket only if it is asked to.
+func (b *buckets) find(have label, add bool) *bucket {
 	for name, values := range b.rule.where {
 		if !slices.Contains(values, have(name)) {
 			return nil
@@ -60,7 +63,7 @@ func (b *buckets) of(have label) *bucket {
 		key.WriteString(have(name))
 		key.WriteByte(0)
 	}
-	if one := b.all[key.String()]; one != nil {
+	if one := b.all[key.String()]; one != nil || !add {
 		return one
 	}
 	labels := make(map[string]string, len(b.rule.by))
@@ -123,7 +126,7 @@ func measure(r *rule, s *samples) ([]value, error) {
 		return b.values(flag), nil
 	case signalDisk:
 		if s.disk.err != nil {
-			return nil, unknown("how full the disk is", s.disk.err)
+			return nil, unknown("the used part of the disk", s.disk.err)
 		}
 		b.of(nothing).total = s.disk.value
 		return b.values(sum), nil
@@ -229,22 +232,11 @@ func (b *buckets) oldest(s *samples) ([]value, error) {
 	}
 	for i := range s.letters.value { // what it is about; without them the age still counts
 		l := &s.letters.value[i]
-		if one := b.have(labelsOfLetters(l)); one != nil {
+		if one := b.find(labelsOfLetters(l), false); one != nil {
 			one.reasons[l.Reason] += l.Open
 		}
 	}
 	return b.values(sum), nil
-}
-
-// have is as of, but makes no bucket.
-func (b *buckets) have(have label) *bucket {
-	n := len(b.all)
-	one := b.of(have)
-	if len(b.all) > n {
-		maps.DeleteFunc(b.all, func(_ string, x *bucket) bool { return x == one })
-		return nil
-	}
-	return one
 }
 
 func (b *buckets) expiry(s *samples) ([]value, error) {
