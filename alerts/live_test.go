@@ -23,7 +23,9 @@ func TestLive(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	key := func(c string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(c, 24))) }
+	key := func(c string) string {
+		return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(c, 24)))
+	}
 	write(key("a"))
 	l := NewLive(LiveOptions{PublicURL: "https://dlq.example"})
 	d := &dlq.Delivery{ID: "dlv_1", Receiver: "ops", Type: "webhook", Notification: dlq.Notification{Reason: dlq.NotifyFirst, At: noon, Alerts: []dlq.Alert{
