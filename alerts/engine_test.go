@@ -194,11 +194,11 @@ dlq_alerts{severity="info",state="firing"} 0
 dlq_alerts{severity="info",state="pending"} 0
 dlq_alerts{severity="warning",state="firing"} 1
 dlq_alerts{severity="warning",state="pending"} 0
-# HELP dlq_alert_notifications_total Alerts that a receiver was told of (notified), or not (silenced, held_back).
-# TYPE dlq_alert_notifications_total counter
-dlq_alert_notifications_total{receiver="ops",result="notified"} 1
+# HELP dlq_alert_dispatches_total Alerts that a receiver was told of (notified), or not (silenced, held_back).
+# TYPE dlq_alert_dispatches_total counter
+dlq_alert_dispatches_total{receiver="ops",result="notified"} 1
 `
-		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "dlq_alerts", "dlq_alert_notifications_total"); err != nil {
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "dlq_alerts", "dlq_alert_dispatches_total"); err != nil {
 			t.Error(err)
 		}
 	})

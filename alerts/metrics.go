@@ -27,7 +27,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Looks at all alert rules; result error: what they found could not be stored.",
 		}, []string{"result"}),
 		notifications: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "dlq_alert_notifications_total",
+			Name: "dlq_alert_dispatches_total",
 			Help: "Alerts that a receiver was told of (notified), or not (silenced, held_back).",
 		}, []string{"receiver", "result"}),
 		alerts: prometheus.NewDesc("dlq_alerts", "Alerts by state and severity.", []string{"state", "severity"}, nil),
