@@ -93,11 +93,13 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	a.reload = newReloadMetrics(registry)
 
 	var page atomic.Pointer[ui.Server] // the store publishes before there is a page
+	var alarm alarm
 	a.store, err = store.Open(ctx, store.Options{Path: c.data, Logger: log, Registerer: registry, Retention: c.retention,
 		Publish: func(events []dlq.Event) {
 			if s := page.Load(); s != nil {
 				s.Publish(events)
 			}
+			alarm.heard(events)
 		}})
 	if err != nil {
 		return nil, err
@@ -109,7 +111,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 
 	live, compensations := classifier.NewLive(), &handlers.LiveCompensations{}
 	told := alerts.NewLive(alerts.LiveOptions{PublicURL: c.publicURL, Zone: time.Local})
-	a.book = rulebook.New(rulebook.Options{Path: c.rules, Versions: a.store, Logger: log, Owners: owners(live, compensations, told, env)})
+	a.book = rulebook.New(rulebook.Options{Path: c.rules, Versions: a.store, Logger: log, Owners: owners(live, compensations, told, env), Changed: alarm.wake})
 	if err := a.book.Load(ctx); err != nil {
 		return nil, err
 	}
@@ -144,8 +146,10 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	compensator := handlers.NewCompensator(handlers.CompensatorDeps{Store: a.store, Caller: calls, Rules: live, Compensations: compensations,
 		Automation: a.automate.Get, Logger: log, Registerer: registry})
 	waker := handlers.NewWaker(a.store, nil, log)
+	alerting := openAlerts(alertDeps{store: a.store, data: c.data, live: told, book: a.book, cluster: watched, intake: intake, sender: calls, log: log, registry: registry})
+	alarm.engine.Store(alerting.engine)
 
-	a.server, err = ui.New(ui.Deps{Store: a.store, Desk: desk, Replays: replays, Cluster: watched, Book: a.book, Live: live,
+	a.server, err = ui.New(ui.Deps{Store: a.store, Alerts: silencing{a.store, alarm.wake}, Engine: alerting.engine, Outbox: alerting.outbox, Desk: desk, Replays: replays, Cluster: watched, Book: a.book, Live: live,
 		Listen: c.listen, TokenFile: c.tokens, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
 		Registerer: registry, Gatherer: registry, Logger: log, OpenAPI: openAPI})
 	if err != nil {
@@ -161,6 +165,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 		{"rules", a.book.Run}, {"reload on SIGHUP", a.reloadOnHangup}, {"scheduled replays", replays.RunDue}, {"outcomes", replays.RunTracker},
 		{"compensations", compensator.Run}, {"snoozed letters", waker.Run}, {"store", a.store.Run},
 	}
+	a.workers = append(a.workers, alerting.loops()...)
 	return a, nil
 }
 

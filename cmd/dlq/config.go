@@ -58,7 +58,7 @@ func parseConfig(name string, args []string, env environment, defaults config, e
 	set.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	set.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	set.StringVar(&retention, "retention", dlq.Duration(defaults.retention).String(), "resolved and discarded letters are deleted after this time")
-	set.BoolVar(&c.allowLoopback, "allow-loopback", defaults.allowLoopback, "compensation endpoints may be on this machine")
+	set.BoolVar(&c.allowLoopback, "allow-loopback", defaults.allowLoopback, "compensation endpoints and receivers of alerts may be on this machine")
 	if extra != nil {
 		extra(set)
 	}
