@@ -188,10 +188,10 @@ func (s *Store) AddDelivery(ctx context.Context, d dlq.Delivery) error {
 func (s *Store) Deliveries(ctx context.Context, f dlq.DeliveryFilter, cursor string, limit int) (dlq.DeliveryPage, error) {
 	page := dlq.DeliveryPage{Items: []dlq.Delivery{}}
 	// SQLite takes the index that leads straight to the rows only when it is told, and the other would read every notification.
-	from := "delivery INDEXED BY delivery_list WHERE seq>0"
+	number, from := "seq", "delivery INDEXED BY delivery_list WHERE seq>0"
 	var args []any
 	if f.AlertID != "" {
-		from = "delivery_alert a CROSS JOIN delivery ON seq=a.delivery WHERE a.alert=?"
+		number, from = "a.delivery", "delivery_alert a CROSS JOIN delivery ON seq=a.delivery WHERE a.alert=?"
 		args = append(args, f.AlertID)
 	}
 	if cursor != "" {
@@ -199,7 +199,7 @@ func (s *Store) Deliveries(ctx context.Context, f dlq.DeliveryFilter, cursor str
 		if err != nil || below <= 0 {
 			return page, dlq.Errorf(dlq.CodeInvalid, "the cursor is damaged").WithHint("begin at the first page, without a cursor")
 		}
-		from += " AND seq<?"
+		from += " AND " + number + "<?"
 		args = append(args, below)
 	}
 	if f.Receiver != "" {
@@ -214,7 +214,7 @@ func (s *Store) Deliveries(ctx context.Context, f dlq.DeliveryFilter, cursor str
 	}
 	limit = pageOf(limit)
 	err := s.read(ctx, func(ctx context.Context, q querier) error {
-		list, seqs, err := deliveriesWhere(ctx, q, "WHERE seq IN (SELECT seq FROM "+from+" ORDER BY seq DESC LIMIT ?) ORDER BY seq DESC", append(args, limit+1)...)
+		list, seqs, err := deliveriesWhere(ctx, q, "WHERE seq IN (SELECT seq FROM "+from+" ORDER BY "+number+" DESC LIMIT ?) ORDER BY seq DESC", append(args, limit+1)...)
 		if err != nil {
 			return err
 		}

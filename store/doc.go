@@ -10,5 +10,5 @@
 // once, in a dictionary that is held in memory along with the tally and the positions of the queues.
 //
 // The package is larger than others because everything that must agree on the shape of one file stands in it: schema,
-// intake, steps of letters, lists and counts, full text, and the bookkeeping of replays and calls.
+// intake, steps of letters, lists and counts, full text, and the bookkeeping of replays, calls and alerts.
 package store

@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		childOpens(os.Getenv("DLQ_STORE_TEST_PATH"))
 	case "work":
 		childWorks(os.Getenv("DLQ_STORE_TEST_PATH"))
+	case "tell":
+		childTells(os.Getenv("DLQ_STORE_TEST_PATH"))
 	}
 }
 
