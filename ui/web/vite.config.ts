@@ -5,6 +5,8 @@ const api = process.env.DLQ_UI_API ?? 'http://127.0.0.1:8650'
 
 export default defineConfig({
   base: '/',
+  // The shim is for a React without the hook; this one has it.
+  resolve: { alias: { 'use-sync-external-store/shim/index.js': 'react' } },
   build: {
     outDir: '../dist',
     emptyOutDir: true,
@@ -24,7 +26,7 @@ export default defineConfig({
           groups: [
             {
               name: 'base',
-              test: /node_modules|src\/(api|app\/(App|Frame|Strips|Live|Switches|keys|theme)|parts\/(Icon|mask|Text|Time|[Pp]roblem|Wait)|i18n\/(i18n|format))|letters\/(filter|SearchBar)/,
+              test: /node_modules\/(react|react-dom|scheduler|wouter|regexparam|@tanstack\/(?!.*[iI]nfiniteQuery(Observer)?\.js))|src\/(api|app\/(App|Frame|Live|Switches|keys|theme)|parts\/(Icon|mask|Text|Time|Wait)|i18n\/(i18n|format))|letters\/SearchBar/,
             },
           ],
         },

@@ -1,9 +1,9 @@
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { Redirect, Route, Switch } from 'wouter'
-import { asProblem, unauthorized } from '../api/client'
+import { asProblem, type Problem, unauthorized } from '../api/client'
 import { client, live, useSession } from '../api/queries'
-import { loadMore, useLang } from '../i18n/i18n'
-import { ProblemBox } from '../parts/Problem'
+import { code, loadMore, t, useLang } from '../i18n/i18n'
+import { plain } from '../parts/mask'
 import { Wait } from '../parts/Wait'
 import { Frame } from './Frame'
 
@@ -60,7 +60,7 @@ export function App() {
   if (session.error)
     return (
       <main className="alone">
-        <ProblemBox error={session.error} again={() => session.refetch()} />
+        <Failed problem={asProblem(session.error)} again={() => session.refetch()} />
       </main>
     )
   if (!session.data) return <Wait />
@@ -90,5 +90,20 @@ export function App() {
         </Switch>
       </Suspense>
     </Frame>
+  )
+}
+
+/** Said without anything that would have to be loaded first: the console may not answer at all. */
+function Failed({ problem, again }: { problem: Problem; again: () => void }) {
+  return (
+    <div className="problem" role="alert">
+      <div>
+        <strong>{code('problem', problem.code)}</strong>
+        {problem.body.detail && <p>{plain(problem.body.detail, 600)}</p>}
+        <button type="button" className="button small" onClick={again}>
+          {t('again')}
+        </button>
+      </div>
+    </div>
   )
 }

@@ -9,9 +9,9 @@ import { Icon, type IconName } from '../parts/Icon'
 import { Foreign } from '../parts/Text'
 import { useKeys } from './keys'
 import { LiveDot } from './LiveDot'
-import { Strips } from './Strips'
 import { LangSwitch, Logo, ThemeSwitch } from './Switches'
 
+const Strips = lazy(() => import('./Strips'))
 const UndoBar = lazy(() => import('../replays/UndoBar'))
 const Help = lazy(() => loadMore(import('./Help')))
 
@@ -121,7 +121,9 @@ export function Frame({ children }: { children: ReactNode }) {
         </div>
       </nav>
       <div className="right">
-        <Strips />
+        <Suspense fallback={null}>
+          <Strips />
+        </Suspense>
         <header className="top">
           <SearchBar />
           <LiveDot />

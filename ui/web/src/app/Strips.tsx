@@ -76,7 +76,7 @@ export function stripsOf(s: Status): Strip[] {
 }
 
 /** The strips on top of every view. */
-export function Strips() {
+export default function Strips() {
   const status = useStatus().data
   const live = useLive()
   const now = useNow(5000)

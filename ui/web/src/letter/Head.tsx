@@ -3,9 +3,10 @@ import { Link } from 'wouter'
 import type { Detail } from '../api/types'
 import { codeWords, t, tx } from '../i18n/i18n'
 import { FlagChip, Origin, Reason, SeverityMark } from '../letters/words'
+import { Id } from '../parts/Copy'
 import { Icon } from '../parts/Icon'
 import { middle, plain } from '../parts/mask'
-import { Foreign, Id } from '../parts/Text'
+import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 
 const weak = new Set(['broker', 'unknown', ''])

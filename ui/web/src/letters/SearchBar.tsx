@@ -2,20 +2,21 @@ import { type FormEvent, useEffect, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
 import { t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
-import { emptyFilter, filterSearch, parseFilter, parseQuery } from './filter'
 
 /** The search field on top of every view: name:value narrows, all else is searched for. */
 export function SearchBar() {
   const [path, go] = useLocation()
   const search = useSearch()
   const inList = path.startsWith('/letters')
-  const filter = inList ? parseFilter(search) : emptyFilter
-  const [text, setText] = useState(filter.q)
-  useEffect(() => setText(filter.q), [filter.q])
+  const q = inList ? (new URLSearchParams(search).get('q') ?? '').trim() : ''
+  const [text, setText] = useState(q)
+  useEffect(() => setText(q), [q])
 
-  const submit = (e?: FormEvent) => {
+  const submit = async (e?: FormEvent) => {
     e?.preventDefault()
-    const p = filterSearch(parseQuery(text, filter))
+    // The list brings it too; other views can do without.
+    const { emptyFilter, filterSearch, parseFilter, parseQuery } = await import('./filter')
+    const p = filterSearch(parseQuery(text, inList ? parseFilter(search) : emptyFilter))
     go(`/letters${p.size ? `?${p}` : ''}`)
   }
   return (
@@ -36,7 +37,7 @@ export function SearchBar() {
             if (e.key === 'Escape') e.currentTarget.blur()
           }}
           onBlur={() => {
-            if (inList && text === '' && filter.q) submit()
+            if (inList && text === '' && q) submit()
           }}
         />
         <kbd>/</kbd>

@@ -59,7 +59,8 @@ export function problemWords(body: ProblemBody, about: Params = {}): ProblemWord
   const params = Object.fromEntries(Object.entries(given).map(([k, v]) => [k, values[k]?.(v) ?? v]))
   const fit = whole[body.code]?.find(([, ...names]) => names.every(n => given[n]))
   const said = fit && sentence(fit[0], params)
-  const hint = codeWords('problem.hint', body.code, { request: body.request_id || '–' }) ?? ''
+  // A refusal that says why needs no general words on what to do.
+  const hint = given.why ? '' : (codeWords('problem.hint', body.code, { request: body.request_id || '–' }) ?? '')
   if (said) return { title: said, detail: '', hint, foreign }
 
   const title = codeWords('problem', body.code)

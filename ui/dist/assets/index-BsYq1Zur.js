@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{B as t,R as n,bt as r,ht as i,q as a,t as o,vt as s,yt as c}from"./base-SOXoibVO.js";var l=e(r(),1),u=i(),d=c(),f=document.getElementById(`root`);f&&(await t(n(),!1),(0,u.createRoot)(f).render((0,d.jsx)(l.StrictMode,{children:(0,d.jsx)(s,{client:a,children:(0,d.jsx)(o,{})})})));
