@@ -7,3 +7,8 @@ import _ "embed"
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
+
+// RulesSchema is the JSON Schema of rules.yaml, rules.schema.json, for editors.
+//
+//go:embed rules.schema.json
+var RulesSchema []byte

@@ -94,7 +94,7 @@ func (m *memory) backlogNouns(rows []backlogRow) ([]dlq.Candidate, error) {
 	list := make([]dlq.Candidate, len(rows))
 	for i := range rows {
 		r, c := &rows[i], &list[i]
-		c.LetterID = r.letter
+		c.LetterID, c.Seq = r.letter, r.seq
 		c.Judged = dlq.Judgement{Now: instant(r.judged), Deaths: int(r.deaths), Replays: int(r.replays)}
 		msg := &c.Message
 		msg.Queue, msg.StoredAt = m.queues[r.queue], instant(r.stored)

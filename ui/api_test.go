@@ -180,7 +180,7 @@ func TestAPI(t *testing.T) {
 				return dlq.GroupInfo{}, dlq.Errorf(dlq.CodeUnavailable, "the broker does not answer: %w", errors.New("secret"))
 			}
 		}, url: "/consumer-groups?name=pay-service", must: []string{`"info_error":"the broker does not answer"`}, mustNot: []string{"secret"}},
-		{name: "rules", url: "/rules", must: []string{`"refused":null`, `"path":"rules.yaml"`, `"diagnostics":[]`, `"rules":[]`, `"hits":[{"rule":"everything else"`}},
+		{name: "rules", url: "/rules", must: []string{`"refused":null`, `"path":"rules.yaml"`, `"diagnostics":[]`, `"rules":[{"name":"timeouts wait","line":3,"end_line":5,"route":"manual","off":false},`, `"alerts":[]`, `"etag":"00ff"`, `"writable":{"ok":true}`, `"hits":[{"rule":"everything else"`}},
 		{name: "refused rules", with: func(s *stub) {
 			s.current = func() rulebook.Snapshot {
 				return rulebook.Snapshot{Path: "rules.yaml", Refused: &rulebook.Refusal{At: noon, Text: "rules: <b>",

@@ -15,22 +15,32 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
 	"deadletteroffice/dlq"
 )
 
-// bodyLimit is how long the body of a request may be, in bytes.
-const bodyLimit = 1 << 20
+// bodyLimit is how long the body of a request may be, in bytes; rulesLimit of one that carries rules.yaml, which may be as
+// long itself and grows by the escapes of JSON.
+const (
+	bodyLimit  = 1 << 20
+	rulesLimit = 4 << 20
+)
+
+// longBody is a request whose body may be longer.
+type longBody interface {
+	bodyLimit() int64
+}
 
 // checker is a request that knows what else must hold for it.
 type checker interface {
 	check(now time.Time) error
 }
 
-// bind fills a request struct: fields tagged path from the path, those tagged query from the query, those tagged json
-// from the body, and then lets the request check itself. What the struct does not know is refused with the name that was
+// bind fills a request struct: fields tagged path from the path, those tagged query from the query, those tagged header
+// from the headers, those tagged json from the body, and then lets the request check itself. What the struct does not know is refused with the name that was
 // probably meant, since a misspelt field that is ignored does something else than what was asked. It returns the body as
 // it came.
 func bind(c echo.Context, req any, now time.Time) ([]byte, error) {
@@ -40,6 +50,11 @@ func bind(c echo.Context, req any, now time.Time) ([]byte, error) {
 	}
 	if err := bindQuery(c.Request().URL, v); err != nil {
 		return nil, err
+	}
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Tag.Get("header"); name != "" {
+			v.Field(i).SetString(c.Request().Header.Get(name))
+		}
 	}
 	body, err := bindBody(c, v)
 	if err != nil {
@@ -163,12 +178,23 @@ func bindBody(c echo.Context, v reflect.Value) ([]byte, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, dlq.Errorf(dlq.CodeInvalid, "the body is not application/json").WithHint("send the header \"Content-Type: application/json\"")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, bodyLimit))
+	limit := int64(bodyLimit)
+	if long, ok := v.Addr().Interface().(longBody); ok {
+		limit = long.bodyLimit()
+	}
+	tooLarge := dlq.Errorf(dlq.CodeTooLarge, "the body is longer than %d bytes", limit).WithHint("send it in parts")
+	if r.ContentLength > limit { // it says so itself: read nothing of it
+		return nil, tooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, limit))
 	if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
-		return nil, dlq.Errorf(dlq.CodeTooLarge, "the body is longer than %d bytes", tooBig.Limit).WithHint("send it in parts")
+		return nil, tooLarge
 	}
 	if err != nil {
 		return nil, dlq.Errorf(dlq.CodeInvalid, "the body could not be read: %w", err)
+	}
+	if !utf8.Valid(body) { // the JSON reader would put other characters in their place
+		return nil, dlq.Errorf(dlq.CodeInvalid, "the body is not UTF-8").WithHint("JSON is always sent in UTF-8")
 	}
 	if custom {
 		return body, own.decode(body)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -15,11 +16,12 @@ import (
 	"deadletteroffice/classifier"
 	"deadletteroffice/dlq"
 	"deadletteroffice/handlers"
+	"deadletteroffice/rulebook"
 	"deadletteroffice/store"
 )
 
 // newHouse is the API over a real store, a real desk and real rules; only the cluster and the replays are played.
-func newHouse(t *testing.T) (*apiTest, *store.Store, *classifier.Live) {
+func newHouse(t *testing.T) *apiTest {
 	t.Helper()
 	var page atomic.Pointer[Server]
 	now := func() time.Time { return noon }
@@ -42,14 +44,21 @@ func newHouse(t *testing.T) (*apiTest, *store.Store, *classifier.Live) {
 		}
 	})
 	live := classifier.NewLive()
-	putInForce(t, kept, live, oneRule)
+	book := rulebook.New(rulebook.Options{Path: filepath.Join(t.TempDir(), "rules.yaml"), Versions: kept, Logger: slog.New(slog.DiscardHandler), Now: now,
+		Owners: []rulebook.Owner{{Keys: classifier.SectionKeys, Compile: func(root *yaml.Node) (func(int64), []dlq.Diagnostic) {
+			rules, found := classifier.Compile(root)
+			return func(version int64) { live.Swap(version, rules) }, found
+		}}}})
+	if _, err := book.Save(t.Context(), rulebook.Edit{Text: oneRule, ETag: book.File().ETag, Author: "file"}); err != nil {
+		t.Fatal(err)
+	}
 	automation, err := handlers.NewSwitch(t.Context(), kept, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	compensations := &handlers.LiveCompensations{}
 	desk := handlers.NewDesk(handlers.DeskDeps{Store: kept, Rules: live, Switch: automation, Policy: live.Automation, Compensations: compensations, Now: now})
-	a := newAPI(t, func(d *Deps) { d.Store, d.Desk, d.Live = kept, desk, live })
+	a := newAPI(t, func(d *Deps) { d.Store, d.Desk, d.Live, d.Book = kept, desk, live, book })
 	page.Store(a.Server)
 
 	intake := handlers.NewIntake(handlers.IntakeDeps{Store: kept, Rules: live, Automation: automation.Get, Policy: live.Automation, Compensations: compensations, Now: now})
@@ -64,24 +73,21 @@ func newHouse(t *testing.T) (*apiTest, *store.Store, *classifier.Live) {
 	if err := <-intake.Accept(t.Context(), []dlq.Batch{batch}); err != nil {
 		t.Fatal(err)
 	}
-	return a, kept, live
+	return a
 }
 
-func putInForce(t *testing.T, kept *store.Store, live *classifier.Live, text string) {
+// putInForce saves rules over the API.
+func putInForce(t *testing.T, a *apiTest, text string) Rules {
 	t.Helper()
-	var document yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
-		t.Fatal(err)
-	}
-	rules, found := classifier.Compile(document.Content[0])
-	if rules == nil {
-		t.Fatalf("%+v", found)
-	}
-	version, err := kept.AddRuleVersion(t.Context(), dlq.RuleVersion{Text: text, SHA256: fmt.Sprintf("%064x", len(text)), Author: "file", At: noon})
+	body, err := json.Marshal(map[string]string{"text": text, "note": "other rules"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	live.Swap(version, rules)
+	w := a.call("PUT", apiBase+"/rules", string(body), "If-Match: "+a.Book.File().ETag)
+	if w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return decode[Rules](t, w.Body.Bytes())
 }
 
 func decode[T any](t *testing.T, text []byte) (v T) {
@@ -94,7 +100,7 @@ func decode[T any](t *testing.T, text []byte) (v T) {
 
 // A letter's way through the API, over the real store and the real desk.
 func TestALettersWay(t *testing.T) {
-	a, _, live := newHouse(t)
+	a := newHouse(t)
 	page := decode[dlq.Page](t, a.call("GET", apiBase+"/letters?tab=attention&consumer_group=pay-service&limit=2", "").Body.Bytes())
 	if len(page.Items) != 2 || page.Next == "" || page.Total != (dlq.Count{Count: 3, Exact: true}) {
 		t.Fatalf("%+v", page)
@@ -119,13 +125,13 @@ func TestALettersWay(t *testing.T) {
 		}
 	}
 	// Other rules come into force; the letter is still explained by those that judged it.
-	putInForce(t, a.Store.(*store.Store), live, "version: 1\nrules:\n  - name: all new\n    route: manual\n")
+	putInForce(t, a, "version: 1\nrules:\n  - name: all new\n    route: manual\n")
 	for range 2 {
 		if again := a.call("GET", path+"/explain", "").Body.String(); again != first {
 			t.Errorf("explained otherwise:\n%s\n%s", first, again)
 		}
 	}
-	if w := a.call("GET", apiBase+"/rules", ""); !strings.Contains(w.Body.String(), `"rules":[{"name":"all new","line":3,"route":"manual"}]`) {
+	if w := a.call("GET", apiBase+"/rules", ""); !strings.Contains(w.Body.String(), `"rules":[{"name":"all new","line":3,"end_line":4,"route":"manual","off":false}]`) {
 		t.Errorf("rules: %s", w.Body)
 	}
 
@@ -175,7 +181,7 @@ func TestALettersWay(t *testing.T) {
 }
 
 func TestASelectionOverTheHouse(t *testing.T) {
-	a, _, _ := newHouse(t)
+	a := newHouse(t)
 	page := decode[dlq.Page](t, a.call("GET", apiBase+"/letters", "").Body.Bytes())
 	ids := []string{}
 	for _, l := range page.Items {
@@ -199,7 +205,7 @@ func TestASelectionOverTheHouse(t *testing.T) {
 }
 
 func TestReportsOverTheHouse(t *testing.T) {
-	a, _, _ := newHouse(t)
+	a := newHouse(t)
 	w := a.call("POST", apiBase+"/reports", `{"reports":[{"consumer_group":"pay-service","unique_key":"UK1","reason":"data_format_error"},{"consumer_group":"pay-service","key":"nobody","reason":"x"}]}`)
 	out := decode[results[ReportResult]](t, w.Body.Bytes())
 	if w.Code != 200 || len(out.Results) != 2 || len(out.Results[0].Matched) != 1 || len(out.Results[1].Matched) != 0 {
@@ -213,7 +219,7 @@ func TestReportsOverTheHouse(t *testing.T) {
 }
 
 func TestAutomationOverTheHouse(t *testing.T) {
-	a, _, _ := newHouse(t)
+	a := newHouse(t)
 	now := decode[dlq.Automation](t, a.call("GET", apiBase+"/automation", "").Body.Bytes())
 	if now.On || now.Stopped {
 		t.Errorf("automation on a new file: %+v", now)
@@ -230,7 +236,7 @@ func TestAutomationOverTheHouse(t *testing.T) {
 
 // What the store commits reaches the followers of the stream.
 func TestCommitsReachTheStream(t *testing.T) {
-	a, _, _ := newHouse(t)
+	a := newHouse(t)
 	one, _, _ := a.hub.follow()
 	l := decode[dlq.Page](t, a.call("GET", apiBase+"/letters?limit=1", "").Body.Bytes()).Items[0]
 	a.call("POST", fmt.Sprintf("%s/letters/%d/notes", apiBase, l.ID), fmt.Sprintf(`{"version":%d,"note":"x"}`, l.Version))

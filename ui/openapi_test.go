@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook"
 )
 
 func loadDocument(t *testing.T) *openapi3.T {
@@ -81,7 +82,8 @@ func TestSchemasMatchTheNouns(t *testing.T) {
 		dlq.Alert{}, dlq.AlertRule{}, dlq.AlertValue{}, dlq.Receiver{}, dlq.AlertEvent{}, dlq.AlertGroup{}, dlq.Silence{}, dlq.Notification{},
 		dlq.Delivery{}, dlq.DeliveryAttempt{}, dlq.DeliveryPage{}, Alerts{}, AlertsStatus{},
 		Problem{}, Session{}, Status{}, RulesStatus{}, StoreStatus{}, IntakeStatus{}, DemoStatus{}, Replayed{}, ActionResult{},
-		ConsumerGroup{}, Rules{}, RulesRefusal{}, RuleLine{}, ReportResult{}}
+		ConsumerGroup{}, Rules{}, RulesRefusal{}, RulesNow{}, RuleLine{}, AlertLine{}, RulesCheck{}, EditedRules{}, Backtest{}, BacktestCount{},
+		BacktestRule{}, BacktestLetters{}, BacktestLetter{}, RuleVersions{}, RuleVersionDetail{}, RuleCompletions{}, rulebook.Writable{}, ReportResult{}}
 	for _, noun := range nouns {
 		typ := reflect.TypeOf(noun)
 		ref := doc.Components.Schemas[typ.Name()]

@@ -9,19 +9,22 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook"
 )
 
 // Problem is an error as the API writes it: RFC 9457 with a stable code.
 type Problem struct {
-	Type      string            `json:"type"`
-	Title     string            `json:"title"`
-	Status    int               `json:"status"`
-	Code      dlq.Code          `json:"code"`
-	Detail    string            `json:"detail"`
-	Hint      string            `json:"hint,omitempty"`
-	Params    map[string]string `json:"params,omitempty"`
-	Letter    *dlq.Letter       `json:"letter,omitempty"` // the present letter, when somebody else changed it
-	RequestID string            `json:"request_id"`
+	Type        string            `json:"type"`
+	Title       string            `json:"title"`
+	Status      int               `json:"status"`
+	Code        dlq.Code          `json:"code"`
+	Detail      string            `json:"detail"`
+	Hint        string            `json:"hint,omitempty"`
+	Params      map[string]string `json:"params,omitempty"`
+	Letter      *dlq.Letter       `json:"letter,omitempty"`      // the present letter, when somebody else changed it
+	Diagnostics []dlq.Diagnostic  `json:"diagnostics,omitempty"` // of a text of rules.yaml
+	Rules       *RulesNow         `json:"rules,omitempty"`       // the present file, when somebody else changed it
+	RequestID   string            `json:"request_id"`
 }
 
 // statuses is the one place that turns codes into HTTP statuses.
@@ -46,6 +49,14 @@ type letterError struct {
 }
 
 func (e letterError) Unwrap() error { return e.error }
+
+// rulesError is an error that shows the present rules file.
+type rulesError struct {
+	error
+	rules RulesNow
+}
+
+func (e rulesError) Unwrap() error { return e.error }
 
 // problemOf says what a person may know of an error.
 func problemOf(err error, requestID string) Problem {
@@ -72,6 +83,12 @@ func problemOf(err error, requestID string) Problem {
 	p.Title = http.StatusText(p.Status)
 	if shown := (letterError{}); errors.As(err, &shown) {
 		p.Letter = &shown.letter
+	}
+	if shown := (rulesError{}); errors.As(err, &shown) {
+		p.Rules = &shown.rules
+	}
+	if wrong := new(rulebook.InvalidError); errors.As(err, &wrong) {
+		p.Diagnostics = wrong.Diagnostics
 	}
 	return p
 }

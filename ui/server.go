@@ -42,8 +42,8 @@ type Console interface {
 	Full() bool
 }
 
-// Deps are what a Server works with. Listen, TokenFile, PublicURL, ShopURL, Registerer, Gatherer, Logger, Now, Dist and
-// OpenAPI may be left out; all else must be there.
+// Deps are what a Server works with. Listen, TokenFile, PublicURL, ShopURL, Registerer, Gatherer, Logger, Now, Dist, OpenAPI
+// and RulesSchema may be left out; all else must be there.
 type Deps struct {
 	Store   Store
 	Desk    Desk
@@ -67,6 +67,8 @@ type Deps struct {
 	Now        func() time.Time
 	Dist       fs.FS  // the built page; nil for the embedded one
 	OpenAPI    []byte // openapi.yaml as it is served
+
+	RulesSchema []byte // rules.schema.json as it is served
 }
 
 // Server serves the page and the API.
@@ -79,6 +81,7 @@ type Server struct {
 	state    *stateKeeper
 	once     onceKeeper
 	compiled lastCompiled
+	seats    chan struct{} // taken by those who try a text of rules
 	metrics  metrics
 	page     *page
 
@@ -105,7 +108,7 @@ func New(d Deps) (*Server, error) {
 			return nil, err
 		}
 	}
-	s := &Server{Deps: d, metrics: newMetrics(d.Registerer), readTimeout: 30 * time.Second}
+	s := &Server{Deps: d, metrics: newMetrics(d.Registerer), readTimeout: 30 * time.Second, seats: make(chan struct{}, tryingAtOnce)}
 	s.hub = newHub()
 	s.state = &stateKeeper{}
 	var public *url.URL

@@ -3,12 +3,14 @@ package ui
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +56,9 @@ type stub struct {
 	live     func() (*classifier.Ruleset, int64)
 	version  func(v int64) (dlq.RuleVersion, error)
 	remember func(dlq.Remembered) error
+	backlog  func(ctx context.Context, before int64, limit int) ([]dlq.Candidate, int64, error)
+	file     func() rulebook.File
+	save     func(rulebook.Edit) (rulebook.Snapshot, error)
 }
 
 func letter(id int64) dlq.Letter {
@@ -145,6 +150,24 @@ func (s *stub) RuleVersion(_ context.Context, v int64) (dlq.RuleVersion, error) 
 }
 
 const oneRule = "version: 1\nrules:\n  - name: timeouts wait\n    match: {reason: network_timeout}\n    route: manual\n  - name: everything else\n    route: manual\n"
+
+func (s *stub) RuleVersions(_ context.Context, before int64, limit int) ([]dlq.RuleVersion, error) {
+	if before == 0 {
+		before = 8
+	}
+	var out []dlq.RuleVersion
+	for v := before - 1; v > 0 && len(out) < limit; v-- {
+		out = append(out, dlq.RuleVersion{Version: v, SHA256: "00", Author: "file", At: noon})
+	}
+	return out, nil
+}
+
+func (s *stub) Backlog(ctx context.Context, before int64, limit int) ([]dlq.Candidate, int64, error) {
+	if s.backlog != nil {
+		return s.backlog(ctx, before, limit)
+	}
+	return nil, 0, nil
+}
 
 func (s *stub) RuleHits(context.Context) ([]dlq.RuleHits, error) {
 	return []dlq.RuleHits{{Rule: "everything else", Total: 2, Day: 1, Hours: make([]int64, 24)}}, nil
@@ -307,6 +330,26 @@ func (s *stub) Current() rulebook.Snapshot {
 	return rulebook.Snapshot{Version: dlq.RuleVersion{Version: 1, Text: oneRule, At: noon}, Path: "rules.yaml"}
 }
 
+func (s *stub) File() rulebook.File {
+	if s.file != nil {
+		return s.file()
+	}
+	return rulebook.File{Text: oneRule, ETag: "00ff", Writable: rulebook.Writable{OK: true}}
+}
+
+func (s *stub) Check(_ context.Context, text string) ([]dlq.Diagnostic, error) {
+	_, found := classifier.CompileText([]byte(text))
+	return found, nil
+}
+
+func (s *stub) Save(_ context.Context, e rulebook.Edit) (rulebook.Snapshot, error) {
+	if s.save != nil {
+		return s.save(e)
+	}
+	s.note("save", e.Author, e.ETag, e.Note, fmt.Sprint(e.Exact), strconv.Itoa(len(e.Text)))
+	return s.Current(), nil
+}
+
 func (s *stub) Get() (*classifier.Ruleset, int64) {
 	if s.live != nil {
 		return s.live()
@@ -364,7 +407,7 @@ func newAPI(t *testing.T, change func(*Deps)) *apiTest {
 	}
 	d := Deps{Store: world, Desk: world, Replays: world, Cluster: world, Book: world, Live: world,
 		Alerts: world.alerts, Engine: world.alerts, Outbox: world.alerts, Listen: "127.0.0.1:8642",
-		Version: "test", Registerer: registry, Gatherer: registry, Now: func() time.Time { return noon }, OpenAPI: document,
+		Version: "test", Registerer: registry, Gatherer: registry, Now: func() time.Time { return noon }, OpenAPI: document, RulesSchema: []byte("{}"),
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Dist: fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>page</title>")},
 			"assets/app-1a2b.js": {Data: []byte(strings.Repeat("console.log(1);\n", 100))}, "icon.svg": {Data: []byte("<svg/>")}}}

@@ -22,6 +22,7 @@ import (
 	"deadletteroffice/classifier"
 	"deadletteroffice/demo"
 	"deadletteroffice/dlq"
+	"deadletteroffice/docs"
 	"deadletteroffice/handlers"
 	"deadletteroffice/replay"
 	"deadletteroffice/rulebook"
@@ -151,7 +152,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 
 	a.server, err = ui.New(ui.Deps{Store: a.store, Alerts: silencing{a.store, alarm.wake}, Engine: alerting.engine, Outbox: alerting.outbox, Desk: desk, Replays: replays, Cluster: watched, Book: a.book, Live: live,
 		Listen: c.listen, TokenFile: c.tokens, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
-		Registerer: registry, Gatherer: registry, Logger: log, OpenAPI: openAPI})
+		Registerer: registry, Gatherer: registry, Logger: log, OpenAPI: openAPI, RulesSchema: docs.RulesSchema})
 	if err != nil {
 		return nil, err
 	}
