@@ -1,24 +1,13 @@
 // MOCK SERVER, for looking at the page and for its own tests, without the Go program and without a broker.
 // It serves ../dist (or lets Vite do so) and an imitation of /api/v1 over the data of data.mjs, kept in memory.
-//   node dev/mock.mjs [--port 8650] [--count 400]
-// Tests steer it: POST /__mock/{arrive,status,session,reset,fail}.
+//   node dev/mock.mjs [--port 8650] [--count 400] [--dist FOLDER/]
+// Tests steer it: POST /__mock/{arrive,status,session,reset,fail,letter,alerts}.
 import { createReadStream, existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
-import {
-  diagnostics,
-  explain,
-  groupRows,
-  hostile,
-  hour,
-  infoOf,
-  iso,
-  makeLetter,
-  minute,
-  optionsFor,
-  refusal,
-  rulesText,
-} from './data.mjs'
+import { alertRoutes, alertsStatus, makeAlerts } from './alerts.mjs'
+import { explain, groupRows, hostile, hour, infoOf, iso, makeLetter, minute, optionsFor } from './data.mjs'
+import { freshRules, Lines, rulesRoutes } from './rules.mjs'
 
 const arg = (name, or) => {
   const at = process.argv.indexOf(`--${name}`)
@@ -26,7 +15,7 @@ const arg = (name, or) => {
 }
 const port = Number(arg('port', '8650'))
 const count = Number(arg('count', '400'))
-const dist = new URL('../../dist/', import.meta.url).pathname
+const dist = arg('dist', new URL('../../dist/', import.meta.url).pathname)
 
 let world
 function reset() {
@@ -51,7 +40,9 @@ function reset() {
     },
     session: { actor: 'local', role: 'admin', login: 'none' },
     status: {},
+    rules: freshRules(now),
     repaired: new Set(),
+    alerts: makeAlerts(now),
     fail: undefined,
     timers: new Set(),
   }
@@ -210,6 +201,7 @@ const status = () => ({
     ...world.status.cluster,
   },
   rules: { version: 4, refused: false, errors: 0, ...world.status.rules },
+  alerts: alertsStatus(world.alerts),
   store: { full: false, search_lag: 0, ...world.status.store },
   intake: { stalled: false, ...world.status.intake },
 })
@@ -352,6 +344,11 @@ function act(l, name, body) {
 }
 
 const routes = [
+  ...alertRoutes(
+    () => world,
+    Refusal,
+    () => tell('status', status()),
+  ),
   ['GET', /^\/session$/, () => world.session],
   [
     'POST',
@@ -449,32 +446,7 @@ const routes = [
       }
     },
   ],
-  [
-    'GET',
-    /^\/rules$/,
-    () => {
-      const names = [
-        ['replayed enough', 15, 'manual'],
-        ['passing troubles heal by themselves', 19, 'retry'],
-        ['broken data needs a person', 23, 'manual'],
-        ['money and stock are settled', 27, 'compensate'],
-        ['everything else', 31, 'manual'],
-      ]
-      return {
-        version: { version: 4, sha256: 'c0ffee', text: rulesText, author: 'file', at: iso(Date.now() - 5 * hour) },
-        diagnostics,
-        refused: status().rules.refused ? refusal(iso(Date.now() - 2 * minute)) : null,
-        path: './rules.yaml',
-        rules: names.map(([name, line, route]) => ({ name, line, route })),
-        hits: names.map(([rule], i) => ({
-          rule,
-          total: details().filter(l => l.rule === rule).length,
-          day: details().filter(l => l.rule === rule).length,
-          hours: Array.from({ length: 24 }, (_, h) => Math.floor(Math.abs(Math.sin(h * (i + 1))) * (i * 3))),
-        })),
-      }
-    },
-  ],
+  ...rulesRoutes({ get: () => world, details, find: id => find(id).detail, brief, status, Refusal }),
 ]
 
 const types = {
@@ -519,7 +491,11 @@ const server = createServer(async (req, res) => {
     }
     for (const [method, form, run] of routes) {
       const hit = req.method === method && form.exec(path)
-      if (hit) return json(200, run(hit.slice(1), body, url.searchParams))
+      if (!hit) continue
+      const answer = run(hit.slice(1), body, url.searchParams, req)
+      if (!(answer instanceof Lines)) return json(200, answer)
+      res.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
+      return res.end(answer.text)
     }
     throw new Refusal(404, 'not_found', 'there is nothing at this address', '')
   } catch (e) {
@@ -553,8 +529,15 @@ function steer(what, body) {
     case 'session':
       world.session = { ...world.session, ...body }
       return {}
+    case 'rules':
+      Object.assign(world.rules, body)
+      return {}
     case 'fail':
       world.fail = body.path ? body : undefined
+      return {}
+    case 'alerts':
+      Object.assign(world.alerts, body)
+      tell('status', status())
       return {}
     case 'letter': {
       const l = find(body.id).detail

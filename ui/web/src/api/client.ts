@@ -72,10 +72,25 @@ export async function write<T>(
   path: string,
   body?: unknown,
   key?: string,
+  more?: Record<string, string>,
 ): Promise<T> {
-  const headers: Record<string, string> = { Accept: 'application/json', 'Idempotency-Key': key ?? randomID() }
+  const headers: Record<string, string> = { Accept: 'application/json', 'Idempotency-Key': key ?? randomID(), ...more }
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   const res = await send(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) })
   const text = await res.text()
   return (text ? JSON.parse(text) : undefined) as T
+}
+
+/** Asks with a body, changes nothing, and gives the answer as a stream. */
+export async function stream(path: string, body: unknown, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  const headers = { Accept: 'application/x-ndjson', 'Content-Type': 'application/json' }
+  const res = await send(path, { method: 'POST', headers, body: JSON.stringify(body), signal })
+  return res.body ?? new ReadableStream()
+}
+
+/** Asks with a body and changes nothing. */
+export async function ask<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  const headers = { Accept: 'application/json', 'Content-Type': 'application/json' }
+  const res = await send(path, { method: 'POST', headers, body: JSON.stringify(body), signal: signal ?? null })
+  return (await res.json()) as T
 }

@@ -255,6 +255,7 @@ export interface Status {
   cluster: ClusterStatus
   automation: Automation
   rules: { version: number; refused: boolean; errors: number }
+  alerts: { firing: number; silenced: number; critical: number; pending: number }
   store: { full: boolean; search_lag: number }
   intake: { stalled: boolean; since?: string }
   demo?: { shop_url?: string }
@@ -412,12 +413,45 @@ export interface RuleHits {
   hours: number[] | null
 }
 
+export interface RuleVersion {
+  version: number
+  sha256: string
+  text?: string
+  author: string
+  note?: string
+  at: string
+  reverts?: number
+}
+
+/** One rule of a text and where it stands. */
+export interface RuleLine {
+  name: string
+  line: number
+  end_line: number
+  route: Route
+  off: boolean
+}
+
+/** One alert rule of a text and where it stands. */
+export interface AlertLine {
+  name: string
+  line: number
+  end_line: number
+  signal: string
+  off: boolean
+}
+
 export interface RulesInForce {
-  version: { version: number; sha256: string; text?: string; author: string; note?: string; at: string }
+  version: RuleVersion
   diagnostics: Diagnostic[] | null
   refused: { at: string; text: string; diagnostics: Diagnostic[] | null } | null
   path: string
-  rules: { name: string; line: number; route: Route }[] | null
+  /** The file as it is on disk, and what names that state of it. */
+  text: string
+  etag: string
+  writable: { ok: boolean; why?: string; message?: { en: string; zh: string } }
+  rules: RuleLine[] | null
+  alerts: AlertLine[] | null
   hits: RuleHits[] | null
 }
 
@@ -453,5 +487,9 @@ export interface ProblemBody {
   hint?: string
   params?: Record<string, string>
   letter?: Letter
+  /** What is wrong with a text of the rules. */
+  diagnostics?: Diagnostic[]
+  /** The rules file as somebody else left it. */
+  rules?: { text: string; etag: string; version: RuleVersion }
   request_id?: string
 }

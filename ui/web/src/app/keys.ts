@@ -12,7 +12,7 @@ export function typing(target: EventTarget | null): boolean {
   if (!(target instanceof Element)) return false
   if (
     target.closest(
-      'input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true], [role=menu]',
+      'input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true], [role=menu], [data-typing]',
     )
   )
     return true

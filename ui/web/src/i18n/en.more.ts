@@ -1,4 +1,6 @@
+import { enAlerts } from './en.alerts'
 import { enCodes } from './en.codes'
+import { enRules } from './en.rules'
 
 // English words of the letter, the dialogs and the other views.
 export const enMore = {
@@ -281,22 +283,6 @@ export const enMore = {
   'call.attempt': 'Attempt {n}',
   'call.no_answer': 'no answer',
 
-  'rules.version': 'Version {n} in force since {at}, by {who}',
-  'rules.none': 'No rules are in force',
-  'rules.none.text': 'Without rules every letter is left to a person.',
-  'rules.refused': 'The file as it is now is refused',
-  'rules.refused.text':
-    'It was read {at} and changed nothing: version {version} stays in force. Mend the marked lines and save.',
-  'rules.which': 'Which text',
-  'rules.refused.show': 'Refused file',
-  'rules.force.show': 'In force',
-  'rules.list': 'Rules in their order',
-  'rules.file': 'The file',
-  'rules.clean': 'nothing to complain about',
-  'rules.found': { one: '{n} finding', other: '{n} findings' },
-  'rules.hits': '{n} in 24 h · {total} in all',
-  'rules.hits.title': 'Letters that arrived in the last 24 hours, and all letters of this rule',
-  'rules.place': 'line {line}, column {column}',
   'diagnostic.error': 'Error',
   'diagnostic.warning': 'Warning',
   'diagnostic.hint': 'Hint',
@@ -406,4 +392,6 @@ export const enMore = {
   'overview.nothing': 'Nothing is open.',
   'overview.rest': { one: '{n} other', other: '{n} others' },
   ...enCodes,
+  ...enRules,
+  ...enAlerts,
 } as const

@@ -1,6 +1,8 @@
 import type { enMore } from './en.more'
 import type { Words } from './i18n'
+import { zhAlerts } from './zh.alerts'
 import { zhCodes } from './zh.codes'
+import { zhRules } from './zh.rules'
 
 // 死信详情、对话框和其他页面的文字。
 export const zhMore: Words<typeof enMore> = {
@@ -276,21 +278,6 @@ export const zhMore: Words<typeof enMore> = {
   'call.attempt': '第 {n} 次',
   'call.no_answer': '无应答',
 
-  'rules.version': '版本 {n}，自 {at} 生效，作者 {who}',
-  'rules.none': '没有生效的规则',
-  'rules.none.text': '没有规则时，所有死信都交由人工处理。',
-  'rules.refused': '当前文件未通过检查',
-  'rules.refused.text': '{at} 读取，未做任何更改：版本 {version} 仍然生效。请修正标出的行并保存。',
-  'rules.which': '显示哪份文本',
-  'rules.refused.show': '未通过的文件',
-  'rules.force.show': '生效版本',
-  'rules.list': '规则（按顺序）',
-  'rules.file': '文件内容',
-  'rules.clean': '没有问题',
-  'rules.found': { one: '{n} 处诊断', other: '{n} 处诊断' },
-  'rules.hits': '24 小时 {n} 条 · 共 {total} 条',
-  'rules.hits.title': '最近 24 小时命中的死信，以及此规则的全部死信',
-  'rules.place': '第 {line} 行，第 {column} 列',
   'diagnostic.error': '错误',
   'diagnostic.warning': '警告',
   'diagnostic.hint': '提示',
@@ -396,4 +383,6 @@ export const zhMore: Words<typeof enMore> = {
   'overview.nothing': '没有待处理的死信。',
   'overview.rest': { one: '其余 {n} 项', other: '其余 {n} 项' },
   ...zhCodes,
+  ...zhRules,
+  ...zhAlerts,
 }

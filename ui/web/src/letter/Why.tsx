@@ -1,5 +1,5 @@
 import { Link } from 'wouter'
-import { useExplain } from '../api/queries'
+import { useExplain, useRights } from '../api/queries'
 import type { Clause, Death, Detail, RuleTrace, Verdict } from '../api/types'
 import { apiDuration, count } from '../i18n/format'
 import { code, t, tx } from '../i18n/i18n'
@@ -16,6 +16,7 @@ import '../style/why.css'
 /** The verdict clause by clause, the failures of the same kind, and every death. */
 export function Why({ letter }: { letter: Detail }) {
   const query = useExplain(letter)
+  const rights = useRights()
   return (
     <div className="why">
       <section aria-label={t('why.verdict')}>
@@ -34,6 +35,13 @@ export function Why({ letter }: { letter: Detail }) {
                   <Trace key={`${r.line} ${r.rule}`} r={r} />
                 ))}
             </ol>
+            {rights.act && (
+              <p>
+                <Link href={`/rules?letter=${letter.id}`} className="button small">
+                  <Icon name="rules" size={14} /> {t('rules.from-letter')}
+                </Link>
+              </p>
+            )}
           </>
         ) : (
           <Wait lines={4} />
@@ -61,7 +69,7 @@ function VerdictLine({ v }: { v: Verdict }) {
         {v.rule
           ? tx('why.rule', {
               rule: (
-                <Link href={`/rules?rule=${encodeURIComponent(v.rule)}`}>
+                <Link href={`/rules?rule=${encodeURIComponent(v.rule)}&version=${v.rule_version}`}>
                   <Foreign text={v.rule} />
                 </Link>
               ),

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { DoorOption, Replay, ReplayOptions, State } from '../api/types'
 import { states, tabOf } from '../api/types'
-import { tokens } from '../rules/yaml'
 import { snoozeTimes } from './ActDialog'
 import { mayStart } from './acts'
 import { split } from './properties'
@@ -87,36 +86,5 @@ describe('properties', () => {
     const { user, broker } = split({ UNIQ_KEY: '1', zeta: '2', KEYS: '3', alpha: '4', DELAY: '5', toString: '6' })
     expect(user.map(([k]) => k)).toEqual(['KEYS', 'alpha', 'toString', 'zeta'])
     expect(broker.map(([k]) => k)).toEqual(['DELAY', 'UNIQ_KEY'])
-  })
-})
-
-describe('colouring YAML', () => {
-  it('never loses a character', () => {
-    for (const line of [
-      '',
-      '  - name: "a: b" # c',
-      "x: 'it''s' #not: a comment",
-      '\t{a: [1, 5m], b: env:X}',
-      '消息: 值 # 注释',
-      '"',
-      '###',
-    ])
-      expect(
-        tokens(line)
-          .map(x => x.text)
-          .join(''),
-      ).toBe(line)
-  })
-  it('tells keys, comments, texts and numbers apart', () => {
-    expect(tokens('  delay: 5m # wait').map(x => x.kind)).toEqual([
-      'plain',
-      'key',
-      'punct',
-      'plain',
-      'number',
-      'plain',
-      'comment',
-    ])
-    expect(tokens('url: "a#b"').at(-1)).toEqual({ kind: 'string', text: '"a#b"' })
   })
 })

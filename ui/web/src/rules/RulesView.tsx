@@ -1,13 +1,13 @@
-import { useEffect, useMemo, useRef, useState } from 'react'
-import { Link, useSearch } from 'wouter'
-import { useRules } from '../api/queries'
-import type { Diagnostic, RuleHits, RulesInForce } from '../api/types'
+import { useQuery } from '@tanstack/react-query'
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { useLocation, useSearch } from 'wouter'
+import { ask, asProblem, get, type Problem } from '../api/client'
+import { client, useRights, useRules } from '../api/queries'
+import type { Diagnostic, RulesInForce, RuleVersion } from '../api/types'
 import { useKeys } from '../app/keys'
-import { count } from '../i18n/format'
 import { currentLang, t, tx } from '../i18n/i18n'
-import { RouteMark } from '../letters/words'
 import { Copy } from '../parts/Copy'
-import { Icon, type IconName } from '../parts/Icon'
+import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
@@ -15,9 +15,19 @@ import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
 import '../style/rules.css'
 import '../style/view.css'
-import { tokens } from './yaml'
+import { Backtest } from './Backtest'
+import { Conflict } from './Conflict'
+import { type Draft, freshDraft, keepDraft, keptDraft } from './draft'
+import type { EditorHandle } from './Editor'
+import { RuleList, type SwitchOf } from './RuleList'
+import { SaveDialog, type Saving } from './SaveDialog'
+import type { Schema, Seen } from './schema'
+import { useBacktest, useCheck } from './useRulesText'
+import { Versions } from './Versions'
 
-/** The rules in force with what each of them catches, and the file with what is wrong in it. */
+const Editor = lazy(() => import('./Editor'))
+
+/** rules.yaml as a document: its rules with what each catches, the text, and what a change of it would change. */
 export default function RulesView() {
   const query = useRules()
   if (query.error && !query.data)
@@ -35,32 +45,132 @@ export default function RulesView() {
   return <Rules r={query.data} />
 }
 
-const iconOf: Record<Diagnostic['severity'], IconName> = { error: 'alert', warning: 'alert', hint: 'info' }
+const none: readonly Diagnostic[] = []
+const nothing: Omit<Seen, 'compensations' | 'receivers'> = {
+  reasons: [],
+  consumer_groups: [],
+  topics: [],
+  clusters: [],
+  businesses: [],
+  tags: [],
+  properties: [],
+  body_paths: [],
+}
+
+/** The draft of this tab: the file, until somebody writes. While nothing is written it follows the file. */
+function useDraft(r: RulesInForce) {
+  const [draft, setDraft] = useState<Draft>(() => keptDraft() ?? freshDraft(r))
+  const dirty = draft.text !== draft.base.text
+  useEffect(() => {
+    if (!dirty && draft.base.etag !== r.etag) setDraft(freshDraft(r))
+  }, [dirty, draft, r])
+  useEffect(() => keepDraft(draft), [draft])
+  useEffect(() => {
+    if (!dirty) return
+    const ask = (e: BeforeUnloadEvent) => e.preventDefault()
+    window.addEventListener('beforeunload', ask)
+    return () => window.removeEventListener('beforeunload', ask)
+  }, [dirty])
+  const write = useCallback((text: string) => setDraft(d => (d.text === text ? d : { ...d, text })), [])
+  return { draft, dirty, setDraft, write }
+}
 
 function Rules({ r }: { r: RulesInForce }) {
   const params = new URLSearchParams(useSearch())
-  const wanted = params.get('rule')
-  const rules = r.rules ?? []
-  const line = Number(params.get('line')) || rules.find(x => x.name === wanted)?.line || 0
-  const [shown, setShown] = useState<'refused' | 'force'>(r.refused && !line ? 'refused' : 'force')
-  const refused = shown === 'refused' && r.refused
-  const text = refused ? refused.text : (r.version.text ?? '')
-  const found = (refused ? refused.diagnostics : r.diagnostics) ?? []
-  const [mark, setMark] = useState(line)
-  useEffect(() => {
-    if (line) setMark(line)
-  }, [line])
-  const hits = new Map((r.hits ?? []).map(h => [h.rule, h]))
-  // One scale for all rules, so that the bars can be compared.
-  const top = Math.max(1, ...(r.hits ?? []).flatMap(h => h.hours ?? []))
+  const [, go] = useLocation()
+  const rights = useRights()
+  const editor = useRef<EditorHandle>(null)
+  const { draft, dirty, setDraft, write } = useDraft(r)
+  const { checked, problem: unchecked } = useCheck(draft.text, rights.act)
+  const fresh = checked?.text === draft.text
+  // Before the first answer, and for those who may not ask, what the file itself was found to be.
+  const found = checked?.diagnostics ?? (dirty ? none : ((r.refused ? r.refused.diagnostics : r.diagnostics) ?? none))
+  const errors = found.filter(d => d.severity === 'error').length
+  const test = useBacktest(draft.text, rights.act && fresh && errors === 0)
+  const schema = useQuery({
+    queryKey: ['rules-schema'],
+    queryFn: ({ signal }) => get<Schema>('/rules/schema', signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  })
+  const values = useQuery({
+    queryKey: ['rules-completions'],
+    queryFn: ({ signal }) => get<typeof nothing>('/rules/completions', signal),
+    staleTime: 60_000,
+    enabled: rights.act,
+  })
+  const seen = useMemo<Seen>(
+    () => ({
+      ...(values.data ?? nothing),
+      compensations: checked?.compensations ?? [],
+      receivers: checked?.receivers ?? [],
+    }),
+    [values.data, checked],
+  )
+  const [line, setLine] = useState(0)
+  const [saving, setSaving] = useState<Saving>()
+  const [conflict, setConflict] = useState<{ text: string; etag: string; version: RuleVersion }>()
+  const [history, setHistory] = useState<number>()
+  const [problem, setProblem] = useState<Problem>()
+  const [saved, setSaved] = useState(0)
 
-  const next = (by: number) => {
-    const lines = [...new Set(found.map(d => d.line))].sort((a, b) => a - b)
-    if (lines.length === 0) return
-    const at = lines.indexOf(mark)
-    setMark(lines[(at + by + lines.length) % lines.length] ?? 0)
+  const jump = useCallback((n: number, focus = true) => {
+    setLine(n)
+    editor.current?.jump(n, focus)
+  }, [])
+  const edit = useCallback(
+    async (body: { switch?: SwitchOf; letter_id?: string; route?: string }) => {
+      setProblem(undefined)
+      try {
+        const e = await ask<{ text: string; line: number }>('/rules/edit', { text: draft.text, ...body })
+        editor.current?.replace(e.text)
+        write(e.text)
+        jump(e.line, body.switch === undefined)
+      } catch (err) {
+        setProblem(asProblem(err))
+      }
+    },
+    [draft.text, write, jump],
+  )
+
+  // What the address asks for, once the editor is there: a line, a rule, or a new rule for a letter.
+  const [ready, setReady] = useState(false)
+  const asked = useRef('')
+  const wish = params.toString()
+  useEffect(() => {
+    if (!ready || asked.current === wish) return
+    const from = params.get('letter')
+    if (from && !rights.known) return
+    asked.current = wish
+    if (from && rights.act) {
+      edit({ letter_id: from })
+      go('/rules', { replace: true })
+      return
+    }
+    const named = (checked?.rules ?? r.rules ?? []).find(x => x.name === params.get('rule'))
+    const n = Number(params.get('line')) || named?.line || 0
+    if (n) jump(n, false)
+    // A letter was judged by a version that may not be in force any more.
+    const version = Number(params.get('version'))
+    if (version > 0 && version !== r.version.version) setHistory(version)
+  })
+
+  const nextFinding = () => editor.current?.nextFinding()
+  const save = () => {
+    if (dirty && rights.admin && r.writable.ok && fresh && errors === 0) setSaving({ text: draft.text })
   }
-  useKeys({ F8: () => next(1) })
+  useKeys({ F8: nextFinding })
+  const moved = dirty && r.etag !== draft.base.etag
+  const cannot = !rights.admin
+    ? t('rules.save.admin')
+    : !r.writable.ok
+      ? t('rules.save.readonly')
+      : !dirty
+        ? t('rules.save.same')
+        : errors > 0
+          ? t('rules.save.wrong', { n: errors })
+          : !fresh
+            ? t('rules.save.checking')
+            : ''
   return (
     <div className="view rules">
       <header className="view-head">
@@ -72,8 +182,17 @@ function Rules({ r }: { r: RulesInForce }) {
                 at: <Time at={r.version.at} form="moment" />,
                 who: <Foreign text={r.version.author} />,
               })
-            : t('rules.none')}{' '}
-          · <code>{plain(r.path)}</code>
+            : t('rules.none')}
+          {r.version.note && (
+            <>
+              {' '}
+              · “<Foreign text={r.version.note} />”
+            </>
+          )}{' '}
+          · <code>{plain(r.path)}</code>{' '}
+          <button type="button" className="link" onClick={() => setHistory(r.version.version)}>
+            {t('versions')}
+          </button>
         </p>
       </header>
       {r.refused && (
@@ -84,153 +203,174 @@ function Rules({ r }: { r: RulesInForce }) {
             <p>
               {tx('rules.refused.text', { at: <Time at={r.refused.at} form="moment" />, version: r.version.version })}
             </p>
-            <fieldset className="switch words">
-              <legend className="off-screen">{t('rules.which')}</legend>
-              {(['refused', 'force'] as const).map(s => (
-                <button key={s} type="button" aria-pressed={shown === s} onClick={() => setShown(s)}>
-                  {t(`rules.${s}.show`)}
-                </button>
-              ))}
-            </fieldset>
           </div>
         </div>
       )}
+      {!r.writable.ok && rights.admin && (
+        <div className="notice" role="status">
+          <Icon name="info" />
+          <div>
+            <strong>{t('rules.readonly')}</strong>
+            <p>
+              {r.writable.message && plain(currentLang() === 'zh' ? r.writable.message.zh : r.writable.message.en, 400)}{' '}
+              {t('rules.readonly.text')}
+            </p>
+          </div>
+        </div>
+      )}
+      {moved && (
+        <div className="notice amber" role="status">
+          <Icon name="alert" />
+          <div>
+            <strong>{t('rules.moved')}</strong>
+            <p>{t('rules.moved.text')}</p>
+            <button
+              type="button"
+              className="button small"
+              onClick={() => setConflict({ text: r.text, etag: r.etag, version: r.version })}
+            >
+              {t('rules.moved.look')}
+            </button>
+          </div>
+        </div>
+      )}
+      {(problem ?? unchecked) && <ProblemBox error={problem ?? unchecked} />}
       <div className="rules-grid">
-        <section aria-label={t('rules.list')} className="rules-list">
-          <ol>
-            {rules.map((x, i) => {
-              const h = hits.get(x.name)
-              const bad = found.filter(d => d.rule === x.name)
-              return (
-                <li key={`${x.line} ${x.name}`} className={mark === x.line ? 'current' : undefined}>
-                  <button
-                    type="button"
-                    className="rule-name"
-                    onClick={() => {
-                      setShown('force')
-                      setMark(x.line)
-                    }}
-                  >
-                    <span className="num quiet">{i + 1}</span>
-                    <span className="grow">
-                      <Foreign text={x.name} />
-                      {bad.length > 0 && <Icon name="alert" size={12} className="amber" />}
-                    </span>
-                  </button>
-                  <div className="rule-facts">
-                    <RouteMark route={x.route} words />
-                    <HitBars h={h} top={top} />
-                    <Link
-                      href={`/letters?rule=${encodeURIComponent(x.name)}`}
-                      className="num"
-                      title={t('rules.hits.title')}
-                    >
-                      {t('rules.hits', { n: h?.day ?? 0, total: count(h?.total ?? 0) })}
-                    </Link>
-                  </div>
-                </li>
-              )
-            })}
-          </ol>
-          {rules.length === 0 && <p className="quiet">{t('rules.none.text')}</p>}
-        </section>
+        <RuleList
+          rules={checked?.rules ?? r.rules ?? []}
+          alerts={checked?.alerts ?? r.alerts ?? []}
+          hits={r.hits ?? []}
+          found={found}
+          line={line}
+          onJump={jump}
+          onSwitch={rights.act ? s => edit({ switch: s }) : undefined}
+        />
         <section aria-label={t('rules.file')} className="rules-file">
           <div className="rules-file-head">
-            <span className="grow">
+            <output className="grow">
               {found.length === 0 ? (
                 <span className="good">
                   <Icon name="check" size={14} /> {t('rules.clean')}
                 </span>
               ) : (
-                <button type="button" className="link" title="F8" onClick={() => next(1)}>
+                <button type="button" className={`link${errors > 0 ? ' red' : ''}`} title="F8" onClick={nextFinding}>
                   {t('rules.found', { n: found.length })} <kbd>F8</kbd>
                 </button>
               )}
-            </span>
-            <Copy value={text} label={t('copy')} />
+              {saved > 0 && !dirty && saved === r.version.version && (
+                <span className="good"> · {t('rules.saved', { n: saved })}</span>
+              )}
+            </output>
+            <Copy value={draft.text} label={t('copy')} />
+            {dirty && (
+              <button
+                type="button"
+                className="button small"
+                onClick={() => {
+                  editor.current?.replace(r.text)
+                  setDraft(freshDraft(r))
+                }}
+              >
+                {t('rules.undo')}
+              </button>
+            )}
+            <button
+              type="button"
+              className="button small primary"
+              aria-disabled={cannot !== ''}
+              title={cannot || 'Ctrl+S'}
+              onClick={save}
+            >
+              {t('rules.save')}
+            </button>
           </div>
-          <File text={text} found={found} mark={mark} />
+          {cannot && dirty && <p className="cannot small">{cannot}</p>}
+          <Suspense fallback={<Wait lines={12} />}>
+            <Ready onReady={() => setReady(true)} />
+            <Editor
+              handle={editor}
+              text={draft.text}
+              found={found}
+              schema={schema.data}
+              seen={seen}
+              readOnly={rights.known && !rights.act}
+              label={t('rules.file')}
+              onChange={write}
+              onSave={save}
+            />
+          </Suspense>
         </section>
+        {rights.act && (
+          <Backtest
+            text={draft.text}
+            figures={test.figures}
+            stale={test.stale}
+            problem={test.problem}
+            wrong={fresh && errors > 0}
+            untouched={!dirty}
+          />
+        )}
       </div>
+      {saving && (
+        <SaveDialog
+          what={saving}
+          etag={'text' in saving ? draft.base.etag : r.etag}
+          figures={test.stale ? undefined : test.figures}
+          onSaved={now => {
+            client.setQueryData(['rules'], now)
+            client.invalidateQueries({ queryKey: ['rule-versions'] })
+            if ('text' in saving || !dirty) setDraft(freshDraft(now))
+            setSaved(now.version.version)
+            setSaving(undefined)
+          }}
+          onConflict={p => {
+            if (p.body.rules) setConflict(p.body.rules)
+            setSaving(undefined)
+            client.invalidateQueries({ queryKey: ['rules'] })
+          }}
+          onClose={() => setSaving(undefined)}
+        />
+      )}
+      {conflict && (
+        <Conflict
+          mine={draft.text}
+          base={draft.base.text}
+          theirs={conflict.text}
+          by={conflict.version}
+          onDone={text => {
+            editor.current?.replace(text)
+            setDraft({ base: { text: conflict.text, etag: conflict.etag }, text })
+            setConflict(undefined)
+          }}
+          onClose={() => setConflict(undefined)}
+        />
+      )}
+      {history !== undefined && (
+        <Versions
+          now={r.version.version}
+          first={history}
+          onBack={
+            rights.admin && r.writable.ok
+              ? v => {
+                  setHistory(undefined)
+                  setSaving({ version: v })
+                }
+              : undefined
+          }
+          onClose={() => setHistory(undefined)}
+        />
+      )}
     </div>
   )
 }
 
-/** The arrivals of a rule by hour, the last 24 hours. */
-function HitBars({ h, top }: { h: RuleHits | undefined; top: number }) {
-  const hours = h?.hours ?? []
-  return (
-    <svg className="hit-bars" viewBox="0 0 72 16" aria-hidden="true">
-      {Array.from({ length: 24 }, (_, i) => {
-        const n = hours[i] ?? 0
-        const height = n === 0 ? 1 : Math.max(2, (n / top) * 16)
-        return (
-          // biome-ignore lint/suspicious/noArrayIndexKey: an hour is its place
-          <rect key={i} x={i * 3} y={16 - height} width="2" height={height} className={n === 0 ? 'none' : undefined} />
-        )
-      })}
-    </svg>
-  )
-}
-
-/** The text, line by line, with what was found under each line. */
-function File({ text, found, mark }: { text: string; found: readonly Diagnostic[]; mark: number }) {
-  const lines = useMemo(() => text.replace(/\n$/, '').split('\n'), [text])
-  const box = useRef<HTMLDivElement>(null)
+/** Says that what stands beside it has been loaded and shown. */
+function Ready({ onReady }: { onReady: () => void }) {
+  const tell = useRef(onReady)
+  tell.current = onReady
   useEffect(() => {
-    if (mark > 0) box.current?.querySelector(`[data-line="${mark}"]`)?.scrollIntoView({ block: 'center' })
-  }, [mark])
-  const byLine = useMemo(() => {
-    const map = new Map<number, Diagnostic[]>()
-    for (const d of found) map.set(d.line, [...(map.get(d.line) ?? []), d])
-    return map
-  }, [found])
-  if (text === '') return <p className="quiet">{t('rules.none.text')}</p>
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <div className="file mono" ref={box} tabIndex={0}>
-      {lines.map((l, i) => {
-        const n = i + 1
-        const here = byLine.get(n)
-        const worst = here?.find(d => d.severity === 'error') ?? here?.find(d => d.severity === 'warning') ?? here?.[0]
-        return (
-          <div
-            key={n}
-            data-line={n}
-            className={`file-line${mark === n ? ' current' : ''}${worst ? ` ${worst.severity}` : ''}`}
-          >
-            <span className="line-number" aria-hidden="true">
-              {n}
-            </span>
-            <span className="line-text">
-              {tokens(l).map((token, j) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: tokens of a line that never changes
-                <span key={j} className={token.kind}>
-                  <Foreign text={token.text} />
-                </span>
-              ))}
-            </span>
-            {here?.map(d => (
-              <div key={`${d.code} ${d.column}`} className={`diagnostic ${d.severity}`}>
-                <Icon name={iconOf[d.severity]} size={14} />
-                <span>
-                  <span className="off-screen">{t(`diagnostic.${d.severity}`)}: </span>
-                  {plain(currentLang() === 'zh' ? d.message.zh : d.message.en, 600)}
-                  {d.suggestion && (
-                    <>
-                      {' '}
-                      {t('diagnostic.instead')} <code>{plain(d.suggestion, 200)}</code>
-                    </>
-                  )}{' '}
-                  <span className="quiet small">
-                    {d.code} · {t('rules.place', { line: String(d.line), column: String(d.column) })}
-                  </span>
-                </span>
-              </div>
-            ))}
-          </div>
-        )
-      })}
-    </div>
-  )
+    const frame = requestAnimationFrame(() => tell.current())
+    return () => cancelAnimationFrame(frame)
+  }, [])
+  return null
 }

@@ -1,0 +1,356 @@
+import {
+  autocompletion,
+  type CompletionContext,
+  closeBrackets,
+  completionKeymap,
+  startCompletion,
+} from '@codemirror/autocomplete'
+import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
+import { yaml } from '@codemirror/lang-yaml'
+import { bracketMatching, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
+import {
+  lintGutter,
+  type Diagnostic as Mark,
+  nextDiagnostic,
+  previousDiagnostic,
+  setDiagnostics,
+} from '@codemirror/lint'
+import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search'
+import { Compartment, EditorState, RangeSet, StateEffect, StateField } from '@codemirror/state'
+import {
+  Decoration,
+  type DecorationSet,
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  keymap,
+  lineNumbers,
+  WidgetType,
+} from '@codemirror/view'
+import { tags } from '@lezer/highlight'
+import { type RefObject, useEffect, useImperativeHandle, useRef } from 'react'
+import type { Diagnostic } from '../api/types'
+import { currentLang, t } from '../i18n/i18n'
+import { plain } from '../parts/mask'
+import { offers, type Schema, type Seen } from './schema'
+import { where } from './where'
+
+/** What the view can ask of its editor. */
+export interface EditorHandle {
+  /** Replaces the text so that one step of undo brings the old one back. */
+  replace(text: string): void
+  /** Shows a line and puts the cursor there. */
+  jump(line: number, focus?: boolean): void
+  nextFinding(): void
+}
+
+interface Props {
+  handle: RefObject<EditorHandle | null>
+  text: string
+  found: readonly Diagnostic[]
+  schema: Schema | undefined
+  seen: Seen
+  readOnly: boolean
+  label: string
+  onChange: (text: string) => void
+  onSave: () => void
+}
+
+/** The text of rules.yaml in CodeMirror. It lives in a shadow root, because the page's policy allows no style elements. */
+export default function Editor({ handle, text, found, schema, seen, readOnly, label, onChange, onSave }: Props) {
+  const host = useRef<HTMLDivElement>(null)
+  const view = useRef<EditorView | null>(null)
+  const now = useRef({ onChange, onSave, schema, seen })
+  now.current = { onChange, onSave, schema, seen }
+  const first = useRef({ text, readOnly, label })
+
+  useEffect(() => {
+    const box = host.current as HTMLDivElement
+    const root = box.shadowRoot ?? box.attachShadow({ mode: 'open' })
+    const complete = (c: CompletionContext) => {
+      const { schema, seen } = now.current
+      if (!schema) return null
+      const place = where(c.state.doc.toString(), c.pos)
+      const typed = c.state.sliceDoc(place.from, c.pos)
+      if (!c.explicit && typed === '') return null
+      return {
+        from: place.from,
+        options: offers(schema, seen, place).map((o, i) => ({
+          label: o.label,
+          apply:
+            o.kind === 'key' || (place.kind === 'key' && o.kind === 'seen' && place.path.at(-1) !== '[]')
+              ? `${o.label}: `
+              : quoted(o.label),
+          type: o.kind === 'key' ? 'property' : o.kind === 'seen' ? 'variable' : 'enum',
+          // The order of the schema is the order of the documentation.
+          boost: (o.needed ? 50 : 0) - Math.min(i, 49),
+          ...(o.kind === 'seen' && { detail: t('rules.seen') }),
+          ...(o.info && { info: o.info }),
+        })),
+      }
+    }
+    const v = new EditorView({
+      root,
+      parent: root,
+      doc: first.current.text,
+      extensions: [
+        lineNumbers(),
+        lintGutter(),
+        highlightActiveLineGutter(),
+        highlightActiveLine(),
+        history(),
+        drawSelection(),
+        indentOnInput(),
+        indentUnit.of('  '),
+        bracketMatching(),
+        closeBrackets(),
+        highlightSelectionMatches(),
+        search({ top: true }),
+        yaml(),
+        autocompletion({ override: [complete], activateOnTyping: true }),
+        syntaxHighlighting(colours),
+        under,
+        look,
+        locked.of(EditorState.readOnly.of(first.current.readOnly)),
+        EditorView.contentAttributes.of({ 'aria-label': first.current.label, spellcheck: 'false' }),
+        EditorView.updateListener.of(u => {
+          if (u.docChanged) now.current.onChange(u.state.doc.toString())
+        }),
+        keymap.of([
+          {
+            key: 'Mod-s',
+            preventDefault: true,
+            run: () => {
+              now.current.onSave()
+              return true
+            },
+          },
+          { key: 'F8', run: nextDiagnostic },
+          { key: 'Shift-F8', run: previousDiagnostic },
+          { key: 'Ctrl-Space', run: startCompletion },
+          ...completionKeymap,
+          ...searchKeymap,
+          ...historyKeymap,
+          ...defaultKeymap,
+          indentWithTab,
+        ]),
+      ],
+    })
+    view.current = v
+    return () => {
+      v.destroy()
+      view.current = null
+    }
+  }, [])
+
+  useEffect(() => {
+    const v = view.current
+    if (v && v.state.doc.toString() !== text) v.dispatch(change(v.state, text))
+  }, [text])
+  useEffect(
+    () => view.current?.dispatch({ effects: locked.reconfigure(EditorState.readOnly.of(readOnly)) }),
+    [readOnly],
+  )
+  useEffect(() => {
+    const v = view.current
+    if (!v) return
+    const marks = found.map(d => toMark(v.state, d))
+    v.dispatch(setDiagnostics(v.state, marks))
+    v.dispatch({ effects: setUnder.of(notes(v.state, found)) })
+  }, [found])
+
+  useImperativeHandle(handle, () => ({
+    replace: next => view.current?.dispatch(change(view.current.state, next)),
+    jump: (line, focus = true) => {
+      const v = view.current
+      if (!v || line < 1 || line > v.state.doc.lines) return
+      const at = v.state.doc.line(line)
+      const start = at.from + (at.text.length - at.text.trimStart().length)
+      v.dispatch({
+        selection: { anchor: start },
+        effects: EditorView.scrollIntoView(start, { y: 'start', yMargin: 60 }),
+      })
+      if (focus) v.focus()
+    },
+    nextFinding: () => {
+      if (!view.current) return
+      view.current.focus()
+      nextDiagnostic(view.current)
+    },
+  }))
+
+  return <div ref={host} className="editor" data-typing />
+}
+
+/** The smallest change that makes the text another, so that cursor, folding and undo survive. */
+function change(state: EditorState, next: string) {
+  const old = state.doc.toString()
+  let from = 0
+  while (from < old.length && from < next.length && old[from] === next[from]) from++
+  let end = 0
+  while (
+    end < old.length - from &&
+    end < next.length - from &&
+    old[old.length - 1 - end] === next[next.length - 1 - end]
+  )
+    end++
+  return { changes: { from, to: old.length - end, insert: next.slice(from, next.length - end) } }
+}
+
+/** A value as YAML has to have it. */
+function quoted(value: string): string {
+  return /^[\p{L}_][\p{L}\p{N}_. /-]*$/u.test(value) &&
+    !/^(true|false|null|yes|no|on|off)$/i.test(value) &&
+    !/\s$/.test(value)
+    ? value
+    : /^(true|false)$|^[\d.]+[a-zA-Z/]*$/.test(value)
+      ? value
+      : `'${value.replaceAll("'", "''")}'`
+}
+
+/** The offset of a line and a column; columns count characters, the editor counts UTF-16. */
+function offset(state: EditorState, line: number, column: number): number {
+  if (line < 1) return 0
+  if (line > state.doc.lines) return state.doc.length
+  const at = state.doc.line(line)
+  return at.from + Math.min([...at.text].slice(0, column - 1).join('').length, at.length)
+}
+
+const sentence = (d: Diagnostic) => plain(currentLang() === 'zh' ? d.message.zh : d.message.en, 600)
+
+function toMark(state: EditorState, d: Diagnostic): Mark {
+  const from = offset(state, d.line, d.column)
+  return {
+    from,
+    to: Math.max(from, offset(state, d.end_line, d.end_column)),
+    severity: d.severity === 'hint' ? 'info' : d.severity,
+    message: `${sentence(d)}${d.suggestion ? ` ${t('diagnostic.instead')} ${plain(d.suggestion, 200)}` : ''}`,
+    source: `${d.code} · ${t('rules.place', { line: String(d.line), column: String(d.column) })}`,
+  }
+}
+
+/** What was found, under the line that it is about. */
+class Note extends WidgetType {
+  private readonly d: Diagnostic
+  constructor(d: Diagnostic) {
+    super()
+    this.d = d
+  }
+  override eq(o: Note): boolean {
+    return this.d.code === o.d.code && this.d.severity === o.d.severity && sentence(this.d) === sentence(o.d)
+  }
+  override toDOM(): HTMLElement {
+    // The editor measures blocks without their margins.
+    const block = document.createElement('div')
+    block.className = 'dlq-block'
+    const box = document.createElement('div')
+    box.className = `dlq-note dlq-${this.d.severity}`
+    block.append(box)
+    const word = document.createElement('strong')
+    word.textContent = `${t(`diagnostic.${this.d.severity}`)} `
+    box.append(word, sentence(this.d))
+    if (this.d.suggestion) {
+      const instead = document.createElement('code')
+      instead.textContent = plain(this.d.suggestion, 200)
+      box.append(` ${t('diagnostic.instead')} `, instead)
+    }
+    const place = document.createElement('span')
+    place.className = 'dlq-place'
+    place.textContent = ` ${this.d.code} · ${t('rules.place', { line: String(this.d.line), column: String(this.d.column) })}`
+    box.append(place)
+    return block
+  }
+}
+
+// Beyond this many the editor would be notes with some text between them; the margin shows the others.
+const mostNotes = 50
+
+function notes(state: EditorState, found: readonly Diagnostic[]): DecorationSet {
+  return Decoration.set(
+    found.slice(0, mostNotes).map(d => {
+      const line = state.doc.line(Math.min(Math.max(d.line, 1), state.doc.lines))
+      return Decoration.widget({ widget: new Note(d), block: true, side: 1 }).range(line.to)
+    }),
+    true,
+  )
+}
+
+const setUnder = StateEffect.define<DecorationSet>()
+const under = StateField.define<DecorationSet>({
+  create: () => RangeSet.empty,
+  update(value, tr) {
+    for (const e of tr.effects) if (e.is(setUnder)) return e.value
+    return value.map(tr.changes)
+  },
+  provide: f => EditorView.decorations.from(f),
+})
+const locked = new Compartment()
+
+const colours = HighlightStyle.define([
+  { tag: tags.comment, color: 'var(--text-3)' },
+  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'light-dark(#5b3aa6, #c3a6ff)' },
+  { tag: tags.string, color: 'light-dark(#176340, #8fd9ab)' },
+  { tag: [tags.number, tags.bool, tags.null], color: 'light-dark(#1a5aa8, #8abaff)' },
+  { tag: [tags.punctuation, tags.separator, tags.squareBracket, tags.brace], color: 'var(--text-3)' },
+])
+
+const look = EditorView.theme({
+  '&': { height: '100%', fontSize: '12.5px', color: 'var(--text)', background: 'var(--sunken)' },
+  '&.cm-focused': { outline: 'none' },
+  '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.65' },
+  '.cm-content': { caretColor: 'var(--text)', paddingBottom: '40vh' },
+  '.cm-cursor': { borderLeftColor: 'var(--text)' },
+  '.cm-gutters': { background: 'var(--sunken)', color: 'var(--text-3)', border: 'none' },
+  '.cm-activeLine, .cm-activeLineGutter': { background: 'color-mix(in oklab, var(--accent-soft) 55%, transparent)' },
+  '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': {
+    background: 'light-dark(#cfd5ff, #343b75)',
+  },
+  '.cm-selectionMatch': { background: 'light-dark(#e4e8ff, #2a3059)' },
+  '&.cm-focused .cm-matchingBracket': { background: 'var(--accent-soft)', outline: '1px solid var(--line-2)' },
+  '.cm-tooltip': {
+    background: 'var(--raised)',
+    color: 'var(--text)',
+    border: '1px solid var(--line)',
+    borderRadius: '6px',
+    boxShadow: 'var(--shadow-2)',
+    fontFamily: 'var(--sans)',
+    fontSize: '12.5px',
+  },
+  '.cm-tooltip.cm-tooltip-autocomplete > ul': { fontFamily: 'var(--mono)', maxHeight: '18em' },
+  '.cm-tooltip-autocomplete ul li[aria-selected]': { background: 'var(--accent-fill)', color: 'var(--on-accent)' },
+  '.cm-completionDetail': { fontStyle: 'normal', fontFamily: 'var(--sans)', color: 'inherit', opacity: '.8' },
+  '.cm-completionInfo': { maxWidth: '320px', padding: '6px 9px', lineHeight: '1.45' },
+  '.cm-completionIcon': { display: 'none' },
+  '.cm-panels': { background: 'var(--panel)', color: 'var(--text)', borderColor: 'var(--line)' },
+  '.cm-panels input, .cm-panels button': {
+    fontFamily: 'var(--sans)',
+    color: 'var(--text)',
+    background: 'var(--raised)',
+    backgroundImage: 'none',
+    border: '1px solid var(--line-2)',
+    borderRadius: '4px',
+  },
+  '.cm-diagnosticSource': { opacity: '1', color: 'var(--text-2)' },
+  '.cm-diagnostic': { whiteSpace: 'normal', maxWidth: '60ch' },
+  '.cm-diagnostic-error': { borderLeftColor: 'var(--red)' },
+  '.cm-diagnostic-warning': { borderLeftColor: 'var(--amber)' },
+  '.cm-diagnostic-info': { borderLeftColor: 'var(--blue)' },
+  '.cm-lintRange-error': { background: 'var(--red-soft)' },
+  '.cm-lintRange-warning': { background: 'var(--amber-soft)' },
+  '.dlq-block': { padding: '2px 12px 5px 6px' },
+  '.dlq-note': {
+    font: '12.5px / 1.45 var(--sans)',
+    whiteSpace: 'normal',
+    maxWidth: '84ch',
+    padding: '4px 9px',
+    borderRadius: '5px',
+    border: '1px solid var(--line)',
+    borderLeft: '3px solid var(--blue)',
+    background: 'var(--panel)',
+  },
+  '.dlq-note.dlq-error': { borderLeftColor: 'var(--red)' },
+  '.dlq-note.dlq-warning': { borderLeftColor: 'var(--amber)' },
+  '.dlq-note code': { fontFamily: 'var(--mono)', fontSize: '12px' },
+  '.dlq-place': { color: 'var(--text-2)', fontSize: '11.5px' },
+})
