@@ -12,6 +12,7 @@ func TestSnippetsAreTheShopsOwn(t *testing.T) {
 	for name, source := range map[string]string{
 		"compensation.md": "../demo/settle.go", "compensation.zh.md": "../demo/settle.go",
 		"reports.md": "../demo/report.go", "reports.zh.md": "../demo/report.go",
+		"alerts.md": "../demo/settle.go", "alerts.zh.md": "../demo/settle.go",
 	} {
 		code := read(t, source)
 		blocks := regexp.MustCompile("(?s)```go\n(.*?)\n```").FindAllStringSubmatch(read(t, name), -1)
@@ -28,12 +29,20 @@ func TestSnippetsAreTheShopsOwn(t *testing.T) {
 
 // What is not prose stands alike in both languages.
 func TestBothLanguagesShowTheSameCode(t *testing.T) {
-	code := regexp.MustCompile("(?s)```(go|golang|java|yaml)\n.*?\n```")
-	for english, chinese := range map[string]string{"compensation.md": "compensation.zh.md", "reports.md": "reports.zh.md"} {
+	code := regexp.MustCompile("(?s)```(go|golang|java|python|yaml)\n.*?\n```")
+	for english, chinese := range map[string]string{"compensation.md": "compensation.zh.md", "reports.md": "reports.zh.md", "alerts.md": "alerts.zh.md"} {
 		a, b := code.FindAllString(read(t, english), -1), code.FindAllString(read(t, chinese), -1)
 		if len(a) == 0 || strings.Join(a, "\n") != strings.Join(b, "\n") {
 			t.Errorf("%s and %s show different code", english, chinese)
 		}
+	}
+}
+
+// The Java that checks signatures is the same wherever it stands; alerts/notify runs it.
+func TestOneWayToCheckSignaturesInJava(t *testing.T) {
+	java := regexp.MustCompile("(?s)```java\n.*?\n```")
+	if a, b := java.FindString(read(t, "alerts.md")), java.FindString(read(t, "compensation.md")); a == "" || a != b {
+		t.Error("alerts.md and compensation.md show different Java")
 	}
 }
 
