@@ -71,9 +71,9 @@ export function endOf(length: Length, text: string, now: Date): Date | undefined
   return at
 }
 
-/** What an alert is about: the first label that names a thing. */
+/** What an alert is about: the first label that names a thing, in the order of the messages. */
 export function subjectOf(labels: Labels): string {
-  for (const label of ['consumer_group', 'topic', 'reason', 'cluster']) {
+  for (const label of ['consumer_group', 'topic', 'cluster', 'reason']) {
     const v = labels[label]
     if (v) return v
   }
@@ -81,7 +81,7 @@ export function subjectOf(labels: Labels): string {
 }
 
 /** Where an alert is looked at; the twin of notify.Link in Go. */
-export function placeOf(a: Pick<Alert, 'signal' | 'labels' | 'threshold'>): string {
+export function placeOf(a: Pick<Alert, 'signal' | 'labels' | 'threshold' | 'where'>): string {
   switch (a.signal) {
     case 'expiry':
     case 'intake_stalled':
@@ -94,11 +94,11 @@ export function placeOf(a: Pick<Alert, 'signal' | 'labels' | 'threshold'>): stri
   }
   const p = new URLSearchParams()
   for (const label of ['consumer_group', 'topic', 'reason']) {
-    const v = a.labels[label]
-    if (v) p.set(label, v)
+    const own = a.labels[label]
+    for (const v of own ? [own] : (a.where?.[label] ?? [])) p.append(label, v)
   }
   if (a.signal === 'failed_again_ratio') p.set('flag', 'failed_again')
-  if (a.signal === 'unclassified_ratio' && !a.labels.reason) p.set('reason', 'unknown')
+  if (a.signal === 'unclassified_ratio') p.append('reason', 'unknown')
   if (a.signal === 'oldest_open_age' && a.threshold >= 1) p.set('older', `${Math.floor(a.threshold)}s`)
   return p.size > 0 ? `/letters?${p}` : '/letters'
 }
@@ -120,7 +120,7 @@ export function toldOf(
   silence: Silence | undefined,
 ): Told[] {
   const since = Date.parse(a.fired_at ?? a.active_since)
-  return a.receivers.map(receiver => {
+  return a.receivers.flatMap(receiver => {
     const group = groups.find(g => g.receiver === receiver)
     const delivery = deliveries.find(
       d =>
@@ -131,7 +131,7 @@ export function toldOf(
         d.notification.alerts.some(x => x.id === a.id),
     )
     const known = receivers?.find(r => r.name === receiver)
-    const to = (how: Told['how'], at?: string): Told => ({ receiver, how, at, delivery })
+    const to = (how: Told['how'], at?: string): Told[] => [{ receiver, how, at, delivery }]
     if (delivery) {
       const waits = group?.waiting?.[a.id]
       if (waits && a.state === 'firing' && !group.told[a.id]) return to('waiting', waits)
@@ -139,6 +139,8 @@ export function toldOf(
       if (delivery.state === 'pending') return to('telling', delivery.next_at)
       return to('failed', delivery.changed_at)
     }
+    // What became of one that is over is in its own deliveries.
+    if (a.state === 'resolved') return []
     if (group?.told[a.id]) return to('told')
     if (a.state === 'pending') return to('pending')
     if (receivers && !known) return to('missing')

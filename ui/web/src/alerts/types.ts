@@ -26,6 +26,7 @@ export interface Alert {
   silence_id?: string
   rule_version: number
   reasons?: { value: string; count: number }[]
+  where?: Matchers
 }
 
 export interface AlertValue {

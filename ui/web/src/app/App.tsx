@@ -11,6 +11,7 @@ const Login = lazy(() => loadMore(import('./Login')))
 const Letters = lazy(() => import('../letters/LettersView'))
 const Overview = lazy(() => loadMore(import('../overview/OverviewView')))
 const Rules = lazy(() => loadMore(import('../rules/RulesView')))
+const Alerts = lazy(() => loadMore(import('../alerts/AlertsView')))
 const Groups = lazy(() => loadMore(import('../groups/GroupsView')))
 const System = lazy(() => loadMore(import('../system/SystemView')))
 const NotFound = lazy(() => loadMore(import('./NotFound')))
@@ -74,6 +75,9 @@ export function App() {
           <Route path="/letters/:id?">{params => <Letters whole={params.id} />}</Route>
           <Route path="/rules">
             <Rules />
+          </Route>
+          <Route path="/alerts/:part?/:id?">
+            <Alerts />
           </Route>
           <Route path="/consumer-groups">
             <Groups />

@@ -2,6 +2,7 @@ import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { write } from '../api/client'
 import { client, useFacets, useRights, useSession, useStatus } from '../api/queries'
+import type { Status } from '../api/types'
 import { count } from '../i18n/format'
 import { code, loadMore, t } from '../i18n/i18n'
 import { SearchBar } from '../letters/SearchBar'
@@ -17,7 +18,7 @@ const Help = lazy(() => loadMore(import('./Help')))
 
 interface Place {
   path: string
-  name: 'nav.overview' | 'nav.letters' | 'nav.rules' | 'nav.groups' | 'nav.system'
+  name: 'nav.overview' | 'nav.letters' | 'nav.rules' | 'nav.alerts' | 'nav.groups' | 'nav.system'
   icon: IconName
   key: string
 }
@@ -27,6 +28,7 @@ const places: readonly Place[] = [
   { path: '/', name: 'nav.overview', icon: 'overview', key: 'g h' },
   { path: '/letters', name: 'nav.letters', icon: 'letters', key: 'g l' },
   { path: '/rules', name: 'nav.rules', icon: 'rules', key: 'g r' },
+  { path: '/alerts', name: 'nav.alerts', icon: 'bell', key: 'g a' },
   { path: '/consumer-groups', name: 'nav.groups', icon: 'groups', key: 'g c' },
   { path: '/system', name: 'nav.system', icon: 'system', key: 'g s' },
 ]
@@ -77,6 +79,7 @@ export function Frame({ children }: { children: ReactNode }) {
                     {count(open)}
                   </span>
                 )}
+                {p.path === '/alerts' && <Alarm alerts={status?.alerts} />}
                 {p.path === '/rules' && status?.rules.refused && (
                   <span className="nav-mark" role="img" aria-label={t('strip.rules')} title={t('strip.rules')} />
                 )}
@@ -141,5 +144,16 @@ export function Frame({ children }: { children: ReactNode }) {
         </Suspense>
       )}
     </div>
+  )
+}
+
+/** How many alerts fire that nobody has silenced. */
+function Alarm({ alerts }: { alerts: Status['alerts'] | undefined }) {
+  const n = alerts ? alerts.firing - alerts.silenced : 0
+  if (!alerts || n <= 0) return null
+  return (
+    <span className={`nav-alarm num${alerts.critical > 0 ? ' critical' : ''}`} title={t('nav.firing', { n })}>
+      {count(n)}
+    </span>
   )
 }

@@ -40,6 +40,7 @@ const groups: readonly [Key, readonly (readonly [string, Key])[]][] = [
       ['g h', 'nav.overview'],
       ['g l', 'nav.letters'],
       ['g r', 'nav.rules'],
+      ['g a', 'nav.alerts'],
       ['g c', 'nav.groups'],
       ['g s', 'nav.system'],
       ['F8', 'help.f8'],

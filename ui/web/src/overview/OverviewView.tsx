@@ -79,6 +79,16 @@ function sentence(s: Summary, status: Status | undefined): ReactNode {
     ],
   ]
   if (s.oldest_open) parts.push(['oldest', tx('overview.oldest', { at: <Time at={s.oldest_open} /> })])
+  const alerts = status?.alerts
+  if (alerts && alerts.firing > 0) {
+    const n = alerts.firing - alerts.silenced
+    parts.push([
+      'alerts',
+      <Link key="alerts" href="/alerts" className={n > 0 ? 'hot' : undefined}>
+        {n > 0 ? t('overview.alerts', { n }) : t('overview.alerts.silenced', { n: alerts.firing })}
+      </Link>,
+    ])
+  }
   if (s.unread > 0)
     parts.push([
       'unread',

@@ -1,0 +1,161 @@
+import { useState } from 'react'
+import { Link, useLocation, useSearch } from 'wouter'
+import { get } from '../api/client'
+import { code, t } from '../i18n/i18n'
+import { Icon } from '../parts/Icon'
+import { plain } from '../parts/mask'
+import { ProblemBox } from '../parts/Problem'
+import { Table } from '../parts/Table'
+import { Foreign } from '../parts/Text'
+import { Time } from '../parts/Time'
+import { Wait } from '../parts/Wait'
+import { useDeliveries, useReceivers } from './api'
+import { type Alerts, type Delivery, type DeliveryPage, deliveryStates } from './types'
+import { DeliveryChip, deliveryAbout, deliveryTitle } from './words'
+
+/** Everything that receivers were told or are to be told, newest first. The filter lives in the address. */
+export function Deliveries({ data }: { data: Alerts }) {
+  const [, go] = useLocation()
+  const p = new URLSearchParams(useSearch())
+  const receivers = useReceivers().data ?? []
+  const filter = new URLSearchParams()
+  for (const name of ['receiver', 'state', 'alert']) for (const v of p.getAll(name)) if (v) filter.append(name, v)
+  const query = useDeliveries(`${filter}${filter.size > 0 ? '&' : ''}limit=50`)
+  const set = (name: string, value: string) => {
+    const next = new URLSearchParams(filter)
+    next.delete(name)
+    if (value) next.set(name, value)
+    go(next.size > 0 ? `/alerts/deliveries?${next}` : '/alerts/deliveries')
+  }
+  const alert = p.get('alert')
+  const about = alert ? [...data.items, ...data.recent].find(a => a.id === alert) : undefined
+  const receiver = p.get('receiver') ?? ''
+  const names = [...new Set([...receivers.map(r => r.name), ...(receiver ? [receiver] : [])])]
+  return (
+    <>
+      <div className="delivery-filter">
+        <label>
+          <span className="off-screen">{t('deliveries.receiver')}</span>
+          <select value={receiver} onChange={e => set('receiver', e.target.value)}>
+            <option value="">{t('deliveries.receiver.any')}</option>
+            {names.map(n => (
+              <option key={n} value={n}>
+                {plain(n, 60)}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          <span className="off-screen">{t('deliveries.state')}</span>
+          <select value={p.get('state') ?? ''} onChange={e => set('state', e.target.value)}>
+            <option value="">{t('deliveries.state.any')}</option>
+            {deliveryStates.map(s => (
+              <option key={s} value={s}>
+                {code('delivery.state', s)}
+              </option>
+            ))}
+          </select>
+        </label>
+        {alert && (
+          <button type="button" className="button small" title={t('filter.remove')} onClick={() => set('alert', '')}>
+            {t('deliveries.alert', { name: plain(about?.rule ?? alert, 40) })} <Icon name="close" size={12} />
+          </button>
+        )}
+      </div>
+      {query.error && !query.data ? (
+        <ProblemBox error={query.error} again={() => query.refetch()} />
+      ) : !query.data ? (
+        <Wait lines={8} />
+      ) : query.data.items.length === 0 ? (
+        <div className="empty">
+          <h2>{t(filter.size > 0 ? 'deliveries.none.filter' : 'deliveries.none')}</h2>
+          {filter.size > 0 ? (
+            <Link href="/alerts/deliveries" className="button">
+              {t('filter.clear')}
+            </Link>
+          ) : (
+            <>
+              <p>{t('deliveries.none.text')}</p>
+              <Link href="/alerts/receivers" className="button">
+                {t('deliveries.none.test')}
+              </Link>
+            </>
+          )}
+        </div>
+      ) : (
+        <>
+          <DeliveryTable items={query.data.items} />
+          {query.data.next && <More key={`${filter}`} filter={`${filter}`} from={query.data.next} />}
+        </>
+      )}
+    </>
+  )
+}
+
+/** Older deliveries, page by page. They are not asked for again: they hardly change. */
+function More({ filter, from }: { filter: string; from: string }) {
+  const [start] = useState(from)
+  const [items, setItems] = useState<Delivery[]>([])
+  const [next, setNext] = useState<string | undefined>(start)
+  const [error, setError] = useState<unknown>()
+  const [busy, setBusy] = useState(false)
+  const more = async () => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      const page = await get<DeliveryPage>(`/deliveries?${filter}${filter ? '&' : ''}limit=50&cursor=${next}`)
+      setItems(old => [...old, ...page.items])
+      setNext(page.next)
+    } catch (e) {
+      setError(e)
+    }
+    setBusy(false)
+  }
+  return (
+    <>
+      {items.length > 0 && <DeliveryTable items={items} />}
+      {error !== undefined && <ProblemBox error={error} />}
+      {next && (
+        <button type="button" className="button more" disabled={busy} onClick={more}>
+          {t('list.more')}
+        </button>
+      )}
+    </>
+  )
+}
+
+export function DeliveryTable({ items, small = false }: { items: readonly Delivery[]; small?: boolean }) {
+  return (
+    <Table
+      small={small}
+      head={[
+        t('deliveries.at'),
+        t('deliveries.receiver'),
+        t('deliveries.what'),
+        t('deliveries.state'),
+        [t('deliveries.attempts'), 'right wide-only'],
+      ]}
+    >
+      {items.map(d => (
+        <tr key={d.id}>
+          <td className="num">
+            <Link href={`/alerts/deliveries/${d.id}`}>
+              <Time at={d.created_at} form="moment" />
+            </Link>
+          </td>
+          <td>
+            <Foreign text={d.receiver} />
+          </td>
+          <td className="delivery-what">
+            {deliveryTitle(d)} <span className="quiet">{deliveryAbout(d)}</span>
+          </td>
+          <td>
+            <DeliveryChip d={d} />{' '}
+            {!!d.status && d.state !== 'sent' && <span className="quiet small num">HTTP {d.status}</span>}
+          </td>
+          <td className="right num wide-only">{d.attempts}</td>
+        </tr>
+      ))}
+    </Table>
+  )
+}
