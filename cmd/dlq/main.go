@@ -45,7 +45,7 @@ func commands() []command {
 	return []command{
 		{"serve", "run the console", serve},
 		{"demo", "run the console with the demo shop; demo heal|break|status turns the shop's faults", demoCommand},
-		{"rules", "rules check FILE · rules explain FILE MESSAGE: what is wrong with rules.yaml, what it does to a message", rulesCommand},
+		{"rules", "rules check FILE · rules explain FILE MESSAGE · rules diff OLD NEW: what is wrong with rules.yaml, what it does to a message, what changes", rulesCommand},
 		{"token", "token new NAME --role ROLE: make a token for people or programs", tokenCommand},
 		{"version", "print the version", func(_ context.Context, _ []string, env environment) error {
 			_, err := fmt.Fprintln(env.stdout, "dlq", version)

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/store"
 )
 
 // result is what a person sees of one command.
@@ -129,6 +130,50 @@ func TestRulesCommands(t *testing.T) {
 	}
 	if got := try(t, nil, message, "rules", "explain", bad, "-"); got.status != 2 || !strings.Contains(got.errout, "has errors: line") {
 		t.Errorf("explain with bad rules: %+v", got)
+	}
+}
+
+func TestRulesDiff(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	first, second := write("a.yaml", "version: 1\nrules: []\nreceivers: {a: {secret: hunter1}}\n"), write("b.yaml", "version: 1\n# more\nrules: []\nreceivers: {a: {secret: hunter1}}\n")
+	third := write("c.yaml", "version: 1\nrules: []\nreceivers: {a: {secret: hunter2}}\n")
+	data := filepath.Join(dir, "dlq.db")
+	s, err := store.Open(t.Context(), store.Options{Path: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AddRuleVersion(t.Context(), dlq.RuleVersion{SHA256: "x", Text: "version: 1\nrules: []\nreceivers: {a: {secret: hunter1}}\n", Author: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{first, first}, 0, ""},
+		{[]string{first, second}, 1, "--- " + first + "\n+++ " + second + "\n@@ -1,3 +1,4 @@\n version: 1\n+# more\n rules: []\n receivers: {a: {secret: ••••••}}\n"},
+		{[]string{first, third}, 1, "only literal secrets or line ends differ\n"},
+		{[]string{first, "--data", data}, 0, ""},
+		{[]string{"--data", data, second}, 1, "--- version 1, in force\n"},
+		{[]string{"--json", first, third}, 1, `"same": false`},
+		{[]string{first, "--data", filepath.Join(dir, "none.db")}, 1, ""},
+		{[]string{first, second, "--data", data}, 2, ""},
+		{[]string{first}, 2, ""},
+	} {
+		got := try(t, nil, "", append([]string{"rules", "diff"}, tt.args...)...)
+		if got.status != tt.status || !strings.Contains(got.out, tt.want) || strings.Contains(got.out, "hunter") {
+			t.Errorf("%v: %+v", tt.args, got)
+		}
 	}
 }
 

@@ -12,36 +12,92 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"deadletteroffice/classifier"
 	"deadletteroffice/dlq"
 	"deadletteroffice/rulebook"
+	"deadletteroffice/store"
 )
 
-// rulesCommand checks a rules file, or explains what it does to a message.
-func rulesCommand(_ context.Context, args []string, env environment) error {
+const rulesUsage = "dlq rules check FILE, dlq rules explain FILE MESSAGE, dlq rules diff OLD NEW, or dlq rules diff NEW --data DATABASE"
+
+// rulesCommand checks a rules file, explains what it does to a message, or shows what changes between two.
+func rulesCommand(ctx context.Context, args []string, env environment) error {
 	if len(args) == 0 {
-		return usageErrorf("dlq rules check FILE, or dlq rules explain FILE MESSAGE")
+		return usageErrorf(rulesUsage)
 	}
 	set := flag.NewFlagSet("dlq rules "+args[0], flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	asJSON := set.Bool("json", false, "print JSON")
 	chinese := set.Bool("zh", strings.HasPrefix(env.get("LANG"), "zh"), "print Chinese sentences")
-	if err := set.Parse(args[1:]); err != nil {
-		return usageErrorf("dlq rules %s: %w; its flags are --json and --zh", args[0], err)
+	data := ""
+	if args[0] == "diff" {
+		set.StringVar(&data, "data", "", "compare with the version in force in this database")
+	}
+	files, err := parseMixed(set, args[1:])
+	if err != nil {
+		return usageErrorf("dlq rules %s: %w; %s", args[0], err, rulesUsage)
 	}
 	switch {
-	case args[0] == "check" && set.NArg() <= 1:
-		path := set.Arg(0)
-		if path == "" {
-			path = serveDefaults().rules
+	case args[0] == "check" && len(files) <= 1:
+		path := serveDefaults().rules
+		if len(files) == 1 {
+			path = files[0]
 		}
 		return checkRules(path, *asJSON, *chinese, env)
-	case args[0] == "explain" && set.NArg() == 2:
-		return explainRules(set.Arg(0), set.Arg(1), *asJSON, env)
+	case args[0] == "explain" && len(files) == 2:
+		return explainRules(files[0], files[1], *asJSON, env)
+	case args[0] == "diff" && len(files) == 2 && data == "":
+		old, err := readInput(files[0], env)
+		if err != nil {
+			return err
+		}
+		return diffRules(files[0], string(old), files[1], *asJSON, env)
+	case args[0] == "diff" && len(files) == 1 && data != "":
+		v, err := store.NewestRules(ctx, data)
+		if err != nil {
+			return err
+		}
+		return diffRules(fmt.Sprintf("version %d, in force", v.Version), v.Text, files[0], *asJSON, env)
 	}
-	return usageErrorf("dlq rules check FILE, or dlq rules explain FILE MESSAGE")
+	return usageErrorf(rulesUsage)
+}
+
+// parseMixed reads flags before, between and behind the other arguments, which it returns.
+func parseMixed(set *flag.FlagSet, args []string) (others []string, err error) {
+	for {
+		if err := set.Parse(args); err != nil {
+			return nil, err
+		}
+		if args = set.Args(); len(args) == 0 {
+			return others, nil
+		}
+		others, args = append(others, args[0]), args[1:]
+	}
+}
+
+// diffRules prints what changes from one text to that of a file, literal secrets blacked out. A difference is exit status
+// 1, as with diff.
+func diffRules(oldName, old, path string, asJSON bool, env environment) error {
+	text, err := readInput(path, env)
+	if err != nil {
+		return err
+	}
+	diff := rulebook.Diff(oldName, rulebook.Redact([]byte(old)), path, rulebook.Redact(text))
+	same := old == string(text)
+	switch {
+	case asJSON:
+		if err := printJSON(env.stdout, map[string]any{"same": same, "diff": diff}); err != nil {
+			return err
+		}
+	case diff == "" && !same:
+		fmt.Fprintln(env.stdout, "only literal secrets or line ends differ")
+	default:
+		fmt.Fprint(env.stdout, diff)
+	}
+	if !same {
+		return errFailed
+	}
+	return nil
 }
 
 // checkRules prints every finding. An error among them is exit status 1.
@@ -131,11 +187,7 @@ func explainRules(rulesPath, messagePath string, asJSON bool, env environment) e
 				WithHint("`dlq rules check %s` lists them all", rulesPath)
 		}
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil || len(document.Content) == 0 {
-		return dlq.Errorf(dlq.CodeInvalid, "%s is not YAML: %w", rulesPath, err)
-	}
-	rules, _ := classifier.Compile(document.Content[0])
+	rules, _ := classifier.CompileText(text)
 	input, err := readInput(messagePath, env)
 	if err != nil {
 		return err
