@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,13 +63,6 @@ type alarm struct{ engine atomic.Pointer[alerts.Engine] }
 func (a *alarm) wake() {
 	if e := a.engine.Load(); e != nil {
 		e.Wake()
-	}
-}
-
-// heard wakes the engine when letters have come.
-func (a *alarm) heard(events []dlq.Event) {
-	if slices.ContainsFunc(events, func(e dlq.Event) bool { return e.Kind == dlq.EventArrived || e.Kind == dlq.EventDiedAgain }) {
-		a.wake()
 	}
 }
 

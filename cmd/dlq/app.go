@@ -100,7 +100,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 			if s := page.Load(); s != nil {
 				s.Publish(events)
 			}
-			alarm.heard(events)
+			alarm.wake()
 		}})
 	if err != nil {
 		return nil, err
