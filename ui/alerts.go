@@ -86,8 +86,12 @@ func (s *Server) getAlerts(ctx context.Context, _ *none) (Alerts, error) {
 	if err != nil {
 		return Alerts{}, err
 	}
-	out := Alerts{Items: book.Alerts, Recent: recent, Rules: s.Engine.Rules(), Groups: book.Groups, EvaluatedAt: book.EvaluatedAt}
-	out.Items = slices.DeleteFunc(out.Items, func(a dlq.Alert) bool { return a.State == dlq.AlertResolved })
+	out := Alerts{Recent: recent, Rules: s.Engine.Rules(), Groups: book.Groups, EvaluatedAt: book.EvaluatedAt}
+	for _, a := range book.Alerts {
+		if a.State != dlq.AlertResolved {
+			out.Items = append(out.Items, a)
+		}
+	}
 	slices.SortStableFunc(out.Items, func(a, b dlq.Alert) int {
 		return cmp.Or(cmp.Compare(urgency(&a), urgency(&b)), a.ActiveSince.Compare(b.ActiveSince), cmp.Compare(a.ID, b.ID))
 	})

@@ -79,7 +79,7 @@ func (s *Server) getStatus(ctx context.Context, _ *none) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	book, err := s.alertBook(ctx)
+	book, err := s.Alerts.AlertBook(ctx)
 	if err != nil {
 		return Status{}, err
 	}
@@ -179,12 +179,4 @@ func (s *Server) tellStatus(ctx context.Context, last []byte) []byte {
 		s.hub.tell("status", status)
 	}
 	return text
-}
-
-// alertBook is empty where no alert engine runs.
-func (s *Server) alertBook(ctx context.Context) (dlq.AlertBook, error) {
-	if s.Alerts == nil {
-		return dlq.AlertBook{}, nil
-	}
-	return s.Alerts.AlertBook(ctx)
 }

@@ -88,7 +88,7 @@ export const zhAlerts: Words<typeof enAlerts> = {
   'alert.rule.below': '{by}{signal}{where}低于 {threshold}{for}',
   'alert.rule.flag': '{by}出现“{signal}”{where}{for}',
   'alert.rule.by': '每个{labels}：',
-  'alert.rule.where': '（{all}）',
+  'alert.rule.where': '（限{all}）',
   'alert.rule.where.one': '{label}为 {values}',
   'alert.rule.for': '，持续 {for}',
   'alert.rule.tells': '通知 {receivers}',
