@@ -233,13 +233,14 @@ type actions struct {
 	Note   string       `json:"note"`
 	Delay  dlq.Duration `json:"delay"`
 	Door   dlq.Door     `json:"door"`
+	Route  dlq.Route    `json:"route"`
 
 	ids []int64
 }
 
 func (a *actions) check(time.Time) error {
-	const replay = "replay"
-	known := []string{replay, "discard", "restore", "resolve", "take", "release", "cancel"}
+	const replay, route = "replay", "route"
+	known := []string{replay, "discard", "restore", "resolve", "take", "release", "cancel", route}
 	if a.Action == "" {
 		return dlq.Errorf(dlq.CodeInvalid, "the field \"action\" is missing").WithHint("the actions are: %s", joined(known))
 	}
@@ -265,6 +266,12 @@ func (a *actions) check(time.Time) error {
 	if a.Action != replay && (a.Delay != 0 || a.Door != "") {
 		return dlq.Errorf(dlq.CodeInvalid, "the fields \"delay\" and \"door\" belong to the action replay")
 	}
+	if a.Action != route && a.Route != "" {
+		return dlq.Errorf(dlq.CodeInvalid, "the field \"route\" belongs to the action route")
+	}
+	if err := oneOf("route", dlq.Routes, []dlq.Route{a.Route}); err != nil {
+		return err
+	}
 	if err := checkReplay(a.Door, a.Delay); err != nil {
 		return err
 	}
@@ -288,7 +295,11 @@ func (s *Server) actOnLetters(ctx context.Context, req *actions) (results[Action
 	if req.Action == "replay" {
 		return s.replayMany(ctx, req)
 	}
-	done, err := s.Desk.Many(ctx, req.Action, req.ids, dlq.Act{Actor: actor(ctx), Note: req.Note})
+	action := req.Action
+	if action == "route" {
+		action = "reroute" // what a person does, where the call's name is what is given
+	}
+	done, err := s.Desk.Many(ctx, action, req.ids, dlq.Act{Actor: actor(ctx), Note: req.Note, Route: req.Route})
 	if err != nil {
 		return results[ActionResult]{}, err
 	}

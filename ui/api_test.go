@@ -139,6 +139,10 @@ func TestAPI(t *testing.T) {
 
 		{name: "discard some", method: "POST", url: "/letters/actions", body: `{"action":"discard","ids":["41","99","42"],"note":"old"}`,
 			must: []string{`{"id":"41","ok":true,"letter":{`, `{"id":"99","ok":false,"error":{`, "there is no letter 99", `{"id":"42","ok":true`}, done: "discard local old ; discard local old "},
+		{name: "re-route some", method: "POST", url: "/letters/actions", body: `{"action":"route","ids":["41","42"],"route":"retry"}`, done: "reroute local  retry; reroute local  retry"},
+		{name: "re-route some by the rules", method: "POST", url: "/letters/actions", body: `{"action":"route","ids":["41"]}`, done: "reroute local  "},
+		{name: "re-route some to nowhere", method: "POST", url: "/letters/actions", body: `{"action":"route","ids":["41"],"route":"away"}`, status: 400},
+		{name: "a route that is not asked for", method: "POST", url: "/letters/actions", body: `{"action":"take","ids":["41"],"route":"retry"}`, status: 400, must: []string{"belongs to the action route"}},
 		{name: "discard some without a note", method: "POST", url: "/letters/actions", body: `{"action":"discard","ids":["41"]}`, status: 400},
 		{name: "replay one of a selection", method: "POST", url: "/letters/actions", body: `{"action":"replay","ids":["41"],"delay":"10s","door":"B","note":"n"}`, must: []string{`"replay":{"id":"0123`, `"version":4`, `"delay":"10s"`}, done: "replay local n "},
 		{name: "replay while stopped", with: func(s *stub) { s.switched.Stopped = true }, method: "POST", url: "/letters/actions", body: `{"action":"replay","ids":["41"]}`, status: 422, must: []string{"global stop"}},

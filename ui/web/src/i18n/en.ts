@@ -158,6 +158,7 @@ export const en = {
   'bulk.n': { one: '{n} selected', other: '{n} selected' },
   'bulk.replay': 'Replay…',
   'bulk.discard': 'Discard…',
+  'bulk.route': 'Re-route…',
   'bulk.take': 'Take…',
   'bulk.resolve': 'Resolve…',
   'bulk.restore': 'Restore…',

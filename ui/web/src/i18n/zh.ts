@@ -153,6 +153,7 @@ export const zh: Words<typeof en> = {
   'bulk.n': { one: '已选 {n} 条', other: '已选 {n} 条' },
   'bulk.replay': '重投…',
   'bulk.discard': '丢弃…',
+  'bulk.route': '更改处理方式…',
   'bulk.take': '认领…',
   'bulk.resolve': '标记解决…',
   'bulk.restore': '恢复…',

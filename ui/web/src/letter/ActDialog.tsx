@@ -2,12 +2,13 @@ import { type FormEvent, useState } from 'react'
 import { asProblem, type Problem } from '../api/client'
 import { type Detail, titleOf } from '../api/types'
 import { exact, moment } from '../i18n/format'
-import { code, t } from '../i18n/i18n'
+import { t } from '../i18n/i18n'
 import { Dialog } from '../parts/Dialog'
 import { middle } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
 import { doAct } from './acts'
+import { RouteChoice, type RouteWish } from './RouteChoice'
 
 export type DialogAct = 'discard' | 'resolve' | 'snooze' | 'notes' | 'route'
 
@@ -36,7 +37,7 @@ export function ActDialog({ act, letter, onClose }: { act: DialogAct; letter: De
   const [times] = useState(() => snoozeTimes(new Date()))
   const [when, setWhen] = useState<string>('hour')
   const [own, setOwn] = useState('')
-  const [route, setRoute] = useState(letter.route === 'manual' ? 'retry' : 'manual')
+  const [route, setRoute] = useState<RouteWish>('')
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<Problem>()
   const noted = act === 'discard' || act === 'resolve' || act === 'notes'
@@ -51,7 +52,7 @@ export function ActDialog({ act, letter, onClose }: { act: DialogAct; letter: De
       await doAct(act, letter, {
         ...(note.trim() && { note: note.trim() }),
         ...(act === 'snooze' && until && { until: until.toISOString() }),
-        ...(act === 'route' && { route }),
+        ...(act === 'route' && route && { route }),
       })
       onClose()
     } catch (err) {
@@ -93,19 +94,7 @@ export function ActDialog({ act, letter, onClose }: { act: DialogAct; letter: De
               {past && <p className="field-error">{t('replay.at.past')}</p>}
             </fieldset>
           )}
-          {act === 'route' && (
-            <fieldset className="choices">
-              <legend>{t('route.which')}</legend>
-              {(['manual', 'retry', 'compensate'] as const).map(r => (
-                <label key={r} className="check">
-                  <input type="radio" name="route" checked={route === r} onChange={() => setRoute(r)} />
-                  <span>
-                    {code('route', r)} <small className="quiet">{t(`route.${r}.text`)}</small>
-                  </span>
-                </label>
-              ))}
-            </fieldset>
-          )}
+          {act === 'route' && <RouteChoice value={route} onChange={setRoute} />}
           <label>
             {noted ? t('note.required') : t('note.optional')}
             <textarea

@@ -9,7 +9,7 @@ import type { Selection } from './selection'
 
 const BulkSheet = lazy(() => loadMore(import('./BulkSheet')))
 
-export type BulkAction = 'replay' | 'discard' | 'resolve' | 'restore' | 'take'
+export type BulkAction = 'replay' | 'discard' | 'resolve' | 'restore' | 'take' | 'route'
 
 interface Props {
   selection: Selection
@@ -33,7 +33,7 @@ export function BulkBar({ selection, onClear, onDone }: Props) {
   const button = (
     a: BulkAction,
     words: string,
-    icon: 'replay' | 'trash' | 'restore' | 'person' | 'check',
+    icon: 'replay' | 'trash' | 'restore' | 'person' | 'check' | 'rules',
     keys?: string,
     primary = false,
   ) => (
@@ -53,6 +53,7 @@ export function BulkBar({ selection, onClear, onDone }: Props) {
       {button('replay', t('bulk.replay'), 'replay', 'r', true)}
       {button('discard', t('bulk.discard'), 'trash', 'd')}
       {button('take', t('bulk.take'), 'person')}
+      {!over && button('route', t('bulk.route'), 'rules')}
       {over ? button('restore', t('bulk.restore'), 'restore') : button('resolve', t('bulk.resolve'), 'check')}
       <button
         type="button"

@@ -4,6 +4,7 @@ import { landed, useReplayOptions } from '../api/queries'
 import { type ActionResult, type Letter, type ProblemBody, type State, titleOf } from '../api/types'
 import { apiDuration, count } from '../i18n/format'
 import { code, codeWords, t } from '../i18n/i18n'
+import { RouteChoice, type RouteWish } from '../letter/RouteChoice'
 import { Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { middle, plain } from '../parts/mask'
@@ -18,9 +19,10 @@ const may: Record<BulkAction, readonly State[] | 'any'> = {
   resolve: ['open', 'snoozed', 'scheduled'],
   restore: ['resolved', 'discarded'],
   take: 'any',
+  route: ['open'],
 }
 
-const needsNote = (a: BulkAction) => a !== 'take' && a !== 'restore'
+const needsNote = (a: BulkAction) => a !== 'take' && a !== 'restore' && a !== 'route'
 
 // The API takes at most 500 at once; smaller parts show progress. A part that is asked for again is done once.
 const atOnce = 200
@@ -35,6 +37,7 @@ interface Props {
 export default function BulkSheet({ action, letters, onClose }: Props) {
   const [note, setNote] = useState('')
   const [delay, setDelay] = useState('')
+  const [route, setRoute] = useState<RouteWish>('')
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<Problem>()
   const [done, setDone] = useState(0)
@@ -65,6 +68,7 @@ export default function BulkSheet({ action, letters, onClose }: Props) {
             ids: go.slice(from, from + atOnce).map(l => l.id),
             ...(note.trim() && { note: note.trim() }),
             ...(delay && { delay }),
+            ...(route && { route }),
           },
           `${key}-${from}`,
         )
@@ -116,6 +120,7 @@ export default function BulkSheet({ action, letters, onClose }: Props) {
           </section>
           <section>
             <h3>{t('bulk.how')}</h3>
+            {action === 'route' && <RouteChoice value={route} onChange={setRoute} />}
             {action === 'replay' && (
               <label htmlFor={delayID}>
                 {t('replay.delay')}
@@ -137,7 +142,7 @@ export default function BulkSheet({ action, letters, onClose }: Props) {
                 maxLength={2000}
                 required={needsNote(action)}
                 value={note}
-                placeholder={t(`note.why.${action}`)}
+                placeholder={action === 'route' ? '' : t(`note.why.${action}`)}
                 onChange={e => setNote(e.target.value)}
               />
             </label>

@@ -86,7 +86,7 @@ function Rules({ r }: { r: RulesInForce }) {
   // Before the first answer, and for those who may not ask, what the file itself was found to be.
   const found = checked?.diagnostics ?? (dirty ? none : ((r.refused ? r.refused.diagnostics : r.diagnostics) ?? none))
   const errors = found.filter(d => d.severity === 'error').length
-  const test = useBacktest(draft.text, rights.act && fresh && errors === 0)
+  const test = useBacktest(draft.text, r.version.version, rights.act && fresh && errors === 0)
   const schema = useQuery({
     queryKey: ['rules-schema'],
     queryFn: ({ signal }) => get<Schema>('/rules/schema', signal),

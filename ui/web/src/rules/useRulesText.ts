@@ -52,13 +52,13 @@ export interface Figures {
 }
 
 /** What a text would change, line by line as it is found out. While a new text is looked at the old figures stay. */
-export function useBacktest(text: string, enabled: boolean) {
+export function useBacktest(text: string, version: number, enabled: boolean) {
   const [figures, setFigures] = useState<Figures & { text: string }>()
   const [problem, setProblem] = useState<Problem>()
   const last = useRef(figures)
   last.current = figures
   useEffect(() => {
-    if (!enabled || last.current?.text === text) return
+    if (!enabled || (last.current?.text === text && last.current.version === version)) return
     const stop = new AbortController()
     const timer = setTimeout(async () => {
       try {
@@ -77,6 +77,6 @@ export function useBacktest(text: string, enabled: boolean) {
       clearTimeout(timer)
       stop.abort()
     }
-  }, [text, enabled])
+  }, [text, version, enabled])
   return { figures, problem, stale: figures !== undefined && figures.text !== text }
 }
