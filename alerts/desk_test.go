@@ -64,6 +64,9 @@ func (d *desk) ready() *turn {
 		r := &d.config.rules[i]
 		out := reading{err: d.errs[r.name]}
 		for _, group := range sorted(d.values[r.name]) {
+			if out.err != nil {
+				break // nothing was measured
+			}
 			v := value{key: group, labels: map[string]string{}, value: d.values[r.name][group]}
 			if slices.Contains(r.by, labelGroup) {
 				v.labels[labelGroup] = group

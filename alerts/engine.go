@@ -93,7 +93,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		e.say("turn", err)
+		e.say(slog.LevelError, "all rules", err)
 		last, pause := e.deps.Now(), e.deps.Every
 		if err == nil && !next.IsZero() {
 			pause = min(pause, max(next.Sub(last), 0))
@@ -154,6 +154,7 @@ func (e *Engine) runOnce(ctx context.Context) (next time.Time, err error) {
 	}
 	step, next := t.take()
 	if err := e.deps.Book.SaveAlerts(ctx, step); err != nil {
+		e.loaded = false // it may have been stored all the same: the store knows
 		e.metrics.failed()
 		return time.Time{}, fmt.Errorf("store what the alerts have come to: %w", err)
 	}
@@ -164,7 +165,7 @@ func (e *Engine) runOnce(ctx context.Context) (next time.Time, err error) {
 	}
 	e.show(&t)
 	for i := range live.config.rules {
-		e.say("rule "+live.config.rules[i].name, t.readings[i].err)
+		e.say(slog.LevelInfo, "rule "+live.config.rules[i].name, t.readings[i].problem())
 	}
 	return next, nil
 }
@@ -195,16 +196,16 @@ func clusterOf(status *dlq.ClusterStatus, book *dlq.AlertBook) string {
 func deliveryID() string { return "dlv_" + rand.Text() }
 
 // say logs what keeps going wrong once, and that it is over. It belongs to Run.
-func (e *Engine) say(what string, err error) {
+func (e *Engine) say(level slog.Level, what string, err error) {
 	if err == nil {
 		if e.said[what] != "" {
-			e.deps.Logger.Info("alerts are looked at again", "what", what)
+			e.deps.Logger.Info("alerts are evaluated again", "what", what)
 		}
 		delete(e.said, what)
 		return
 	}
 	if text := err.Error(); text != e.said[what] {
 		e.said[what] = text
-		e.deps.Logger.Warn("alerts could not be looked at", "what", what, "err", err)
+		e.deps.Logger.Log(context.Background(), level, "alerts could not be evaluated", "what", what, "err", err)
 	}
 }

@@ -175,7 +175,7 @@ func TestEngineSurvivesABrokenStore(t *testing.T) {
 		if len(o.sent) != 1 || told != 1 || o.sent[0].Notification.Alerts[0].Value != 5 {
 			t.Errorf("told %d times: %+v", told, o.sent)
 		}
-		if n := strings.Count(log.String(), "level=WARN"); n != 2 {
+		if n := strings.Count(log.String(), "level=ERROR"); n != 2 {
 			t.Errorf("%d complaints:\n%s", n, log.String())
 		}
 		at := o.book.EvaluatedAt

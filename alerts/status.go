@@ -2,7 +2,6 @@ package alerts
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"deadletteroffice/dlq"
@@ -65,12 +64,8 @@ func (e *Engine) show(t *turn) {
 		}
 		at := t.now
 		shown.EvaluatedAt = &at
-		if err := t.readings[i].err; err != nil {
+		if err := t.readings[i].problem(); err != nil {
 			shown.Error = publicSentence(err)
-			continue
-		}
-		if left := t.readings[i].left; left > 0 {
-			shown.Error = fmt.Sprintf("%d instances are over the threshold, and only %d are watched: choose fewer labels for by, or some values by where", left+maxInstances, maxInstances)
 		}
 		for _, v := range t.readings[i].values {
 			one := dlq.AlertValue{Labels: v.labels, Value: v.value}

@@ -39,6 +39,14 @@ type reading struct {
 	left   int // of these that hold, how many are one too many; set by take
 }
 
+// problem says why the rule is not looked at, or not at all of it; the error is safe to show.
+func (r *reading) problem() error {
+	if r.err == nil && r.left > 0 {
+		return dlq.Errorf(dlq.CodeTooLarge, "%d instances are over the threshold, and only %d are watched: choose fewer labels for by, or some values by where", r.left+maxInstances, maxInstances)
+	}
+	return r.err
+}
+
 // turn is one evaluation: everything that it depends on. Its step is a pure function of it.
 type turn struct {
 	now      time.Time
