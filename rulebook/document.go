@@ -16,6 +16,8 @@ type document struct {
 	text   string // without a byte-order mark
 	root   *yaml.Node
 	starts []int // of each line, in bytes
+
+	seen struct{ line, column, offset int } // the place that was asked for last: a whole file may stand on one line
 }
 
 // parseDocument reads a text of which nothing is asked but that it is one YAML document within the size of a rules file.
@@ -28,7 +30,7 @@ func parseDocument(text string) (*document, bool) {
 	if err := yaml.Unmarshal([]byte(text), &node); err != nil || len(node.Content) != 1 {
 		return nil, false
 	}
-	return &document{text, node.Content[0], lineStarts(text)}, true
+	return &document{text: text, root: node.Content[0], starts: lineStarts(text)}, true
 }
 
 // lineStarts finds the lines as the YAML reader counts them: it ends them also at a lone \r and at the Unicode line ends
@@ -58,12 +60,14 @@ func (d *document) offset(line, column int) int {
 	if line > len(d.starts) {
 		return len(d.text)
 	}
-	at := d.starts[line-1]
-	for ; column > 1 && at < len(d.text); column-- {
-		_, size := utf8.DecodeRuneInString(d.text[at:])
-		at += size
+	if d.seen.line != line || d.seen.column > column {
+		d.seen.line, d.seen.column, d.seen.offset = line, 1, d.starts[line-1]
 	}
-	return at
+	for ; d.seen.column < column && d.seen.offset < len(d.text); d.seen.column++ {
+		_, size := utf8.DecodeRuneInString(d.text[d.seen.offset:])
+		d.seen.offset += size
+	}
+	return d.seen.offset
 }
 
 // line is one line of the text without its end, "" beyond the last.

@@ -23,6 +23,9 @@ type restored struct {
 	changes []change
 }
 
+// mostLost is how many findings there are at most of what cannot be put back: a text with more is wrong as a whole.
+const mostLost = 100
+
 // restore puts back what Redact blacked out in one of the bases and a person may have edited around since. A secret is the
 // one at the same key: the same keys and names on the way to it, in the first base that has it. What is hidden in a
 // comment, and in a base that is not YAML, is told by its whole line. Nothing is guessed.
@@ -76,6 +79,9 @@ func restore(text string, bases []string) restored {
 	}
 	between(len(d.text))
 	for _, line := range slices.Sorted(maps.Keys(lost)) {
+		if len(out.found) == mostLost {
+			break
+		}
 		out.restoreLine(line, lost[line])
 	}
 	out.text = apply(d.text, out.changes)
@@ -172,34 +178,51 @@ func (d *document) lineAt(offset int) int {
 	return line
 }
 
-// back moves findings about the restored text to their places in the text that was shown, and adds what could not be put
-// back.
+// moved is a part of a line that is longer or shorter when it is shown.
+type moved struct{ from, whole, shown int } // column in the whole text, characters in it and as shown
+
+// back moves findings about the whole text to their places in the one that was shown, and adds what could not be put back.
 func (r *restored) back(shown string, found []dlq.Diagnostic) []dlq.Diagnostic {
 	if r.shown == nil {
 		return found
 	}
+	parts := r.moved()
 	for i := range found {
-		found[i].Column = r.column(found[i].Line, found[i].Column)
+		found[i].Column = columnShown(parts[found[i].Line], found[i].Column)
 	}
 	return yamlnode.Finish([]byte(shown), append(found, r.found...))
 }
 
-// column moves a column of the restored text to the text that was shown.
-func (r *restored) column(line, column int) int {
-	moved := 0 // how far the restored text is ahead
-	for _, c := range r.changes {
-		if r.shown.lineAt(c.start) != line || strings.Contains(c.text, "\n") {
+// moved lists what moved on each line.
+func (r *restored) moved() map[int][]moved {
+	out := map[int][]moved{}
+	line, column, at := 0, 0, 0
+	for _, c := range r.changes { // in their order, which apply gave them
+		if strings.Contains(c.text, "\n") {
 			continue
 		}
-		from := utf8.RuneCountInString(r.shown.text[r.shown.starts[line-1]:c.start]) + 1
-		now, was := utf8.RuneCountInString(c.text), utf8.RuneCountInString(r.shown.text[c.start:c.end])
-		if column <= from+moved {
+		if here := r.shown.lineAt(c.start); here != line {
+			line, column, at = here, 1, r.shown.starts[here-1]
+		}
+		column += utf8.RuneCountInString(r.shown.text[at:c.start])
+		part := moved{column, utf8.RuneCountInString(c.text), utf8.RuneCountInString(r.shown.text[c.start:c.end])}
+		out[line] = append(out[line], part)
+		column, at = column+part.whole, c.end
+	}
+	return out
+}
+
+// columnShown moves a column of a line to where it is shown.
+func columnShown(parts []moved, column int) int {
+	ahead := 0
+	for _, p := range parts {
+		if column <= p.from {
 			break
 		}
-		if column < from+moved+now {
-			return from + min(column-from-moved, was)
+		if column < p.from+p.whole {
+			return p.from - ahead + min(column-p.from, p.shown)
 		}
-		moved += now - was
+		ahead += p.whole - p.shown
 	}
-	return column - moved
+	return column - ahead
 }

@@ -356,7 +356,7 @@ func TestCheckCountsColumnsAsShown(t *testing.T) {
 	}
 	r := restore("a: {secret: ••••••, x: z}\n", []string{"a: {secret: hunter2 and more, x: y}\n"})
 	for column, want := range map[int]int{1: 1, 13: 13, 14: 14, 29: 19, 30: 20, 35: 25} {
-		if got := r.column(1, column); got != want {
+		if got := columnShown(r.moved()[1], column); got != want {
 			t.Errorf("column %d became %d, want %d", column, got, want)
 		}
 	}
@@ -387,5 +387,37 @@ func TestForeignEncodings(t *testing.T) {
 	}
 	if got := yamlnode.Decode([]byte("a: caf\xe9\n")); got != "a: caf\ufffd\n" {
 		t.Errorf("Latin-1 is shown as %q", got)
+	}
+}
+
+// Whatever a text of the allowed size holds, looking at it takes a moment and no more.
+func TestNothingStalls(t *testing.T) {
+	const size = yamlnode.MaxSize
+	long := strings.Repeat("t", 380)
+	var oneLine, rules, hidden strings.Builder
+	for i := range 40_000 {
+		oneLine.WriteString("secret" + strconv.Itoa(i) + ": abc, ")
+		hidden.WriteString("secret" + strconv.Itoa(i) + ": ••••••, ")
+	}
+	for i := range 2000 {
+		rules.WriteString("  - {name: r" + strconv.Itoa(i) + ", match: {topic: " + long + "}, route: manual}\n")
+	}
+	for name, text := range map[string]string{
+		"one line of secrets": "a: {" + oneLine.String() + "}", "one line of hidden ones": "a: {" + hidden.String()[:size-100] + "}", "rules": "rules:\n" + rules.String(), "rules in brackets": "rules: [" + strings.ReplaceAll(strings.ReplaceAll(rules.String(), "  - ", ""), "\n", ",") + "]",
+		"an open bracket": strings.Repeat("[", size), "an open quote": "a: \"" + strings.Repeat("x\n", size/2-10), "comments": strings.Repeat("# token: x\n", size/12), "lines": "a:\n" + strings.Repeat(" - b\n", size/6), "a long text": "a: |\n" + strings.Repeat("  x\n", size/5),
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			shown := Redact([]byte(text))
+			restore(shown, []string{text})
+			restore(shown+"\n# more", []string{text, shown})
+			OutlineOf(text)
+			if _, err := Switch(text, SectionRules, "r1999", true); err != nil && dlq.CodeOf(err) != dlq.CodeNotFound && dlq.CodeOf(err) != dlq.CodeRefused {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > 20*time.Second { // it is well below one when nothing else runs
+				t.Errorf("took %s", took)
+			}
+		})
 	}
 }

@@ -183,12 +183,12 @@ func bindBody(c echo.Context, v reflect.Value) ([]byte, error) {
 		limit = long.bodyLimit()
 	}
 	tooLarge := dlq.Errorf(dlq.CodeTooLarge, "the body is longer than %d bytes", limit).WithHint("send it in parts")
-	if r.ContentLength > limit { // it says so itself: read nothing of it
-		return nil, tooLarge
+	if r.ContentLength > limit { // it says so itself: keep nothing of it
+		return nil, drained(r, tooLarge)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, limit))
-	if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
-		return nil, tooLarge
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if int64(len(body)) > limit {
+		return nil, drained(r, tooLarge)
 	}
 	if err != nil {
 		return nil, dlq.Errorf(dlq.CodeInvalid, "the body could not be read: %w", err)
@@ -200,6 +200,14 @@ func bindBody(c echo.Context, v reflect.Value) ([]byte, error) {
 		return body, own.decode(body)
 	}
 	return body, decodeJSON(body, v, "")
+}
+
+// drained reads what is left of a body, within reason, and throws it away: a caller that is still sending when the
+// connection is closed sees a broken connection in place of the answer.
+func drained(r *http.Request, answer error) error {
+	const reason = 16 << 20
+	_, _ = io.CopyN(io.Discard, r.Body, reason) // the answer is the same however it ends
+	return answer
 }
 
 // decodeJSON reads JSON into v, strictly: names are exact, unknown and repeated ones are refused, and null counts as
