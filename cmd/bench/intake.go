@@ -161,10 +161,14 @@ func (b *bench) pullAlone(ctx context.Context, group string, _ *classifier.Live)
 func (b *bench) arrivals(group string, from, to int, live *classifier.Live) []dlq.Arrival {
 	list := make([]dlq.Arrival, 0, to-from)
 	now := time.Now().UTC().Truncate(time.Millisecond)
+	cluster, broker, host := "bench", "bench", "127.0.0.1:10911" // where no broker takes part
+	if b.node != nil {
+		cluster, broker, host = b.node.Cluster(), b.node.BrokerName(), b.node.BrokerAddr()
+	}
 	for i := from; i < to; i++ {
 		m := dlq.DeadMessage{ConsumerGroup: group, OriginalTopic: group + "-topic", MessageID: fmt.Sprintf("7F00000100002A9F%016X", i), PhysOffset: int64(i) * 1500,
-			Properties: properties(i, group+"-topic"), Body: body(i), BodyState: dlq.BodyPlain, ReconsumeTimes: 17, BornAt: now, BornHost: "127.0.0.1:1", StoreHost: b.node.BrokerAddr()}
-		m.Queue = dlq.Queue{Cluster: b.node.Cluster(), Broker: b.node.BrokerName(), Topic: dlq.DLQPrefix + group}
+			Properties: properties(i, group+"-topic"), Body: body(i), BodyState: dlq.BodyPlain, ReconsumeTimes: 17, BornAt: now, BornHost: "127.0.0.1:1", StoreHost: host}
+		m.Queue = dlq.Queue{Cluster: cluster, Broker: broker, Topic: dlq.DLQPrefix + group}
 		m.Offset, m.StoredAt = int64(i), now
 		f := live.Facts(&m, nil)
 		v := live.Classify(&m, f, dlq.Judgement{Now: now, Deaths: 1})
