@@ -1,6 +1,6 @@
 import { defineConfig } from '@playwright/test'
 
-// views.spec.ts and a11y.spec.ts run against the mock of dev/mock.mjs; main.spec.ts starts the program itself on a real broker.
+// main.spec.ts starts the program itself on a real broker; the others run against the mock of dev/mock.mjs.
 // Chromium is the system's: Playwright's own download is not needed.
 const port = process.env.DLQ_MOCK_PORT ?? '8650'
 const mock = `http://127.0.0.1:${port}`
@@ -31,7 +31,11 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: 'views', testMatch: ['views.spec.ts', 'a11y.spec.ts'], use: { baseURL: mock } },
+    {
+      name: 'views',
+      testMatch: ['views.spec.ts', 'rules.spec.ts', 'alerts.spec.ts', 'a11y.spec.ts'],
+      use: { baseURL: mock },
+    },
     { name: 'main', testMatch: 'main.spec.ts' },
   ],
   webServer: {

@@ -33,9 +33,9 @@ function One({ a, open }: { a: Attempt; open: boolean }) {
     <details className="request" open={open}>
       <summary>
         <Icon name={good ? 'check' : 'alert'} size={14} className={good ? 'good' : 'bad'} />
-        <span className="num">{t('call.attempt', { n: a.number })}</span>
-        <span className="num">{a.status > 0 ? `HTTP ${a.status}` : t('call.no_answer')}</span>
-        <span className="quiet num">{apiDuration(a.duration)}</span>
+        <span className="num">{t('call.attempt', { n: a.number })}</span>{' '}
+        <span className="num">{a.status > 0 ? `HTTP ${a.status}` : t('call.no_answer')}</span>{' '}
+        <span className="quiet num">{apiDuration(a.duration)}</span>{' '}
         {a.by_hand && <span className="chip grey">{t('delivery.by_hand')}</span>}
         <span className="quiet num request-at">
           <When at={a.at} />
@@ -48,22 +48,22 @@ function One({ a, open }: { a: Attempt; open: boolean }) {
       )}
       <div className="exchange">
         <section aria-label={t('delivery.request')}>
-          <h4>
+          <p className="exchange-name">
             {t('delivery.request')} <span className="quiet mono small">POST {plain(a.url, 120)}</span>
-          </h4>
+          </p>
           {headers.length > 0 && (
             <pre className="headers">{headers.map(([k, v]) => `${k}: ${plain(v, 200)}`).join('\n')}</pre>
           )}
           <Body text={a.request ?? ''} />
         </section>
         <section aria-label={t('delivery.answer')}>
-          <h4>
+          <p className="exchange-name">
             {t('delivery.answer')}{' '}
             <span className="quiet mono small">
               {a.status > 0 ? a.status : '–'}
               {a.address ? ` · ${plain(a.address, 60)}` : ''}
             </span>
-          </h4>
+          </p>
           <Body text={a.answer ?? ''} />
         </section>
       </div>

@@ -1,7 +1,8 @@
 import { useState } from 'react'
-import { Link } from 'wouter'
+import { Link, useLocation } from 'wouter'
 import { asProblem, type Problem } from '../api/client'
 import { useRights } from '../api/queries'
+import { useKeys } from '../app/keys'
 import { code, currentLang, t, tx } from '../i18n/i18n'
 import { Id } from '../parts/Copy'
 import { Icon } from '../parts/Icon'
@@ -18,6 +19,8 @@ import { AlertTitle, amount, DeliveryChip, deliveryTitle, receiverType, StateChi
 /** One delivery: what it says, how it went, every request and every answer. */
 export function DeliveryPage({ id }: { id: string }) {
   const query = useDelivery(id)
+  const [, go] = useLocation()
+  useKeys({ Escape: () => go('/alerts/deliveries') })
   return (
     <div className="delivery">
       <Link href="/alerts/deliveries" className="back small">

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react'
-import { Link, useSearch } from 'wouter'
+import { Link, useLocation, useSearch } from 'wouter'
 import { useRights } from '../api/queries'
+import { useKeys } from '../app/keys'
 import { apiDuration, duration, parseDuration } from '../i18n/format'
 import { t, tx } from '../i18n/i18n'
 import { Reason } from '../letters/words'
@@ -42,6 +43,8 @@ export function Now({ data, silences, silence }: Shared) {
   }
   const firing = data.items.filter(a => a.state === 'firing')
   const pending = data.items.filter(a => a.state === 'pending')
+  const [, go] = useLocation()
+  useKeys(id ? { Escape: () => go('/alerts') } : {})
   const shown = data.items.find(isOpen) ?? data.recent.find(isOpen)
   return (
     <>
@@ -144,8 +147,8 @@ function AlertCard({ a, rule, open, held, told, silence }: CardProps) {
         <StateChip alert={a} silenced={!!held} />
       </div>
       <p className="alert-why">
-        {a.unit !== 'flag' && <strong className="alert-value num">{amount(a.unit, a.value)}</strong>}
-        <span>{bound(a)}</span>
+        {a.unit !== 'flag' && <strong className="alert-value num">{amount(a.unit, a.value)}</strong>}{' '}
+        <span>{bound(a)}</span>{' '}
         <span className="quiet">
           <Since a={a} rule={rule} />
         </span>

@@ -66,9 +66,9 @@ function Card({ r, rules, last }: { r: Receiver; rules: readonly AlertRule[]; la
   return (
     <li className="card receiver">
       <div className="receiver-head">
-        <h3 className="grow">
+        <h2 className="grow">
           <Foreign text={r.name} />
-        </h3>
+        </h2>
         {r.disabled ? (
           <span className="chip amber">
             <Icon name="mute" size={12} /> {t('receiver.off')}

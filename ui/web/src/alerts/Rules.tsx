@@ -48,7 +48,7 @@ function Rule({ r, alerts, open, only }: RuleProps) {
   return (
     <li className={`alert-rule${r.off ? ' off' : ''}`} ref={box}>
       <div className="alert-top">
-        <h3 className="grow">
+        <h2 className="grow">
           <Link
             href={open ? '/alerts/rules' : `/alerts/rules?rule=${encodeURIComponent(r.name)}`}
             aria-expanded={shown}
@@ -59,7 +59,7 @@ function Rule({ r, alerts, open, only }: RuleProps) {
               <Foreign text={r.name} />
             </strong>
           </Link>
-        </h3>
+        </h2>
         <RuleState r={r} />
       </div>
       <p className="rule-sentence">

@@ -15,8 +15,7 @@ export function ToldMark({ told }: { told: Told }) {
   const words = (
     <>
       <Icon name={icon} size={13} className={how === 'told' ? 'good' : bad ? 'bad' : undefined} />
-      <Foreign text={receiver} />
-      <span className={bad ? 'bad' : 'quiet'}>{toldWords(how, at, now)}</span>
+      <Foreign text={receiver} /> <span className={bad ? 'bad' : 'quiet'}>{toldWords(how, at, now)}</span>
     </>
   )
   return delivery ? (
