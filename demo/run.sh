@@ -24,6 +24,10 @@ home=${DLQ_DEMO_DIR:-data/demo}
 dir=$home/broker
 mkdir -p "$home"
 export DLQ_DATA=${DLQ_DATA:-$home/dlq.db}
+if [ -z "${DLQ_RULES:-}" ]; then # rules that are edited in the demo's page are the demo's own
+  export DLQ_RULES=$home/rules.yaml
+  [ -e "$DLQ_RULES" ] || cp rules.yaml "$DLQ_RULES"
+fi
 
 started=
 stop() {

@@ -111,7 +111,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	}
 
 	live, compensations := classifier.NewLive(), &handlers.LiveCompensations{}
-	told := alerts.NewLive(alerts.LiveOptions{PublicURL: c.publicURL, Zone: time.Local})
+	told := alerts.NewLive(alerts.LiveOptions{PublicURL: linkBase(c), Zone: time.Local})
 	a.book = rulebook.New(rulebook.Options{Path: c.rules, Versions: a.store, Logger: log, Owners: owners(live, compensations, told, env), Changed: alarm.wake})
 	if err := a.book.Load(ctx); err != nil {
 		return nil, err

@@ -181,3 +181,16 @@ func (c *config) logger(w io.Writer) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(w, o))
 }
+
+// linkBase is where links in messages lead: the public URL, else the address that is listened on. It is "" where that
+// address names no machine.
+func linkBase(c config) string {
+	if c.publicURL != "" {
+		return c.publicURL
+	}
+	host, _, err := net.SplitHostPort(c.listen)
+	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+		return ""
+	}
+	return "http://" + c.listen
+}

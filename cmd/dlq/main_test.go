@@ -267,3 +267,18 @@ func TestReadmeNamesTheRooms(t *testing.T) {
 		}
 	}
 }
+
+func TestLinksInMessagesLeadSomewhere(t *testing.T) {
+	for _, tt := range []struct{ listen, public, want string }{
+		{"127.0.0.1:8642", "", "http://127.0.0.1:8642"},
+		{"dlq.example:8642", "", "http://dlq.example:8642"},
+		{"127.0.0.1:8642", "https://dlq.example", "https://dlq.example"},
+		{"0.0.0.0:8642", "", ""},
+		{"[::]:8642", "", ""},
+		{":8642", "", ""},
+	} {
+		if got := linkBase(config{listen: tt.listen, publicURL: tt.public}); got != tt.want {
+			t.Errorf("listening on %s, public %q: %q, want %q", tt.listen, tt.public, got, tt.want)
+		}
+	}
+}
