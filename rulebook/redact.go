@@ -9,21 +9,46 @@ import (
 // Redacted stands in a text where a literal secret was.
 const Redacted = "••••••"
 
-// secretKey finds the keys under which secrets stand, and what follows on their line.
-var secretKey = regexp.MustCompile(`(?i)(?:^|[\s,{"'])(?:` + secretWords + `)["']?\s*:[ \t]*`)
+// isSecretKey reports whether secrets stand under a key: under secret and what ends in it, and under some more.
+func isSecretKey(key string) bool {
+	key = strings.ToLower(key)
+	switch key {
+	case "secret_key", "access_key", "token", "password", "authorization":
+		return true
+	}
+	head, ok := strings.CutSuffix(key, "secret")
+	return ok && strings.Trim(head, "abcdefghijklmnopqrstuvwxyz_") == ""
+}
 
-const secretWords = `[a-z_]*secret|secret_key|access_key|token|password|authorization`
-
-var wholeSecretKey = regexp.MustCompile(`(?i)^(?:` + secretWords + `)$`)
-
-// isSecretKey reports whether secrets stand under a key.
-func isSecretKey(key string) bool { return wholeSecretKey.MatchString(key) }
+// findSecret finds the next key under which a secret stands, and returns where its value begins; -1 for none.
+func findSecret(line string, from int) int {
+	for i := from; i < len(line); i++ {
+		if line[i] != ':' {
+			continue
+		}
+		end := from + len(strings.TrimRight(line[from:i], " \t"))
+		if end > from && (line[end-1] == '"' || line[end-1] == '\'') {
+			end--
+		}
+		begin := end
+		for begin > from && (line[begin-1] == '_' || 'a' <= line[begin-1]|0x20 && line[begin-1]|0x20 <= 'z') {
+			begin--
+		}
+		if (begin == from || strings.IndexByte(" \t,{\"'", line[begin-1]) >= 0) && isSecretKey(line[begin:end]) {
+			return len(line) - len(strings.TrimLeft(line[i+1:], " \t"))
+		}
+	}
+	return -1
+}
 
 // inAddress finds what is secret in an address: a password before the host, a token in the query, and the token in the
 // path by which Feishu and Slack know who calls.
 var inAddress = regexp.MustCompile(`(://[^\s/@:"']*:)[^\s/@"']+(@)|([?&](?:access_token|token|key|secret|sign)=)[^\s&#"',}\]]+|((?:/hook/|hooks\.slack\.com/services/))[^\s?#"',}\]]+`)
 
 func redactAddress(s string) string {
+	if !strings.ContainsAny(s, "/?&") {
+		return s
+	}
 	return inAddress.ReplaceAllString(s, "${1}${3}${4}"+Redacted+"${2}")
 }
 
@@ -136,31 +161,35 @@ func redactLines(text string) string {
 
 // redactLine blacks out the secrets of one line. hidden is the line's indentation if a secret may go on below it, else -1.
 func redactLine(line string, indent int) (out string, hidden int) {
+	var b strings.Builder
 	hidden = -1
-	for from := 0; ; {
-		at := secretKey.FindStringIndex(line[from:])
-		if at == nil {
-			return line, hidden
+	brackets, from := false, 0
+	for {
+		start := findSecret(line, from)
+		if start < 0 {
+			b.WriteString(line[from:])
+			return b.String(), hidden
 		}
-		start := from + at[1]
+		b.WriteString(line[from:start])
+		brackets = brackets || strings.ContainsAny(line[from:start], "{[")
 		value := line[start:]
+		from = start
 		switch first := strings.TrimRight(value, "\r\n"); {
-		case first == "" || first[0] == '|' || first[0] == '>' || first[0] == '{' || first[0] == '[':
-			from, hidden = start, indent
-			if first != "" && (first[0] == '{' || first[0] == '[') {
-				hidden = -1
-			}
+		case first == "" || first[0] == '|' || first[0] == '>':
+			hidden = indent
+			continue
+		case first[0] == '{' || first[0] == '[':
+			hidden = -1
 			continue
 		case isReference(strings.TrimLeft(first, `"'`)):
-			from = start
 			continue
 		}
-		end := secretEnd(value, strings.ContainsAny(line[:start], "{["))
-		line = line[:start] + Redacted + value[end:]
+		end := secretEnd(value, brackets)
+		b.WriteString(Redacted)
 		if end >= len(strings.TrimRight(value, "\r\n")) { // a plain or quoted text may go on below
 			hidden = indent
 		}
-		from = start + len(Redacted)
+		from = start + end
 	}
 }
 
