@@ -209,14 +209,17 @@ func (r *newSilence) check(now time.Time) error {
 }
 
 func (s *Server) addSilence(ctx context.Context, req *newSilence) (dlq.Silence, error) {
-	silence := dlq.Silence{ID: "sil_" + rand.Text(), Matchers: req.Matchers, StartsAt: req.StartsAt.UTC(), EndsAt: req.EndsAt.UTC(),
-		Author: actor(ctx), Note: req.Note, CreatedAt: s.Now().UTC()}
+	silence := dlq.Silence{ID: "sil_" + rand.Text(), Matchers: req.Matchers, StartsAt: storable(*req.StartsAt), EndsAt: storable(*req.EndsAt),
+		Author: actor(ctx), Note: req.Note, CreatedAt: storable(s.Now())}
 	err := s.Alerts.AddSilence(ctx, silence)
 	if err == nil {
 		s.Logger.Info("alerts silenced", "silence", silence.ID, "until", silence.EndsAt, "actor", silence.Author)
 	}
 	return silence, err
 }
+
+// storable is an instant as the store keeps it, so that the answer is what is read later.
+func storable(at time.Time) time.Time { return at.UTC().Truncate(time.Millisecond) }
 
 type silenceID struct {
 	ID string `path:"id"`

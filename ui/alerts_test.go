@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/store"
 )
 
 // alertStub keeps alerts, silences and deliveries in memory, and sends what it is given to nobody.
@@ -89,7 +90,7 @@ func (s *alertStub) Rules() []dlq.AlertRule    { return s.rules }
 func (s *alertStub) Receivers() []dlq.Receiver { return s.receivers }
 
 func (s *alertStub) SendNow(_ context.Context, d dlq.Delivery) (dlq.Delivery, error) {
-	if have := s.deliveries[d.ID]; !have.ChangedAt.Equal(d.ChangedAt) {
+	if have, mine := s.deliveries[d.ID]; mine && !have.ChangedAt.Equal(d.ChangedAt) {
 		return d, dlq.Errorf(dlq.CodeConflict, "it has changed in the meantime")
 	}
 	if s.send != nil {
@@ -257,5 +258,64 @@ func TestATestIsSentOnce(t *testing.T) {
 	}
 	if !strings.HasPrefix(one.ID, "dlv_") || len(one.ID) != 30 || !slices.Contains([]dlq.DeliveryState{dlq.DeliverySent}, one.State) {
 		t.Errorf("%+v", one)
+	}
+}
+
+// The same over a real store: what is written is what is read.
+func TestAlertsOverTheHouse(t *testing.T) {
+	a := newHouse(t)
+	kept := a.deps.Store.(*store.Store)
+	silence := decode[dlq.Silence](t, a.call("POST", apiBase+"/silences",
+		`{"matchers":{"consumer_group":["pay-service"]},"duration":"1h","note":"银行维护"}`).Body.Bytes())
+	listed := decode[items[dlq.Silence]](t, a.call("GET", apiBase+"/silences", "").Body.Bytes())
+	if diff := cmp.Diff([]dlq.Silence{silence}, listed.Items); diff != "" {
+		t.Error(diff)
+	}
+	if w := a.call("POST", apiBase+"/silences/"+silence.ID+"/end", ""); w.Code != 200 || !strings.Contains(w.Body.String(), `"ended_by":"local"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := a.call("POST", apiBase+"/silences/"+silence.ID+"/end", ""); w.Code != 409 {
+		t.Errorf("ended twice: %d %s", w.Code, w.Body)
+	}
+
+	stub := newAlertStub()
+	step := dlq.AlertStep{At: noon, Alerts: stub.book.Alerts}
+	for range 5 {
+		step.Events = append(step.Events, dlq.AlertEvent{AlertID: "old", Rule: "dead letters pile up", Kind: dlq.AlertEventFiring, At: noon})
+	}
+	if err := kept.SaveAlerts(t.Context(), step); err != nil {
+		t.Fatal(err)
+	}
+	if w := a.call("GET", apiBase+"/status", ""); !strings.Contains(w.Body.String(), `"alerts":{"firing":4,"silenced":1,"critical":1,"pending":1}`) {
+		t.Errorf("%s", w.Body)
+	}
+	if w := a.call("GET", apiBase+"/alerts", ""); w.Code != 200 || strings.Count(w.Body.String(), `"state":"firing"`) != 4 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	seen, cursor := map[int64]bool{}, ""
+	for range 4 {
+		page := decode[pageOf[dlq.AlertEvent]](t, a.call("GET", apiBase+"/alerts/events?alert=old&limit=2&cursor="+cursor, "").Body.Bytes())
+		for _, e := range page.Items {
+			seen[e.ID] = true
+		}
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	if len(seen) != 5 || cursor != "" {
+		t.Errorf("read %d of 5 events, page by page", len(seen))
+	}
+
+	// What the test button stores is what is sent: the store's own times stand in it.
+	a.stub.alerts.send = func(d *dlq.Delivery) error {
+		d.State, d.Attempts = dlq.DeliverySent, 1
+		return kept.SaveDelivery(t.Context(), *d, &dlq.DeliveryAttempt{DeliveryID: d.ID, Number: 1, ByHand: true, At: noon, Status: 200})
+	}
+	if w := a.call("POST", apiBase+"/receivers/ops/test", ""); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	page := decode[dlq.DeliveryPage](t, a.call("GET", apiBase+"/deliveries?receiver=ops&state=sent", "").Body.Bytes())
+	if len(page.Items) != 1 || page.Items[0].Kind != dlq.DeliveryTest || page.Items[0].Actor != dlq.ActorLocal {
+		t.Errorf("%+v", page)
 	}
 }

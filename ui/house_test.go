@@ -58,7 +58,7 @@ func newHouse(t *testing.T) *apiTest {
 	}
 	compensations := &handlers.LiveCompensations{}
 	desk := handlers.NewDesk(handlers.DeskDeps{Store: kept, Rules: live, Switch: automation, Policy: live.Automation, Compensations: compensations, Now: now})
-	a := newAPI(t, func(d *Deps) { d.Store, d.Desk, d.Live, d.Book = kept, desk, live, book })
+	a := newAPI(t, func(d *Deps) { d.Store, d.Alerts, d.Desk, d.Live, d.Book = kept, kept, desk, live, book })
 	page.Store(a.Server)
 
 	intake := handlers.NewIntake(handlers.IntakeDeps{Store: kept, Rules: live, Automation: automation.Get, Policy: live.Automation, Compensations: compensations, Now: now})

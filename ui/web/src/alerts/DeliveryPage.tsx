@@ -89,9 +89,10 @@ function Shown({ d }: { d: Delivery }) {
       {why && <p className="quiet small">{why}</p>}
       {problem && <ProblemBox error={problem} />}
       <dl className="pairs">
-        <dt>webhook-id</dt>
+        <dt>{d.type === 'webhook' ? 'webhook-id' : t('delivery.number')}</dt>
         <dd>
-          <Id value={d.id} max={32} copy /> <span className="quiet small">{t('delivery.id')}</span>
+          <Id value={d.id} max={32} copy />{' '}
+          {d.type === 'webhook' && <span className="quiet small">{t('delivery.id')}</span>}
         </dd>
         {d.error && d.state !== 'sent' && (
           <>

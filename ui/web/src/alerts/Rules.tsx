@@ -174,6 +174,8 @@ function ValueWords({ r, v, a }: { r: AlertRule; v: AlertValue; a: Alert | undef
     )
   }
   if (r.unit === 'flag') return <span className="quiet">{t('alert.value.flag')}</span>
+  if (v.value === r.threshold)
+    return <span className="quiet">{t(r.below ? 'alert.value.not.under' : 'alert.value.not.over')}</span>
   return (
     <span className="quiet">
       {t(r.below ? 'alert.value.above' : 'alert.value.below', {

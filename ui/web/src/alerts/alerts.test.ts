@@ -148,9 +148,11 @@ describe('who was told', () => {
   it('is what became of the newest delivery of this firing', () => {
     expect(toldOf(one(), [told()], [ops], [delivery('sent')], undefined)).toMatchObject([{ how: 'told', at: at(-3) }])
     expect(how(one(), [told()], [ops], [delivery('failed')], undefined)).toEqual(['failed'])
-    expect(
-      toldOf(one(), [told()], [ops], [delivery('pending', { next_at: at(1) }), delivery('sent')], undefined),
-    ).toMatchObject([{ how: 'telling', at: at(1) }])
+    const pending = delivery('pending', { next_at: at(1) })
+    expect(toldOf(one(), [told()], [ops], [pending, delivery('failed')], undefined)).toMatchObject([
+      { how: 'telling', at: at(1) },
+    ])
+    expect(how(one(), [told()], [ops], [pending, delivery('failed'), delivery('sent')], undefined)).toEqual(['told'])
     expect(how(one(), [told()], [ops], [delivery('merged'), delivery('sent')], undefined)).toEqual(['told'])
   })
   it('does not count what was said of an earlier firing, to others, or as a test', () => {

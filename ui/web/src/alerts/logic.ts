@@ -122,7 +122,7 @@ export function toldOf(
   const since = Date.parse(a.fired_at ?? a.active_since)
   return a.receivers.flatMap(receiver => {
     const group = groups.find(g => g.receiver === receiver)
-    const delivery = deliveries.find(
+    const all = deliveries.filter(
       d =>
         d.kind === 'alert' &&
         d.receiver === receiver &&
@@ -130,6 +130,8 @@ export function toldOf(
         Date.parse(d.created_at) >= since &&
         d.notification.alerts.some(x => x.id === a.id),
     )
+    // Whom one message reached knows of it, whatever became of later ones.
+    const delivery = all.find(d => d.state === 'sent') ?? all[0]
     const known = receivers?.find(r => r.name === receiver)
     const to = (how: Told['how'], at?: string): Told[] => [{ receiver, how, at, delivery }]
     if (delivery) {
