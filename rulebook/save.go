@@ -3,7 +3,6 @@ package rulebook
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"deadletteroffice/dlq"
 	"deadletteroffice/rulebook/yamlnode"
@@ -120,7 +119,8 @@ func (b *Book) Save(ctx context.Context, e Edit) (Snapshot, error) {
 	}
 	b.credit = credit{c.mark, e.Author, e.Note}
 	if _, err := b.judge(ctx, c); err != nil {
-		return Snapshot{}, fmt.Errorf("the rules file is written, but not yet in force: %w", err)
+		return Snapshot{}, dlq.Errorf(dlq.CodeUnavailable, "the rules file is written, but the store cannot keep the version now: %w", err).
+			WithHint("it comes into force by itself as soon as the store can be written again")
 	}
 	return b.Current(), nil
 }

@@ -44,6 +44,13 @@ func loaded(t *testing.T, text string) *desk {
 func TestSave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := loaded(t, one)
+		owner := os.Geteuid()
+		if owner == 0 { // root keeps another's file another's
+			owner = 65534
+			if err := os.Chown(d.path, owner, owner); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if err := os.Chmod(d.path, 0o604); err != nil {
 			t.Fatal(err)
 		}
@@ -59,8 +66,8 @@ func TestSave(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 		info, err := os.Stat(d.path)
-		if err != nil || info.Mode().Perm() != 0o604 {
-			t.Errorf("mode %v, %v", info.Mode(), err)
+		if err != nil || info.Mode().Perm() != 0o604 || int(info.Sys().(*syscall.Stat_t).Uid) != owner {
+			t.Errorf("mode %v of %v, %v", info.Mode(), info.Sys(), err)
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()

@@ -65,14 +65,16 @@ const newFileMode = 0o640
 
 // find follows symbolic links to the file and looks whether it can be replaced.
 func find(path string) (place, Writable) {
+	path, err := filepath.Abs(path) // mount points are absolute
+	if err != nil {
+		return place{}, unwritable(WhyNoPermission)
+	}
 	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(path); err == nil { // a link that leads nowhere
 			return place{}, unwritable(WhyNotAFile)
 		}
-		if target, err = filepath.Abs(path); err == nil {
-			return place{target: target, mode: newFileMode}, mayMake(filepath.Dir(target))
-		}
+		return place{target: path, mode: newFileMode}, mayMake(filepath.Dir(path))
 	}
 	if err != nil {
 		return place{}, unwritable(WhyNoPermission)
