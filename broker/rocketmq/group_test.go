@@ -39,15 +39,15 @@ func TestTellsGroupsAndTopics(t *testing.T) {
 			time.Sleep(missStays)
 		}
 
-		shop := consume(t, n, group, topic)
-		audit := consume(t, n, other, topic, "-orderly")
-		shop.say("well")
-		audit.say("well")
+		shop := n.Consume(t, group, topic)
+		audit := n.Consume(t, other, topic, "-orderly")
+		shop.Say("well")
+		audit.Say("well")
 		for i := range 3 {
 			bn.put(topic, fmt.Sprint(i), nil)
 		}
 		eventually(t, 40*time.Second, func() string {
-			if a, b := shop.got(func(delivery) bool { return true }), audit.got(func(delivery) bool { return true }); a != 3 || b != 3 {
+			if a, b := len(shop.Heard(func(node.Delivery) bool { return true })), len(audit.Heard(func(node.Delivery) bool { return true })); a != 3 || b != 3 {
 				return fmt.Sprintf("%d and %d deliveries", a, b)
 			}
 			return ""
@@ -83,7 +83,7 @@ func TestTellsGroupsAndTopics(t *testing.T) {
 			}
 			return ""
 		})
-		shop.stop()
+		shop.Stop()
 		for i := range 5 {
 			bn.put(topic, fmt.Sprint(i), nil)
 		}
@@ -114,8 +114,8 @@ func TestFilteredByTags(t *testing.T) {
 		bn.group(group, 1)
 		s := &scene{t: t, n: n, bn: bn, b: open(t, n), topic: topic, group: group}
 		s.dead = dlq.DeadMessage{Position: dlq.Position{Queue: dlq.Queue{Cluster: n.Cluster(), Broker: n.BrokerName()}}, Body: []byte("x"), Properties: map[string]string{"UNIQ_KEY": newKey()}}
-		s.shop = consume(t, n, group, topic, "-tags", "paid || shipped")
-		s.shop.say("well")
+		s.shop = n.Consume(t, group, topic, "-tags", "paid || shipped")
+		s.shop.Say("well")
 		for tag, filtered := range map[string]bool{"new": true, "paid": false} {
 			req := s.request(dlq.DoorTopic)
 			req.Properties["TAGS"] = tag

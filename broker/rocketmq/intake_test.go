@@ -24,7 +24,7 @@ func TestReadsDeadLettersOfARealConsumer(t *testing.T) {
 		b := open(t, n)
 		start(t, b, desk)
 
-		consume(t, n, group, topic)
+		n.Consume(t, group, topic)
 		for i := range 5 {
 			bn.put(topic, fmt.Sprintf("order %d", i), map[string]string{"KEYS": fmt.Sprintf("k%d", i), "TAGS": "new", "UNIQ_KEY": fmt.Sprintf("%032X", time.Now().UnixNano())})
 		}

@@ -42,7 +42,7 @@ func TestJavaOrderlyGroup(t *testing.T) {
 		})
 		s.dead = s.deaths(2)[1]
 
-		s.shop.say("well")
+		s.shop.Say("well")
 		req = s.request(dlq.DoorBack)
 		req.Replay.DelayLevel = 1
 		s.confirmed(s.send(req))
@@ -62,7 +62,7 @@ func TestJavaConcurrentGroup(t *testing.T) {
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		s := javaScene(t, n, "concurrent")
 		s.isKind(dlq.GroupConcurrent, KindByListener)
-		s.shop.say("well")
+		s.shop.Say("well")
 		for _, door := range []dlq.Door{dlq.DoorRetry, dlq.DoorTopic} {
 			s.confirmed(s.send(s.request(door)))
 		}
@@ -86,7 +86,7 @@ func TestJavaPopGroup(t *testing.T) {
 		t.Fatal(err, ans)
 	}
 	s.shop = consumeInJava(t, n, s.group, s.topic, "pop")
-	s.shop.say("well")
+	s.shop.Say("well")
 	s.dead = dlq.DeadMessage{Position: dlq.Position{Queue: dlq.Queue{Cluster: n.Cluster(), Broker: n.BrokerName()}}, Body: []byte("x"), Properties: map[string]string{"UNIQ_KEY": newKey()}}
 	bn.put(s.topic, "warm", nil)
 	s.isKind(dlq.GroupPop, KindByPopQueues)

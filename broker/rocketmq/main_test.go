@@ -1,15 +1,12 @@
 package rocketmq
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -31,11 +28,7 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f != nil && runtime.GOMAXPROCS(0) < 4 {
 		f.Value.Set("4")
 	}
-	code := node.Main(m)
-	if file, err := consumerProgram(); err == nil {
-		os.RemoveAll(filepath.Dir(file))
-	}
-	os.Exit(code)
+	os.Exit(node.Main(m))
 }
 
 // desk is a store in memory that keeps to the contract of Intake: positions move only from where they are.
@@ -292,132 +285,15 @@ func (b *bench) putRaw(topic string, body []byte, sysFlag int32, props map[strin
 	return res
 }
 
-// shop is a real consumer of the Go client in a process of its own, sick at first: it fails everything.
-type shop struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	end chan struct{}
-
-	mu    sync.Mutex
-	heard []delivery
-}
-
-// delivery is one message that a consumer's listener got.
-type delivery struct {
-	Started    bool              `json:"started"`
-	Topic      string            `json:"topic"`
-	Attempts   int               `json:"attempts"`
-	Body       string            `json:"body"`
-	Properties map[string]string `json:"properties"`
-	at         time.Time
-}
-
-// consumerProgram builds the consumer once, without the race detector, which its library does not pass.
-var consumerProgram = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "consumer-")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "consumer")
-	out, err := exec.Command("go", "build", "-o", file, "./testdata/consumer").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the consumer: %w\n%s", err, out)
-	}
-	return file, nil
-})
-
-func consume(t *testing.T, n *node.Node, group, topic string, flags ...string) *shop {
-	t.Helper()
-	program, err := consumerProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return openShop(t, exec.Command(program, append([]string{"-namesrv", n.NameServer(), "-group", group, "-topic", topic}, flags...)...))
-}
-
 // consumeInJava starts a consumer of the Java client of the node's own version; kind is concurrent, orderly or pop. It
 // needs a JDK, because the program is a source file.
-func consumeInJava(t *testing.T, n *node.Node, group, topic, kind string) *shop {
+func consumeInJava(t *testing.T, n *node.Node, group, topic, kind string) *node.Consumer {
 	t.Helper()
 	jars, err := n.Jars(t.Context(), n.Version())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return openShop(t, exec.Command("java", "-Xmx128m", "-Drocketmq.client.logRoot="+t.TempDir(), "-cp", jars, filepath.Join("testdata", "Consumer.java"), n.NameServer(), group, topic, kind))
-}
-
-func openShop(t *testing.T, cmd *exec.Cmd) *shop {
-	t.Helper()
-	s := &shop{t: t, end: make(chan struct{}), cmd: cmd}
-	var errs lockedBuffer
-	s.cmd.Stderr = &errs
-	t.Cleanup(func() {
-		if t.Failed() && errs.String() != "" {
-			t.Logf("consumer: %s", errs.String())
-		}
-	})
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.in, err = s.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	started := make(chan struct{})
-	go func() {
-		defer close(s.end)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			var d delivery
-			if json.Unmarshal(lines.Bytes(), &d) != nil {
-				continue // 5.x clients write status lines of their log to the output
-			}
-			if d.Started {
-				close(started)
-				continue
-			}
-			d.at = time.Now()
-			s.mu.Lock()
-			s.heard = append(s.heard, d)
-			s.mu.Unlock()
-		}
-	}()
-	t.Cleanup(s.stop)
-	select {
-	case <-started:
-	case <-s.end:
-		t.Fatal("the consumer did not start")
-	}
-	return s
-}
-
-func (s *shop) say(line string) {
-	s.t.Helper()
-	if _, err := fmt.Fprintln(s.in, line); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// stop ends the consumer in an orderly way.
-func (s *shop) stop() {
-	s.in.Close()
-	<-s.end
-	s.cmd.Wait()
-}
-
-func (s *shop) got(match func(delivery) bool) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for _, d := range s.heard {
-		if match(d) {
-			n++
-		}
-	}
-	return n
+	return node.Follow(t, exec.Command("java", "-Xmx128m", "-Drocketmq.client.logRoot="+t.TempDir(), "-cp", jars, filepath.Join("testdata", "Consumer.java"), n.NameServer(), group, topic, kind))
 }
 
 var errRefused = errors.New("the disk is full")

@@ -21,7 +21,7 @@ type scene struct {
 	b            *Broker
 	desk         *desk
 	topic, group string
-	shop         *shop
+	shop         *node.Consumer
 	dead         dlq.DeadMessage
 }
 
@@ -32,7 +32,7 @@ func newScene(t *testing.T, n *node.Node, orderly bool) *scene {
 	s.bn.group(s.group, 1)
 	s.b = open(t, n)
 	start(t, s.b, s.desk)
-	s.shop = consume(t, n, s.group, s.topic, fmt.Sprintf("-orderly=%t", orderly))
+	s.shop = n.Consume(t, s.group, s.topic, fmt.Sprintf("-orderly=%t", orderly))
 	s.bn.put(s.topic, "order 1", map[string]string{"UNIQ_KEY": newKey(), "KEYS": "o1", "TAGS": "new"})
 	s.dead = s.deaths(1)[0]
 	return s
@@ -94,12 +94,12 @@ func (s *scene) send(req dlq.SendRequest) dlq.Replay {
 
 // heard counts deliveries of a replay; one by door C carries no id.
 func (s *scene) heard(r dlq.Replay) int {
-	return s.shop.got(func(d delivery) bool {
+	return len(s.shop.Heard(func(d node.Delivery) bool {
 		if r.Door == dlq.DoorBack {
-			return d.Properties["UNIQ_KEY"] == r.UniqueKey && d.at.After(r.IntendedAt)
+			return d.Properties["UNIQ_KEY"] == r.UniqueKey && d.At.After(r.IntendedAt)
 		}
 		return d.Properties[dlq.PropReplayID] == r.ID
-	})
+	}))
 }
 
 func (s *scene) look(r dlq.Replay) dlq.Evidence {
@@ -140,7 +140,7 @@ func (s *scene) confirmed(r dlq.Replay) {
 func TestDoorsDeliver(t *testing.T) {
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		s := newScene(t, n, false)
-		s.shop.say("well")
+		s.shop.Say("well")
 		for _, door := range []dlq.Door{dlq.DoorRetry, dlq.DoorTopic, dlq.DoorBack} {
 			req := s.request(door)
 			if door == dlq.DoorBack {
@@ -158,7 +158,7 @@ func TestDoorsDeliver(t *testing.T) {
 			})
 			s.confirmed(r)
 		}
-		if n := s.shop.got(func(d delivery) bool { return d.Topic != s.topic }); n != 0 {
+		if n := len(s.shop.Heard(func(d node.Delivery) bool { return d.Topic != s.topic })); n != 0 {
 			t.Errorf("%d deliveries under another topic", n)
 		}
 		if got := len(s.desk.of(dlq.DLQPrefix + s.group)); got != 1 {
@@ -198,7 +198,7 @@ func TestReplayFailsAgain(t *testing.T) {
 			if door == dlq.DoorBack && again.ReconsumeTimes <= s.dead.ReconsumeTimes {
 				t.Errorf("attempts %d after %d", again.ReconsumeTimes, s.dead.ReconsumeTimes)
 			}
-			s.shop.stop()
+			s.shop.Stop()
 		}
 	})
 }
@@ -207,7 +207,7 @@ func TestReplayFailsAgain(t *testing.T) {
 func TestDelays(t *testing.T) {
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		s := newScene(t, n, false)
-		s.shop.say("well")
+		s.shop.Say("well")
 		caps, err := s.b.Capabilities(t.Context(), s.dead.Broker)
 		if err != nil {
 			t.Fatal(err)
@@ -266,7 +266,7 @@ func TestOrderlyGroup(t *testing.T) {
 			}
 			return ""
 		})
-		s.shop.say("well")
+		s.shop.Say("well")
 		req := s.request(dlq.DoorBack)
 		req.Replay.DelayLevel = 1
 		r := s.send(req)
@@ -305,7 +305,7 @@ func TestOrderlyGroup(t *testing.T) {
 func TestOfflineGroup(t *testing.T) {
 	onBoth(t, func(t *testing.T, n *node.Node) {
 		s := newScene(t, n, false)
-		s.shop.stop()
+		s.shop.Stop()
 		eventually(t, 30*time.Second, func() string {
 			info, err := s.b.Group(t.Context(), s.group, &s.dead)
 			if err != nil || info.Online || info.Kind != dlq.GroupConcurrent || !info.Exists {
@@ -321,8 +321,8 @@ func TestOfflineGroup(t *testing.T) {
 			}
 			return ""
 		})
-		s.shop = consume(t, n, s.group, s.topic)
-		s.shop.say("well")
+		s.shop = n.Consume(t, s.group, s.topic)
+		s.shop.Say("well")
 		s.confirmed(r)
 	})
 }

@@ -24,8 +24,8 @@ type started struct {
 	err  error
 }
 
-// Main is for a package's TestMain: os.Exit(node.Main(m)). It runs the tests and stops what Shared started, also
-// on Ctrl-C.
+// Main is for a package's TestMain: os.Exit(node.Main(m)). It runs the tests, stops what Shared started, also on Ctrl-C,
+// and deletes what Consume built.
 func Main(m *testing.M) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -35,6 +35,9 @@ func Main(m *testing.M) int {
 	select {
 	case code = <-done:
 	case <-ctx.Done():
+	}
+	if err := program.remove(); err != nil {
+		fmt.Fprintln(os.Stderr, "deleting the test consumer:", err)
 	}
 	shared.Lock()
 	defer shared.Unlock()

@@ -48,8 +48,9 @@ public class Consumer {
         c.start();
         System.out.println("{\"started\":true}");
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
-        for (String line = in.readLine(); line != null && !line.equals("stop"); line = in.readLine()) {
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
             well = line.equals("well");
+            System.out.println("{\"heeds\":true}");
         }
         c.shutdown();
         System.exit(0);

@@ -41,8 +41,9 @@ public class GrpcConsumer {
         }
         System.out.println("{\"started\":true}");
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
-        for (String line = in.readLine(); line != null && !line.equals("stop"); line = in.readLine()) {
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
             well = line.equals("well");
+            System.out.println("{\"heeds\":true}");
         }
         consumer.close();
         System.exit(0);

@@ -1,6 +1,5 @@
-// Command consumer is a real push consumer for tests: it prints a line of JSON for each delivery, and fails or takes
-// messages as the lines "sick" and "well" on its input say. The line "stop" and the end of its input end it in an orderly
-// way. It is a program of its own because the client library's push consumers have data races.
+// Command consumer is a real push consumer for tests: it prints a line of JSON for each delivery, fails or takes messages as
+// the lines "sick" and "well" on its input say, and says that it does. The end of its input ends it in an orderly way. It is a program of its own because the client library's push consumers have data races.
 package main
 
 import (
@@ -11,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	rocketmq "github.com/apache/rocketmq-client-go/v2"
@@ -37,8 +35,8 @@ func main() {
 		consumer.WithMaxReconsumeTimes(int32(*retries)), consumer.WithConsumerOrder(*orderly),
 	)
 	check(err)
-	var well atomic.Bool
 	var mu sync.Mutex
+	well := false
 	out := json.NewEncoder(os.Stdout)
 	err = c.Subscribe(*topic, consumer.MessageSelector{Type: consumer.TAG, Expression: *tags}, func(ctx context.Context, msgs ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 		mu.Lock()
@@ -47,7 +45,7 @@ func main() {
 			out.Encode(map[string]any{"topic": m.Topic, "attempts": m.ReconsumeTimes, "body": string(m.Body), "properties": m.GetProperties()})
 		}
 		switch {
-		case well.Load():
+		case well:
 			return consumer.ConsumeSuccess, nil
 		case *orderly:
 			if oc, ok := primitive.GetOrderlyCtx(ctx); ok {
@@ -60,8 +58,11 @@ func main() {
 	check(err)
 	check(c.Start())
 	fmt.Println(`{"started":true}`)
-	for in := bufio.NewScanner(os.Stdin); in.Scan() && in.Text() != "stop"; {
-		well.Store(in.Text() == "well")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		mu.Lock()
+		well = in.Text() == "well"
+		fmt.Println(`{"heeds":true}`)
+		mu.Unlock()
 	}
 	check(c.Shutdown())
 }
