@@ -466,16 +466,17 @@ export function alertRoutes(world, Refusal, changed) {
     [
       'GET',
       /^\/deliveries$/,
-      (_, __, p) => ({
-        items: w()
-          .deliveries.filter(
-            d =>
-              (!p.get('receiver') || d.receiver === p.get('receiver')) &&
-              (!p.get('state') || p.getAll('state').includes(d.state)) &&
-              (!p.get('alert') || d.notification.alerts.some(a => a.id === p.get('alert'))),
-          )
-          .map(({ log, ...d }) => d),
-      }),
+      (_, __, p) => {
+        const all = w().deliveries.filter(
+          d =>
+            (!p.get('receiver') || d.receiver === p.get('receiver')) &&
+            (!p.get('state') || p.getAll('state').includes(d.state)) &&
+            (!p.get('alert') || d.notification.alerts.some(a => a.id === p.get('alert'))),
+        )
+        const from = Number(p.get('cursor') ?? 0)
+        const to = from + Number(p.get('limit') ?? 50)
+        return { items: all.slice(from, to).map(({ log, ...d }) => d), ...(to < all.length && { next: String(to) }) }
+      },
     ],
     ['GET', /^\/deliveries\/([^/]+)$/, ([key]) => one(key)],
     ['POST', /^\/deliveries\/([^/]+)\/resend$/, ([key]) => send(one(key))],

@@ -157,6 +157,17 @@ test.describe('alerts', () => {
     await expect(page).toHaveURL(/\/alerts\/deliveries$/)
   })
 
+  test('are many, and read page by page', async ({ page }) => {
+    for (let i = 0; i < 50; i++) await page.request.post('/api/v1/receivers/ops/test')
+    await page.goto('/alerts/deliveries')
+    await expect(page.getByRole('row')).toHaveCount(51)
+    await page.getByRole('button', { name: 'Show more' }).click()
+    await expect(page.getByRole('row')).toHaveCount(58)
+    await expect(page.getByRole('button', { name: 'Show more' })).toHaveCount(0)
+    await page.request.post('/api/v1/receivers/ops/test')
+    await expect(page.getByRole('row')).toHaveCount(59)
+  })
+
   test('reach receivers that a button tries out', async ({ page }) => {
     await page.goto('/alerts/receivers')
     const card = (name: string) =>

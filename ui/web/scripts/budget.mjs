@@ -24,7 +24,15 @@ for (const f of new Set(first)) {
   console.log(`${String(size(f)).padStart(7)}  ${f}`)
 }
 console.log(`${String(total).padStart(7)}  first load, gzip -9, of ${budget} allowed`)
-for (const view of ['LettersView', 'OverviewView', 'LetterPane', 'RulesView', 'GroupsView', 'SystemView']) {
+for (const view of [
+  'LettersView',
+  'OverviewView',
+  'LetterPane',
+  'RulesView',
+  'AlertsView',
+  'GroupsView',
+  'SystemView',
+]) {
   const parts = files.filter(f => f.startsWith(`assets/${view}-`))
   console.log(`${String(parts.reduce((n, f) => n + size(f), 0)).padStart(7)}  ${view}, when it is opened`)
 }

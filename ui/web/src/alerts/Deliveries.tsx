@@ -1,6 +1,4 @@
-import { useState } from 'react'
 import { Link, useLocation, useSearch } from 'wouter'
-import { get } from '../api/client'
 import { code, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
@@ -9,8 +7,9 @@ import { Table } from '../parts/Table'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
-import { useDeliveries, useReceivers } from './api'
-import { type Alerts, type Delivery, type DeliveryPage, deliveryStates } from './types'
+import '../style/deliveries.css'
+import { useDeliveryPages, useReceivers } from './api'
+import { type Alerts, type Delivery, deliveryStates } from './types'
 import { DeliveryChip, deliveryAbout, deliveryTitle } from './words'
 
 /** Everything that receivers were told or are to be told, newest first. The filter lives in the address. */
@@ -20,7 +19,8 @@ export function Deliveries({ data }: { data: Alerts }) {
   const receivers = useReceivers().data ?? []
   const filter = new URLSearchParams()
   for (const name of ['receiver', 'state', 'alert']) for (const v of p.getAll(name)) if (v) filter.append(name, v)
-  const query = useDeliveries(`${filter}${filter.size > 0 ? '&' : ''}limit=50`)
+  const query = useDeliveryPages(filter.toString())
+  const items = query.data?.pages.flatMap(page => page.items) ?? []
   const set = (name: string, value: string) => {
     const next = new URLSearchParams(filter)
     next.delete(name)
@@ -66,7 +66,7 @@ export function Deliveries({ data }: { data: Alerts }) {
         <ProblemBox error={query.error} again={() => query.refetch()} />
       ) : !query.data ? (
         <Wait lines={8} />
-      ) : query.data.items.length === 0 ? (
+      ) : items.length === 0 ? (
         <div className="empty">
           <h2>{t(filter.size > 0 ? 'deliveries.none.filter' : 'deliveries.none')}</h2>
           {filter.size > 0 ? (
@@ -84,41 +84,18 @@ export function Deliveries({ data }: { data: Alerts }) {
         </div>
       ) : (
         <>
-          <DeliveryTable items={query.data.items} />
-          {query.data.next && <More key={`${filter}`} filter={`${filter}`} from={query.data.next} />}
+          <DeliveryTable items={items} />
+          {query.hasNextPage && (
+            <button
+              type="button"
+              className="button more"
+              disabled={query.isFetchingNextPage}
+              onClick={() => query.fetchNextPage()}
+            >
+              {t('list.more')}
+            </button>
+          )}
         </>
-      )}
-    </>
-  )
-}
-
-/** Older deliveries, page by page. They are not asked for again: they hardly change. */
-function More({ filter, from }: { filter: string; from: string }) {
-  const [start] = useState(from)
-  const [items, setItems] = useState<Delivery[]>([])
-  const [next, setNext] = useState<string | undefined>(start)
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
-  const more = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      const page = await get<DeliveryPage>(`/deliveries?${filter}${filter ? '&' : ''}limit=50&cursor=${next}`)
-      setItems(old => [...old, ...page.items])
-      setNext(page.next)
-    } catch (e) {
-      setError(e)
-    }
-    setBusy(false)
-  }
-  return (
-    <>
-      {items.length > 0 && <DeliveryTable items={items} />}
-      {error !== undefined && <ProblemBox error={error} />}
-      {next && (
-        <button type="button" className="button more" disabled={busy} onClick={more}>
-          {t('list.more')}
-        </button>
       )}
     </>
   )
@@ -151,7 +128,7 @@ export function DeliveryTable({ items, small = false }: { items: readonly Delive
           </td>
           <td>
             <DeliveryChip d={d} />{' '}
-            {!!d.status && d.state !== 'sent' && <span className="quiet small num">HTTP {d.status}</span>}
+            {!!d.status && d.state !== 'sent' && <span className="quiet small num wide-only">HTTP {d.status}</span>}
           </td>
           <td className="right num wide-only">{d.attempts}</td>
         </tr>

@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { get, write } from '../api/client'
 import { client, useLive } from '../api/queries'
 import type { AlertEvent, Alerts, Delivery, DeliveryPage, Matchers, Receiver, Silence } from './types'
@@ -45,6 +45,22 @@ export const useDeliveries = (query: string) =>
   useQuery({
     queryKey: ['deliveries', query],
     queryFn: ({ signal }) => get<DeliveryPage>(`/deliveries?${query}`, signal),
+    refetchInterval: useEvery(),
+    placeholderData: old => old,
+  })
+
+/** Deliveries page by page. All pages are asked for again, so that none falls between two of them. */
+export const useDeliveryPages = (filter: string) =>
+  useInfiniteQuery({
+    queryKey: ['deliveries', 'pages', filter],
+    queryFn: ({ signal, pageParam }) => {
+      const p = new URLSearchParams(filter)
+      p.set('limit', '50')
+      if (pageParam) p.set('cursor', pageParam)
+      return get<DeliveryPage>(`/deliveries?${p}`, signal)
+    },
+    initialPageParam: '',
+    getNextPageParam: page => page.next,
     refetchInterval: useEvery(),
     placeholderData: old => old,
   })
