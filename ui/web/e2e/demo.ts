@@ -16,7 +16,7 @@ export class Demo {
     private readonly process: ChildProcess,
   ) {}
 
-  static async start(version: string): Promise<Demo> {
+  static async start(version: string, env: Record<string, string> = {}): Promise<Demo> {
     const folder = await mkdtemp(join(tmpdir(), 'dlq-e2e-'))
     const [console, shop] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
     const log = openSync(join(folder, 'log'), 'w')
@@ -31,6 +31,7 @@ export class Demo {
         DLQ_SHOP_EVERY: '3s',
         DLQ_DEMO_DIR: folder,
         DLQ_DEMO_ROCKETMQ: version,
+        ...env,
       },
     })
     const demo = new Demo(`http://${console}`, `http://${shop}`, folder, process_)
@@ -47,6 +48,20 @@ export class Demo {
   async turn(fault: string, act: 'heal' | 'break'): Promise<void> {
     const answer = await fetch(`${this.shop}/faults/${fault}/${act}`, { method: 'POST' })
     if (!answer.ok) throw new Error(`${act} ${fault}: ${answer.status}`)
+  }
+
+  /** Changes the rules by the API, as a script would. */
+  async rules(note: string, change: (text: string) => string): Promise<void> {
+    const now = await fetch(`${this.console}/api/v1/rules`)
+    const { text, etag } = (await now.json()) as { text: string; etag: string }
+    const changed = change(text)
+    if (changed === text) throw new Error(`${note}: nothing to change`)
+    const answer = await fetch(`${this.console}/api/v1/rules`, {
+      method: 'PUT',
+      headers: { 'Content-Type': 'application/json', 'If-Match': `"${etag}"` },
+      body: JSON.stringify({ text: changed, note }),
+    })
+    if (!answer.ok) throw new Error(`${note}: ${answer.status} ${await answer.text()}`)
   }
 
   /** Waits until the check holds; a check that throws does not hold yet. */
