@@ -265,7 +265,7 @@ func (t *tx) nextDeath(r, before *row, p place, a *arrival) error {
 	if err := t.setOutcome(r); err != nil {
 		return err
 	}
-	if _, err := t.exec("UPDATE call SET state='cancelled', next_at=NULL, changed=? WHERE letter=? AND state IN ('pending', 'running')", t.now, r.id); err != nil {
+	if _, err := t.exec("UPDATE call SET state='cancelled', next_at=NULL, changed=? WHERE letter=? AND state='pending'", t.now, r.id); err != nil {
 		return err
 	}
 	if before.seq <= t.search {

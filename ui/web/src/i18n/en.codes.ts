@@ -261,7 +261,6 @@ export const enCodes = {
   'event.detail.yes': 'yes',
 
   'call.pending': 'to be asked',
-  'call.running': 'being asked',
   'call.answered': 'answered',
   'call.used_up': 'attempts used up',
   'call.broken': 'answer breaks the contract',

@@ -260,7 +260,6 @@ export const zhCodes: Words<typeof enCodes> = {
   'event.detail.yes': '是',
 
   'call.pending': '待请求',
-  'call.running': '请求中',
   'call.answered': '已应答',
   'call.used_up': '次数用尽',
   'call.broken': '应答不符合约定',

@@ -158,7 +158,7 @@ function CallLog({ c }: { c: Call }) {
       <summary>
         <Icon name="scale" size={14} /> {t('call.title', { name: plain(c.name) })}{' '}
         <span
-          className={`chip ${c.state === 'answered' ? 'green' : c.state === 'pending' || c.state === 'running' ? 'blue' : 'amber'}`}
+          className={`chip ${c.state === 'answered' ? 'green' : c.state === 'pending' ? 'blue' : 'amber'}`}
         >
           {code('call', c.state)}
         </span>{' '}
