@@ -64,7 +64,7 @@ type Options struct {
 // Intake takes dead messages in. Position says from where a queue is read; false when it was never read.
 //
 // Accept takes batches of one queue, in order, and returns at once; the channel gets exactly one value, when they are
-// stored or refused. At most two Accepts of a queue are outstanding, and one only while the queue has no position in the
+// stored or refused. At most four Accepts of a queue are outstanding, and one only while the queue has no position in the
 // epoch of its batches; they are stored in their order. After an error the queue is read again from its Position: at once
 // after dlq.CodeConflict, else after a pause.
 type Intake interface {

@@ -61,7 +61,7 @@ func (d *desk) Accept(_ context.Context, batches []dlq.Batch) <-chan error {
 	defer d.mu.Unlock()
 	q := batches[0].Queue
 	d.out[q]++
-	if at, known := d.pos[q]; d.out[q] > 2 || d.out[q] == 2 && (!known || at.Epoch != batches[0].Epoch) {
+	if at, known := d.pos[q]; d.out[q] > maxAccepts || d.out[q] > 1 && (!known || at.Epoch != batches[0].Epoch) {
 		d.problem = "too many Accepts of one queue are outstanding"
 	}
 	delay, before, end := d.delay, d.last[q], make(chan struct{})

@@ -104,16 +104,17 @@ func (at *place) restart(start int64, now time.Time) dlq.Batch {
 }
 
 // join appends a batch to those that wait for the store: to the last one where the two touch.
-func join(waiting []dlq.Batch, b dlq.Batch) []dlq.Batch {
+func join(waiting []load, l load) []load {
 	if n := len(waiting); n > 0 {
 		last := &waiting[n-1]
-		if last.Next == b.From && last.Epoch == b.Epoch && b.Gap == nil && len(last.Messages) < maxBatch {
-			last.Messages = append(last.Messages, b.Messages...)
-			last.Next = b.Next
+		if b := &last.batch; b.Next == l.batch.From && b.Epoch == l.batch.Epoch && l.batch.Gap == nil && len(b.Messages) < maxBatch {
+			b.Messages = append(b.Messages, l.batch.Messages...)
+			b.Next = l.batch.Next
+			last.bytes += l.bytes
 			return waiting
 		}
 	}
-	return append(waiting, b)
+	return append(waiting, l)
 }
 
 // weight is what a batch takes of memory, about, in bytes.

@@ -92,25 +92,33 @@ func TestRestart(t *testing.T) {
 
 func TestJoinBatches(t *testing.T) {
 	at := place{queue: queueA, epoch: 1, next: 1}
-	var waiting []dlq.Batch
+	var waiting []load
 	put := func(p page) {
 		b, err := at.batches(p, time.Now(), 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, b := range b {
-			waiting = join(waiting, b)
+			waiting = join(waiting, load{b, 10})
 		}
 	}
 	put(page{messages: messages(1, 2), max: 9})
 	put(page{messages: messages(3), max: 9})
 	put(page{messages: messages(6), max: 9})
 	put(page{messages: messages(7), max: 9})
-	waiting = join(waiting, at.restart(0, time.Now()))
+	waiting = join(waiting, load{at.restart(0, time.Now()), 1})
 	put(page{messages: messages(0), max: 9})
 	want := []string{"1/1-4 1 2 3", "1/4-8 expired 4-6 lost 2 6 7", "2/8-0 truncated 8-0 lost 0 0"}
 	want[2] = "2/8-1 truncated 8-0 lost 0 0"
-	if diff := cmp.Diff(want, short(waiting)); diff != "" {
+	var batches []dlq.Batch
+	var bytes []int64
+	for _, l := range waiting {
+		batches, bytes = append(batches, l.batch), append(bytes, l.bytes)
+	}
+	if diff := cmp.Diff(want, short(batches)); diff != "" {
 		t.Error(diff)
+	}
+	if diff := cmp.Diff([]int64{20, 20, 11}, bytes); diff != "" {
+		t.Errorf("memory of what was joined: %s", diff)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,13 +17,13 @@ import (
 )
 
 const (
-	maxBatch   = 2048             // messages of one Accept
+	maxBatch   = 1024             // messages from which on a batch is handed over while others are outstanding
 	longPoll   = 15 * time.Second // how long a broker holds a pull while nothing comes
 	firstPause = 500 * time.Millisecond
 	lastPause  = 10 * time.Second
 	emptyPause = 500 * time.Millisecond
 	pulledLots = 16 // answers of the broker that wait for the other half of a session
-	maxAccepts = 2  // Accepts outstanding: one is made ready while one is being stored
+	maxAccepts = 4  // Accepts outstanding: a transaction of the store takes two, while two more are made ready
 )
 
 // source is the broker's side of one queue.
@@ -238,17 +239,21 @@ func (r *reader) hand(ctx context.Context, batches []dlq.Batch, out chan<- load,
 // handed over, unless ctx ends first.
 func (r *reader) commit(ctx context.Context, in <-chan load, held *holding) error {
 	var (
-		waiting      []dlq.Batch
-		waitingBytes int64
-		out          []accept
-		sure         int64 = -1 // the epoch in which this session has stored
+		waiting []load
+		out     []accept
+		sure    int64 = -1 // the epoch in which this session has stored
 	)
 	for in != nil || len(out) > 0 || len(waiting) > 0 {
+		take, full := first(waiting)
 		// A queue that the store does not know in this epoch is taken from wherever its first batch begins: what follows
 		// must wait for that one, else it would be taken in its place if the first were refused.
-		if len(waiting) > 0 && (len(out) == 0 || len(out) < maxAccepts && waiting[0].Epoch == sure) {
-			out = append(out, accept{waiting, waitingBytes, r.in.Accept(ctx, waiting)})
-			waiting, waitingBytes = nil, 0
+		if take > 0 && (len(out) == 0 || full && len(out) < maxAccepts && waiting[0].batch.Epoch == sure) {
+			a := accept{}
+			for _, l := range waiting[:take] {
+				a.batches, a.bytes = append(a.batches, l.batch), a.bytes+l.bytes
+			}
+			a.answer = r.in.Accept(ctx, a.batches)
+			out, waiting = append(out, a), slices.Clone(waiting[take:])
 		}
 		var oldest <-chan error
 		if len(out) > 0 {
@@ -260,8 +265,7 @@ func (r *reader) commit(ctx context.Context, in <-chan load, held *holding) erro
 				in = nil // pulling has failed
 				continue
 			}
-			waiting = join(waiting, l.batch)
-			waitingBytes += l.bytes
+			waiting = join(waiting, l)
 		case err := <-oldest:
 			if err != nil {
 				// Those behind it are refused as well: they begin where it was to end.
@@ -277,6 +281,16 @@ func (r *reader) commit(ctx context.Context, in <-chan load, held *holding) erro
 		}
 	}
 	return nil
+}
+
+// first says how many of the batches that wait go into the next Accept, and whether they fill one.
+func first(waiting []load) (take int, full bool) {
+	messages := 0
+	for take < len(waiting) && messages < maxBatch {
+		messages += len(waiting[take].batch.Messages)
+		take++
+	}
+	return take, messages >= maxBatch
 }
 
 // accept is an Accept that is outstanding.

@@ -81,7 +81,7 @@ func run(ctx context.Context) (err error) {
 		}
 		if part != "rules" && b.node == nil {
 			fmt.Println("starting RocketMQ", node.V5)
-			if b.node, err = node.Start(ctx, node.Options{Version: node.V5, Dir: filepath.Join(b.dir, "broker"), JavaOptions: []string{"-Xmx512m"},
+			if b.node, err = node.Start(ctx, node.Options{Version: node.V5, Dir: filepath.Join(b.dir, "broker"), JavaOptions: []string{"-Xmx512m", "-XX:TieredStopAtLevel=1"},
 				Conf: map[string]string{"waitTimeMillsInSendQueue": "10000"}}); err != nil {
 				return err
 			}
