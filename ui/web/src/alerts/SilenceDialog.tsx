@@ -5,6 +5,7 @@ import { exact, moment } from '../i18n/format'
 import { code, t } from '../i18n/i18n'
 import { Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
+import { NoteField } from '../parts/NoteField'
 import { ProblemBox } from '../parts/Problem'
 import '../style/silences.css'
 import { addSilence } from './api'
@@ -188,20 +189,7 @@ export function SilenceDialog({ alert, data, silences, onClose }: Props) {
             })}
             {past && <p className="field-error">{t('replay.at.past')}</p>}
           </fieldset>
-          <label>
-            {t('note.required')}
-            <textarea
-              rows={2}
-              required
-              maxLength={4000}
-              value={note}
-              placeholder={t('silence.note.hint')}
-              onChange={e => setNote(e.target.value)}
-              onKeyDown={e => {
-                if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) e.currentTarget.form?.requestSubmit()
-              }}
-            />
-          </label>
+          <NoteField value={note} onChange={setNote} placeholder={t('silence.note.hint')} />
           {problem && <ProblemBox error={problem} />}
         </div>
         <footer>

@@ -5,6 +5,7 @@ import { exact, moment } from '../i18n/format'
 import { t } from '../i18n/i18n'
 import { Dialog } from '../parts/Dialog'
 import { middle } from '../parts/mask'
+import { NoteField } from '../parts/NoteField'
 import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
 import { doAct } from './acts'
@@ -95,20 +96,12 @@ export function ActDialog({ act, letter, onClose }: { act: DialogAct; letter: De
             </fieldset>
           )}
           {act === 'route' && <RouteChoice value={route} onChange={setRoute} />}
-          <label>
-            {noted ? t('note.required') : t('note.optional')}
-            <textarea
-              rows={3}
-              maxLength={4000}
-              required={noted}
-              value={note}
-              placeholder={act === 'notes' || act === 'snooze' || act === 'route' ? '' : t(`note.why.${act}`)}
-              onChange={e => setNote(e.target.value)}
-              onKeyDown={e => {
-                if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) e.currentTarget.form?.requestSubmit()
-              }}
-            />
-          </label>
+          <NoteField
+            value={note}
+            onChange={setNote}
+            required={noted}
+            placeholder={act === 'notes' || act === 'snooze' || act === 'route' ? '' : t(`note.why.${act}`)}
+          />
           {problem && <ProblemBox error={problem} />}
         </div>
         <footer>

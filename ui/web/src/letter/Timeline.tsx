@@ -157,9 +157,7 @@ function CallLog({ c }: { c: Call }) {
     <details className="call" open={c.state !== 'answered'}>
       <summary>
         <Icon name="scale" size={14} /> {t('call.title', { name: plain(c.name) })}{' '}
-        <span
-          className={`chip ${c.state === 'answered' ? 'green' : c.state === 'pending' ? 'blue' : 'amber'}`}
-        >
+        <span className={`chip ${c.state === 'answered' ? 'green' : c.state === 'pending' ? 'blue' : 'amber'}`}>
           {code('call', c.state)}
         </span>{' '}
         {c.verdict && <span className="chip grey">{code('call.verdict', c.verdict)}</span>}

@@ -113,7 +113,7 @@ export default function Editor({ handle, text, found, schema, seen, readOnly, la
         under,
         look,
         locked.of(EditorState.readOnly.of(first.current.readOnly)),
-        EditorView.contentAttributes.of({ 'aria-label': first.current.label, spellcheck: 'false' }),
+        EditorView.contentAttributes.of({ 'aria-label': first.current.label, spellcheck: 'false', tabindex: '0' }),
         EditorView.updateListener.of(u => {
           if (u.docChanged) now.current.onChange(u.state.doc.toString())
         }),

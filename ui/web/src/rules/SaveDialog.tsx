@@ -4,6 +4,7 @@ import type { RulesInForce, RuleVersion } from '../api/types'
 import { count } from '../i18n/format'
 import { t } from '../i18n/i18n'
 import { Dialog } from '../parts/Dialog'
+import { NoteField } from '../parts/NoteField'
 import { ProblemBox } from '../parts/Problem'
 import type { Figures } from './useRulesText'
 
@@ -56,20 +57,7 @@ export function SaveDialog({
                 : t('backtest.none', { of: count(figures.done) })}
             </p>
           )}
-          <label>
-            {t('note.required')}
-            <textarea
-              rows={3}
-              maxLength={4000}
-              required
-              value={note}
-              placeholder={t('rules.save.why')}
-              onChange={e => setNote(e.target.value)}
-              onKeyDown={e => {
-                if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) e.currentTarget.form?.requestSubmit()
-              }}
-            />
-          </label>
+          <NoteField value={note} onChange={setNote} placeholder={t('rules.save.why')} />
           {problem && <ProblemBox error={problem} />}
         </div>
         <footer>

@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{A as t,D as n,R as r,ht as i,i as a,mt as o,pt as s,st as c}from"./base-DhJde4UE.js";var l=e(i(),1),u=c(),d=o(),f=document.getElementById(`root`);f&&(await t(n(),!1),(0,u.createRoot)(f).render((0,d.jsx)(l.StrictMode,{children:(0,d.jsx)(s,{client:r,children:(0,d.jsx)(a,{})})})));
