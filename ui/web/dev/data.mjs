@@ -438,9 +438,9 @@ export const diagnostics = [
   {
     severity: 'warning',
     code: 'rule-covered',
-    line: 31,
+    line: 29,
     column: 5,
-    end_line: 31,
+    end_line: 29,
     end_column: 10,
     message: {
       en: 'This rule can never be reached: “money and stock are settled” takes all of it.',
@@ -451,9 +451,9 @@ export const diagnostics = [
   {
     severity: 'hint',
     code: 'disabled-compensation',
-    line: 30,
+    line: 28,
     column: 17,
-    end_line: 30,
+    end_line: 28,
     end_column: 23,
     message: {
       en: 'The compensation “settle” has no address (DLQ_SETTLE_URL is not set); its letters go to people.',

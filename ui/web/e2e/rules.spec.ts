@@ -98,6 +98,16 @@ test.describe('the rules editor', () => {
     await expect(text(page)).toContainText('route: retry # mine')
   })
 
+  test('no key is lost, however fast one types', async ({ page }) => {
+    await toRoute(page, 'everything else')
+    const words = ` # ${'the quick brown fox '.repeat(12)}`
+    await page.keyboard.type(words)
+    await expect(page.locator('.cm-activeLine')).toContainText(words.trim())
+    for (let i = 0; i < words.length; i++) await page.keyboard.press('Backspace')
+    await expect(page.locator('.cm-activeLine')).toHaveText(/route: manual$/)
+    await expect(page.getByRole('button', { name: 'Drop my changes' })).toHaveCount(0)
+  })
+
   test('a draft outlives a reload, and keys typed in it are no shortcuts', async ({ page }) => {
     page.on('dialog', d => d.accept())
     await toRoute(page, 'everything else')

@@ -371,7 +371,7 @@ test.describe('the other views', () => {
     await page.goto('/')
     const sentence = page.locator('.sentence')
     await expect(sentence).toContainText(
-      /\d+ letters need attention; the oldest died .* ago; 31 dead messages are not yet read/,
+      /\d+ letters need attention; the oldest died .* ago; 2 alerts fire; 31 dead messages are not yet read/,
     )
     await sentence.getByRole('link', { name: /need attention/ }).click()
     await expect(page).toHaveURL(/\/letters$/)
@@ -467,7 +467,7 @@ test.describe('language, theme and log-in', () => {
     await page.getByLabel('Token').fill('dlq_mock')
     await page.getByRole('button', { name: 'Log in' }).click()
     await expect(pane(page)).toBeVisible()
-    await expect(page.getByText('anna', { exact: true })).toBeVisible()
+    await expect(page.getByRole('navigation', { name: 'Main' }).getByText('anna', { exact: true })).toBeVisible()
     await page.getByRole('button', { name: 'Log out' }).click()
     await expect(page.getByLabel('Token')).toBeVisible()
   })

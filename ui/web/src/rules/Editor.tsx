@@ -47,7 +47,9 @@ export interface EditorHandle {
 
 interface Props {
   handle: RefObject<EditorHandle | null>
+  /** The text at first, and whenever `loaded` changes; in between the editor's own text counts. */
   text: string
+  loaded: number
   found: readonly Diagnostic[]
   schema: Schema | undefined
   seen: Seen
@@ -58,7 +60,18 @@ interface Props {
 }
 
 /** The text of rules.yaml in CodeMirror. It lives in a shadow root, because the page's policy allows no style elements. */
-export default function Editor({ handle, text, found, schema, seen, readOnly, label, onChange, onSave }: Props) {
+export default function Editor({
+  handle,
+  text,
+  loaded,
+  found,
+  schema,
+  seen,
+  readOnly,
+  label,
+  onChange,
+  onSave,
+}: Props) {
   const host = useRef<HTMLDivElement>(null)
   const view = useRef<EditorView | null>(null)
   const now = useRef({ onChange, onSave, schema, seen })
@@ -144,10 +157,12 @@ export default function Editor({ handle, text, found, schema, seen, readOnly, la
     }
   }, [])
 
+  const given = useRef(text)
+  given.current = text
   useEffect(() => {
     const v = view.current
-    if (v && v.state.doc.toString() !== text) v.dispatch(change(v.state, text))
-  }, [text])
+    if (loaded > 0 && v && v.state.doc.toString() !== given.current) v.dispatch(change(v.state, given.current))
+  }, [loaded])
   useEffect(
     () => view.current?.dispatch({ effects: locked.reconfigure(EditorState.readOnly.of(readOnly)) }),
     [readOnly],

@@ -59,11 +59,17 @@ const nothing: Omit<Seen, 'compensations' | 'receivers'> = {
 
 /** The draft of this tab: the file, until somebody writes. While nothing is written it follows the file. */
 function useDraft(r: RulesInForce) {
-  const [draft, setDraft] = useState<Draft>(() => keptDraft() ?? freshDraft(r))
+  const [draft, change] = useState<Draft>(() => keptDraft() ?? freshDraft(r))
+  // Whoever types is ahead of what is drawn: the editor takes a text from here only when this number rises.
+  const [loaded, load] = useState(0)
+  const setDraft = useCallback((d: Draft) => {
+    change(d)
+    load(n => n + 1)
+  }, [])
   const dirty = draft.text !== draft.base.text
   useEffect(() => {
     if (!dirty && draft.base.etag !== r.etag) setDraft(freshDraft(r))
-  }, [dirty, draft, r])
+  }, [dirty, draft, r, setDraft])
   useEffect(() => keepDraft(draft), [draft])
   useEffect(() => {
     if (!dirty) return
@@ -71,8 +77,8 @@ function useDraft(r: RulesInForce) {
     window.addEventListener('beforeunload', ask)
     return () => window.removeEventListener('beforeunload', ask)
   }, [dirty])
-  const write = useCallback((text: string) => setDraft(d => (d.text === text ? d : { ...d, text })), [])
-  return { draft, dirty, setDraft, write }
+  const write = useCallback((text: string) => change(d => (d.text === text ? d : { ...d, text })), [])
+  return { draft, dirty, loaded, setDraft, write }
 }
 
 function Rules({ r }: { r: RulesInForce }) {
@@ -80,7 +86,7 @@ function Rules({ r }: { r: RulesInForce }) {
   const [, go] = useLocation()
   const rights = useRights()
   const editor = useRef<EditorHandle>(null)
-  const { draft, dirty, setDraft, write } = useDraft(r)
+  const { draft, dirty, loaded, setDraft, write } = useDraft(r)
   const { checked, problem: unchecked } = useCheck(draft.text, rights.act)
   const fresh = checked?.text === draft.text
   // Before the first answer, and for those who may not ask, what the file itself was found to be.
@@ -123,13 +129,12 @@ function Rules({ r }: { r: RulesInForce }) {
       try {
         const e = await ask<{ text: string; line: number }>('/rules/edit', { text: draft.text, ...body })
         editor.current?.replace(e.text)
-        write(e.text)
         jump(e.line, body.switch === undefined)
       } catch (err) {
         setProblem(asProblem(err))
       }
     },
-    [draft.text, write, jump],
+    [draft.text, jump],
   )
 
   // What the address asks for, once the editor is there: a line, a rule, or a new rule for a letter.
@@ -263,14 +268,7 @@ function Rules({ r }: { r: RulesInForce }) {
             </output>
             <Copy value={draft.text} label={t('copy')} />
             {dirty && (
-              <button
-                type="button"
-                className="button small"
-                onClick={() => {
-                  editor.current?.replace(r.text)
-                  setDraft(freshDraft(r))
-                }}
-              >
+              <button type="button" className="button small" onClick={() => setDraft(freshDraft(r))}>
                 {t('rules.undo')}
               </button>
             )}
@@ -290,6 +288,7 @@ function Rules({ r }: { r: RulesInForce }) {
             <Editor
               handle={editor}
               text={draft.text}
+              loaded={loaded}
               found={found}
               schema={schema.data}
               seen={seen}
@@ -338,7 +337,6 @@ function Rules({ r }: { r: RulesInForce }) {
           theirs={conflict.text}
           by={conflict.version}
           onDone={text => {
-            editor.current?.replace(text)
             setDraft({ base: { text: conflict.text, etag: conflict.etag }, text })
             setConflict(undefined)
           }}
