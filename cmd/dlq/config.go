@@ -185,12 +185,9 @@ func (c *config) logger(w io.Writer) *slog.Logger {
 // linkBase is where links in messages lead: the public URL, else the address that is listened on. It is "" where that
 // address names no machine.
 func linkBase(c config) string {
-	if c.publicURL != "" {
-		return c.publicURL
-	}
 	host, _, err := net.SplitHostPort(c.listen)
-	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+	if ip := net.ParseIP(host); c.publicURL == "" && (err != nil || host == "" || ip != nil && ip.IsUnspecified()) {
 		return ""
 	}
-	return "http://" + c.listen
+	return consoleURL(c)
 }

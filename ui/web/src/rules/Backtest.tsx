@@ -7,6 +7,7 @@ import { count } from '../i18n/format'
 import { code, t } from '../i18n/i18n'
 import { Reason, RouteMark } from '../letters/words'
 import { Dialog } from '../parts/Dialog'
+import { More } from '../parts/More'
 import { middle } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
@@ -194,16 +195,7 @@ function Behind({ text, cell, onClose }: { text: string; cell: Cell; onClose: ()
           ))}
         </ul>
         {query.data && items.length === 0 && <p className="quiet">{t('backtest.nobody')}</p>}
-        {query.hasNextPage && (
-          <button
-            type="button"
-            className="button"
-            disabled={query.isFetchingNextPage}
-            onClick={() => query.fetchNextPage()}
-          >
-            {t('rules.more')}
-          </button>
-        )}
+        <More query={query} />
       </div>
     </Dialog>
   )

@@ -5,6 +5,7 @@ import type { RuleVersion } from '../api/types'
 import { t } from '../i18n/i18n'
 import { Copy } from '../parts/Copy'
 import { Dialog } from '../parts/Dialog'
+import { More } from '../parts/More'
 import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
@@ -66,16 +67,7 @@ export function Versions({
             </li>
           ))}
         </ol>
-        {query.hasNextPage && (
-          <button
-            type="button"
-            className="button"
-            disabled={query.isFetchingNextPage}
-            onClick={() => query.fetchNextPage()}
-          >
-            {t('rules.more')}
-          </button>
-        )}
+        <More query={query} />
       </div>
     </Dialog>
   )
