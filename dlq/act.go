@@ -10,6 +10,9 @@ type Act struct {
 	Note     string     // why; discard, resolve and note ask for it
 	Until    *time.Time // for snooze: when it wakes
 	Route    Route      // for reroute
+
+	Operation  int64      // number of the operation that it belongs to; 0 for none
+	Resolution Resolution // for resolve: "" for by hand; confirmed only after a probe that was a success
 }
 
 // ActResult is what an act on a selection did to one letter: the letter after it, or why nothing happened.

@@ -1,6 +1,9 @@
 package dlq
 
-import "time"
+import (
+	"path"
+	"time"
+)
 
 // Change is one step of one letter. The store applies it in a transaction: it checks the version, asks the transition
 // table, moves the letter, its counts, its due work and its replay, and appends the event.
@@ -22,6 +25,7 @@ type Change struct {
 	Facts      *Facts
 
 	Replay      *Replay // with TriggerClaim: the intent to insert; else the replay to update, by its ID
+	Operation   int64   // its item becomes done with this change; a change with a replay has Replay.Operation instead
 	CountReplay int     // +1 with a claim, -1 when it surely was not sent
 	Call        *Call   // the compensation call to insert or update, by its ID
 
@@ -45,7 +49,8 @@ type Plan struct {
 	State State
 	Hold  Hold
 	DueAt *time.Time
-	Call  *Call // with compensating: the call to be made
+	Flags []Flag // to add
+	Call  *Call  // with compensating: the call to be made
 }
 
 // Join ties an arrival to the letter whose replay died.
@@ -87,6 +92,24 @@ type Automation struct {
 
 // AutomationPolicy is the automation section of rules.yaml.
 type AutomationPolicy struct {
-	MaxAge Duration `json:"max_age"` // letters that died earlier never act by themselves
-	Rate   float64  `json:"rate"`    // automatic sends per second and consumer group
+	MaxAge     Duration     `json:"max_age"`               // letters that died earlier never act by themselves
+	Rate       float64      `json:"rate"`                  // automatic sends per second and consumer group
+	Quarantine int          `json:"quarantine_after"`      // a letter that failed again so often is quarantined; 0 for never
+	Stale      []StaleLimit `json:"stale_after,omitempty"` // by topic; the first that matches counts
+}
+
+// StaleLimit is the age above which the letters of some topics need a second look before they are given back.
+type StaleLimit struct {
+	Topic string   `json:"topic"` // a name, or a pattern with * and ?
+	After Duration `json:"after"`
+}
+
+// StaleAfter returns the age above which letters of a topic need a second look; 0 for no limit.
+func (p AutomationPolicy) StaleAfter(topic string) time.Duration {
+	for _, l := range p.Stale {
+		if ok, err := path.Match(l.Topic, topic); err == nil && ok || l.Topic == topic {
+			return time.Duration(l.After)
+		}
+	}
+	return 0
 }

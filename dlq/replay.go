@@ -48,6 +48,10 @@ type Replay struct {
 	DelayLevel    int        `json:"delay_level,omitempty"` // level that stands for it; 0 for none or a timer
 	DeliverAt     *time.Time `json:"deliver_at,omitempty"`  // when the broker will hand it over, as far as known
 	Automatic     bool       `json:"automatic"`
+	Operation     int64      `json:"operation,omitempty"`   // number of the operation that it belongs to; 0 for none
+	TargetKind    TargetKind `json:"target_kind,omitempty"` // to whom it went, if not to the failed consumer group
+	Edit          int        `json:"edit,omitempty"`        // number of the edit that was sent; 0 for the original
+	Transformed   bool       `json:"transformed,omitempty"` // the operation's transform changed it
 	Actor         string     `json:"actor"`
 	Note          string     `json:"note,omitempty"`
 

@@ -10,6 +10,8 @@ type ReplayRequest struct {
 	Delay     Duration   `json:"delay,omitempty"`      // asked of the broker
 	DeliverAt *time.Time `json:"deliver_at,omitempty"` // exact time; only where the broker has timers
 	AsNew     bool       `json:"as_new,omitempty"`     // with a fresh UNIQ_KEY
+	Target    Target     `json:"target,omitzero"`      // to whom; zero for the failed consumer group
+	Edit      int        `json:"edit,omitempty"`       // number of the edit that is sent; 0 for the original
 	Note      string     `json:"note,omitempty"`
 	Actor     string     `json:"-"`
 	Automatic bool       `json:"-"`
