@@ -401,3 +401,11 @@ type SettledReplay struct {
 	Fingerprint string
 	Reason      string
 }
+
+// OperationPick chooses the letters of an operation: those of a filter, or those named, without the exceptions.
+type OperationPick struct {
+	Filter  *Filter `json:"filter,omitempty"`
+	IDs     []int64 `json:"ids,omitempty"`
+	Except  []int64 `json:"except,omitempty"`
+	ByBirth bool    `json:"by_birth,omitempty"` // in the order in which the messages were produced, not in that of arrival
+}

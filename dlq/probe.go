@@ -38,3 +38,14 @@ type Probe struct {
 	Trusted  bool         `json:"trusted"`           // false: this kind of client answers success also when it failed
 	OnDead   bool         `json:"on_dead,omitempty"` // the dead copy was used: the listener saw the topic %DLQ%<group>
 }
+
+// ProbeAnswer is what a broker brings back from one client.
+type ProbeAnswer struct {
+	ClientID string
+	Language string
+	Verdict  ProbeVerdict
+	Text     string
+	Spent    time.Duration
+	Trusted  bool
+	OnDead   bool
+}
