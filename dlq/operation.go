@@ -268,7 +268,7 @@ type OperationPreview struct {
 	// What is found out letter by letter is found out of the first Examined letters.
 	Examined   int64         `json:"examined"`
 	Duplicates int64         `json:"duplicates"` // the same consumer group confirmed a message with the same key later
-	OrderRisk  int64         `json:"order_risk"` // a later message with the same sharding key was handled already, or is in no operation
+	OrderRisk  int64         `json:"order_risk"` // they carry a sharding key: what followed them under that key has been let through already
 	Doors      []DoorPreview `json:"doors"`
 
 	Consumers []ConsumerPreview `json:"consumers"` // is the cause gone?
