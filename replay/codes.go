@@ -68,7 +68,10 @@ const (
 	DetailAbsentOnce     = "absent_once"     // a complete search found nothing; a second one follows
 	DetailAbsent         = "absent"          // two complete searches found nothing: it was not sent
 	DetailUndecidable    = "undecidable"     // nobody could say for ten minutes
-	DetailRefused        = "refused"         // the broker refused the send, or could not be reached
+	DetailRefused        = "refused"         // the broker refused the send
+	DetailUnreached      = "unreached"       // the broker could not be reached: it was not sent
+	DetailStopped        = "stopped"         // the global stop was pulled before it was sent
+	DetailOtherTopic     = "other_topic"     // sent to another topic, where nobody is followed
 	DetailFound          = "found"           // the search found it: it was sent
 	DetailSent           = "sent"            // the broker has it
 	DetailDiverted       = "diverted"        // the broker put it straight into the DLQ

@@ -42,6 +42,11 @@ func historyOf(d dlq.Detail) (h history) {
 	return h
 }
 
+// OptionsFor is Options for a replay to somebody else than the failed consumer group.
+func (s *Service) OptionsFor(ctx context.Context, letterID int64, t dlq.Target) (dlq.ReplayOptions, error) {
+	return s.Options(ctx, letterID)
+}
+
 // Options tells everything that a person should know before giving a letter back: every door with what it would do, the
 // delays, the consumer group. A broker that cannot be asked is no error: nothing is allowed then, and BrokerError says
 // why. Errors are those of the store, dlq.CodeNotFound among them.

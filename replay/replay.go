@@ -41,6 +41,18 @@ type Replays interface {
 	SaveLook(ctx context.Context, r dlq.Replay) error
 }
 
+// Edits is where changed versions of messages are kept. AddEdit gives the edit its number and compares the letter's
+// version with the one that was seen: of two editors one wins.
+type Edits interface {
+	AddEdit(ctx context.Context, e dlq.Edit, version int64) (dlq.Edit, dlq.Letter, error)
+	Edits(ctx context.Context, letterID int64) ([]dlq.Edit, error)
+}
+
+// Prober has one connected client run its listener on a dead message.
+type Prober interface {
+	Probe(ctx context.Context, group, clientID string, m *dlq.DeadMessage) (dlq.ProbeAnswer, error)
+}
+
 // Store is all that this package asks of the store.
 type Store interface {
 	Letters
@@ -88,6 +100,9 @@ type Deps struct {
 	Now        func() time.Time
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+
+	// Probed keeps what a probe found as the letter's reason, and returns the letter after it.
+	Probed func(ctx context.Context, p dlq.Probe) (dlq.Letter, error)
 }
 
 // Service replays letters and tracks what became of them. Its methods may be called at the same time.
