@@ -126,6 +126,12 @@ export interface Replay {
   delay_level?: number
   deliver_at?: string
   automatic: boolean
+  /** Number of the operation that it belongs to. */
+  operation?: number
+  target_kind?: TargetKind
+  /** Number of the edit that was sent. */
+  edit?: number
+  transformed?: boolean
   actor: string
   note?: string
   intended_at: string
@@ -324,8 +330,19 @@ export interface ReplayOptions {
   broker_error?: string
 }
 
+/** To whom a replay goes: "" is the failed consumer group alone. */
+export type TargetKind = '' | 'topic' | 'other_topic' | 'other_group'
+
+export interface Target {
+  kind?: TargetKind
+  name?: string
+}
+
 export interface ReplayRequest {
   version: number
+  target?: Target
+  /** Number of the edit that is sent; the original without one. */
+  edit?: number
   door?: Door
   delay?: string
   deliver_at?: string
@@ -475,7 +492,70 @@ export interface ActionResult {
   ok: boolean
   letter?: Letter
   replay?: Replay
+  probe?: Probe
   error?: ProblemBody
+}
+
+/** One changed version of a letter's message. It belongs to the dead copy that it was made from. */
+export interface Edit {
+  letter_id: string
+  number: number
+  /** Number of the edit that it goes on from; 0 for the original. */
+  base: number
+  /** The letter's deaths when it was made. */
+  deaths: number
+  author: string
+  note: string
+  at: string
+  /** Base64. */
+  body: string
+  /** Properties that differ from the original's. */
+  set: Record<string, string> | null
+  /** Properties of the original that are gone. */
+  remove: string[] | null
+}
+
+export interface EditableProperty {
+  name: string
+  value: string
+  /** RocketMQ's or this console's own. */
+  locked: boolean
+  /** It belongs to the journey that is over and is not sent. */
+  stripped: boolean
+  sensitive: boolean
+}
+
+/** A letter's message as an editor opens it. */
+export interface Editable {
+  letter_id: string
+  version: number
+  deaths: number
+  /** Base64; out of its envelope. */
+  body: string
+  /** Still compressed. */
+  undecoded: boolean
+  properties: EditableProperty[] | null
+  edits: Edit[] | null
+}
+
+export type ProbeVerdict = 'success' | 'later' | 'exception' | 'null' | 'timeout'
+
+/** What one probe found. */
+export interface Probe {
+  letter_id: string
+  at: string
+  actor: string
+  note?: string
+  client_id: string
+  language?: string
+  verdict: ProbeVerdict
+  text?: string
+  reason?: string
+  spent: string
+  /** False: this kind of client answers success also when it failed. */
+  trusted: boolean
+  /** The dead copy was used: the listener saw the topic %DLQ%<group>. */
+  on_dead?: boolean
 }
 
 /** An error as the API writes it (RFC 9457). */

@@ -23,6 +23,64 @@ export function parseJSON(text: string): Node | undefined {
   }
 }
 
+/** Where a text stops being JSON. Lines and columns count from 1. */
+export interface Fault {
+  at: number
+  line: number
+  column: number
+}
+
+/** The first place at which a text is not JSON; undefined when all of it is. */
+export function jsonFault(text: string): Fault | undefined {
+  const p = new Parser(text)
+  try {
+    p.value(0)
+    p.blank()
+    if (p.at === text.length) return undefined
+  } catch (e) {
+    if (!(e instanceof SyntaxError)) throw e
+  }
+  const before = text.slice(0, p.at)
+  const start = before.lastIndexOf('\n') + 1
+  return { at: p.at, line: before.split('\n').length, column: Array.from(before.slice(start)).length + 1 }
+}
+
+/**
+ * JSON laid out in lines, or all in one. Only the blanks between its tokens change: numbers keep every digit, strings
+ * their escapes, repeated keys stay.
+ */
+export function layJSON(text: string, lines: boolean): string {
+  const out: string[] = []
+  let depth = 0
+  let empty = true
+  const fresh = () => {
+    if (lines) out.push('\n', '  '.repeat(depth))
+  }
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/gs)) {
+    if (token === '}' || token === ']') {
+      depth--
+      if (!empty) fresh()
+      out.push(token)
+      empty = false
+      continue
+    }
+    if (token === ',') {
+      out.push(token)
+      fresh()
+      continue
+    }
+    if (token === ':') {
+      out.push(lines ? ': ' : ':')
+      continue
+    }
+    if (empty && depth > 0) fresh()
+    out.push(token)
+    empty = token === '{' || token === '['
+    if (empty) depth++
+  }
+  return out.join('')
+}
+
 const numberForm = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them inside a string
 const stringForm = /"[^"\\\u0000-\u001f]*(?:\\.[^"\\\u0000-\u001f]*)*"/y
