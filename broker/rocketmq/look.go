@@ -126,9 +126,24 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 }
 
 func (b *Broker) searchOne(ctx context.Context, name, addr, topic string, r dlq.Replay) ([]trace, error) {
+	msgs, err := b.byKey(ctx, name, addr, topic, r.UniqueKey, r.IntendedAt.Add(-time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	var out []trace
+	for _, m := range msgs {
+		if ours(r, name, &m) {
+			out = append(out, trace{broker: name, m: m})
+		}
+	}
+	return out, nil
+}
+
+// byKey asks one broker for the messages of a topic with a UNIQ_KEY, stored since an instant.
+func (b *Broker) byKey(ctx context.Context, name, addr, topic, key string, since time.Time) ([]remoting.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	q := remoting.MessageQuery{Topic: topic, Key: r.UniqueKey, Unique: true, Begin: r.IntendedAt.Add(-time.Hour)}
+	q := remoting.MessageQuery{Topic: topic, Key: key, Unique: true, Begin: since}
 	if b.opt.TLS != nil {
 		// Over TLS a 4.9 broker cuts answers with several messages short, and the connection is of no use afterwards
 		// (FileRegionEncoder adds up capacities). The newest copy under each topic is the one that matters.
@@ -147,13 +162,7 @@ func (b *Broker) searchOne(ctx context.Context, name, addr, topic string, r dlq.
 	if err != nil {
 		return nil, unreachable(name, "to look for a message", err)
 	}
-	var out []trace
-	for _, m := range msgs {
-		if ours(r, name, &m) {
-			out = append(out, trace{broker: name, m: m})
-		}
-	}
-	return out, nil
+	return msgs, nil
 }
 
 // receipted reads the copy that the broker's answer to the send named, if the key index did not show it.

@@ -65,8 +65,10 @@ func (b *Broker) send(ctx context.Context, req dlq.SendRequest) verdict {
 		return b.sendToRetry(ctx, c, req)
 	case dlq.DoorBack:
 		return b.sendBack(ctx, c, req)
+	case dlq.DoorPop:
+		return b.sendToPop(ctx, c, req)
 	}
-	return notSent(dlq.CodeNotSupported, "this version of the console cannot send through door %s", req.Replay.Door)
+	return notSent(dlq.CodeNotSupported, "nothing can be sent through door %s", req.Replay.Door)
 }
 
 // properties adds what a delay needs.
@@ -99,8 +101,12 @@ func sysFlagFor(req dlq.SendRequest) int32 {
 
 // sendToTopic is door A.
 func (b *Broker) sendToTopic(ctx context.Context, req dlq.SendRequest) verdict {
-	if req.Replay.Target == "" {
+	target := req.Replay.Target
+	switch {
+	case target == "":
 		return notSent(dlq.CodeRefused, "the message's original topic is not known")
+	case strings.HasPrefix(target, dlq.RetryPrefix), strings.HasPrefix(target, dlq.DLQPrefix), isSystemTopic(target):
+		return notSent(dlq.CodeRefused, "%s is a topic of RocketMQ's own: nobody has subscribed to it", target)
 	}
 	holders, err := b.mastersOf(ctx, req.Replay.Target)
 	if err != nil {
@@ -148,6 +154,41 @@ func (b *Broker) sendToRetry(ctx context.Context, c *cluster, req dlq.SendReques
 		}
 		props[dlq.PropRetryTopic] = req.Replay.Topic
 	}
+	return b.sendOwn(ctx, req.Broker, req, props, sysFlagFor(req))
+}
+
+// sendToPop is door P: the retry topic of one consumer group and one topic, which gRPC clients poll beside the topic itself.
+// ORIGIN_GROUP makes brokers since 5.4.0 wake the clients that wait (PopLongPollingService.java); without it, and before, the
+// message is seen at their next question, up to 20 s later. The broker takes <group>_<topic> for the name of a consumer
+// group, and creates that one if it may.
+func (b *Broker) sendToPop(ctx context.Context, c *cluster, req dlq.SendRequest) verdict {
+	group := req.Replay.ConsumerGroup
+	if topic, ok := popRest(group, req.Replay.Target); !ok || topic != req.Replay.Topic {
+		return notSent(dlq.CodeRefused, "%s is not the retry topic of the consumer group %s and the topic %s", req.Replay.Target, group, req.Replay.Topic)
+	}
+	if v, stop := b.refuseGroup(ctx, c, group); stop {
+		return v
+	}
+	p, err := b.presence(ctx, c, group)
+	if err != nil {
+		return verdict{result: dlq.NotSent, err: err}
+	}
+	if p.configured && p.config.Orderly {
+		return notSent(dlq.CodeRefused, "the consumer group %s is a FIFO one: its clients read no retry topic", group)
+	}
+	t, err := b.traits(ctx, req.Broker)
+	switch {
+	case err != nil:
+		return verdict{result: dlq.NotSent, err: err}
+	case t.Major != 0 && t.Major < 5:
+		return notSent(dlq.CodeNotSupported, "the broker %s of version %s has no POP retry topics", req.Broker, t.Version)
+	}
+	if v, stop := b.refuseEmpty(ctx, req.Broker, req); stop {
+		return v
+	}
+	props := properties(req)
+	props[propOriginGroup] = group
+	delete(props, dlq.PropRetryTopic) // a second death sets it to the retry topic, which tells the kind of group
 	return b.sendOwn(ctx, req.Broker, req, props, sysFlagFor(req))
 }
 

@@ -74,7 +74,7 @@ func (b *Broker) Group(_ context.Context, name string, _ *dlq.DeadMessage) (dlq.
 		}
 	}
 	if g.online {
-		info.Clients = []dlq.GroupClient{{ID: "127.0.0.1@" + name, Address: "127.0.0.1:50000", Language: "SIMULATED", Version: b.opt.Version}}
+		info.Clients = []dlq.GroupClient{{ID: clientOf(name), Address: "127.0.0.1:50000", Language: language, Version: b.opt.Version}}
 	}
 	return info, nil
 }

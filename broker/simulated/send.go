@@ -28,12 +28,18 @@ func (b *Broker) Send(_ context.Context, req dlq.SendRequest) (dlq.Receipt, dlq.
 	}
 	target, diverted := r.Target, false
 	switch r.Door {
-	case dlq.DoorTopic, dlq.DoorRetry:
+	case dlq.DoorTopic, dlq.DoorRetry, dlq.DoorPop:
 		if len(req.Body) == 0 && major >= 5 {
 			return dlq.Receipt{}, dlq.NotSent, dlq.Errorf(dlq.CodeRefused, "the simulated broker refuses an empty body")
 		}
 		if _, ok := b.topics[target]; !ok && r.Door == dlq.DoorTopic {
 			return dlq.Receipt{}, dlq.NotSent, dlq.Errorf(dlq.CodeNotFound, "there is no topic %s", target)
+		}
+		if r.Door == dlq.DoorPop && (major < 5 || target != popRetry(r.ConsumerGroup, r.Topic)) {
+			return dlq.Receipt{}, dlq.NotSent, dlq.Errorf(dlq.CodeRefused, "the simulated broker has no POP retry topic %s", target)
+		}
+		if _, ok := b.groups[r.ConsumerGroup]; !ok && r.Door != dlq.DoorTopic {
+			return dlq.Receipt{}, dlq.NotSent, dlq.Errorf(dlq.CodeRefused, "no broker knows the consumer group %s", r.ConsumerGroup)
 		}
 		if r.Door == dlq.DoorRetry && b.diverts(r.ConsumerGroup, now) {
 			target, diverted = dlq.DLQPrefix+r.ConsumerGroup, true

@@ -24,6 +24,8 @@ type cluster interface {
 	Subscribers(ctx context.Context, topic string) (groups []string, complete bool, err error)
 	Send(ctx context.Context, req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error)
 	Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error)
+	LookMany(ctx context.Context, list []dlq.Replay) ([]dlq.Evidence, []error)
+	Probe(ctx context.Context, group, clientID string, m *dlq.DeadMessage) (dlq.ProbeAnswer, error)
 	Close() error
 }
 
@@ -104,4 +106,16 @@ func (unconnected) Send(context.Context, dlq.SendRequest) (dlq.Receipt, dlq.Send
 
 func (unconnected) Look(context.Context, dlq.Replay) (dlq.Evidence, error) {
 	return dlq.Evidence{}, errUnconnected()
+}
+
+func (unconnected) LookMany(_ context.Context, list []dlq.Replay) ([]dlq.Evidence, []error) {
+	errs := make([]error, len(list))
+	for i := range errs {
+		errs[i] = errUnconnected()
+	}
+	return make([]dlq.Evidence, len(list)), errs
+}
+
+func (unconnected) Probe(context.Context, string, string, *dlq.DeadMessage) (dlq.ProbeAnswer, error) {
+	return dlq.ProbeAnswer{}, errUnconnected()
 }
