@@ -45,7 +45,6 @@ type Desk interface {
 
 // Replays gives letters back.
 type Replays interface {
-	Options(ctx context.Context, letterID int64) (dlq.ReplayOptions, error)
 	Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay, dlq.Letter, error)
 }
 
@@ -66,7 +65,7 @@ func checkNote(note *string, needed bool) error {
 func checkVersion(version int64) error {
 	if version < 1 {
 		return dlq.Errorf(dlq.CodeInvalid, "the field \"version\" is missing").
-			WithHint("name the version of the letter that you saw; then a change in between is not overwritten")
+			WithHint("name the version that you saw; then a change in between is not overwritten")
 	}
 	return nil
 }
@@ -100,6 +99,27 @@ func (a *notedAct) check(now time.Time) error {
 		return err
 	}
 	return checkNote(&a.Note, true)
+}
+
+// resolve closes a letter. After a probe that was a success it may say that the message is consumed.
+type resolve struct {
+	notedAct
+	Resolution dlq.Resolution `json:"resolution"`
+}
+
+func (a *resolve) check(now time.Time) error {
+	if err := oneOf("resolution", []dlq.Resolution{dlq.ResolvedByHand, dlq.ResolvedConfirmed}, []dlq.Resolution{a.Resolution}); err != nil {
+		return err
+	}
+	return a.notedAct.check(now)
+}
+
+func (a *resolve) act() dlq.Act {
+	act := a.plainAct.act()
+	if a.Resolution != dlq.ResolvedByHand { // which is what it is without a word
+		act.Resolution = a.Resolution
+	}
+	return act
 }
 
 type snooze struct {
@@ -170,11 +190,6 @@ func (s *Server) shown(ctx context.Context, id int64, err error) error {
 	return letterError{err, letter}
 }
 
-// getReplayOptions answers what a replay of the letter would do.
-func (s *Server) getReplayOptions(ctx context.Context, req *letterID) (dlq.ReplayOptions, error) {
-	return s.Replays.Options(ctx, req.ID)
-}
-
 type replayRequest struct {
 	letterID
 	dlq.ReplayRequest
@@ -192,6 +207,12 @@ func (r *replayRequest) check(now time.Time) error {
 		return dlq.Errorf(dlq.CodeInvalid, "the fields \"delay\" and \"deliver_at\" exclude each other")
 	case r.DeliverAt != nil && !r.DeliverAt.After(now):
 		return dlq.Errorf(dlq.CodeInvalid, "the field \"deliver_at\" is not in the future").WithHint("leave it out to send at once")
+	}
+	if r.Edit < 0 {
+		return dlq.Errorf(dlq.CodeInvalid, "the field \"edit\" is negative").WithHint("leave it out to send the original")
+	}
+	if err := checkTarget(r.Target); err != nil {
+		return err
 	}
 	return checkNote(&r.Note, false)
 }
@@ -224,6 +245,7 @@ func (s *Server) replayLetter(ctx context.Context, req *replayRequest) (Replayed
 const (
 	selectionMax  = 500
 	replaysAtOnce = 8
+	probesMax     = 20 // each takes up to ten seconds
 )
 
 // actions is an act on a selection.
@@ -239,8 +261,8 @@ type actions struct {
 }
 
 func (a *actions) check(time.Time) error {
-	const replay, route = "replay", "route"
-	known := []string{replay, "discard", "restore", "resolve", "take", "release", "cancel", route}
+	const replay, route, probe = "replay", "route", "probe"
+	known := []string{replay, "discard", "restore", "resolve", "take", "release", "cancel", route, "unquarantine", probe}
 	if a.Action == "" {
 		return dlq.Errorf(dlq.CodeInvalid, "the field \"action\" is missing").WithHint("the actions are: %s", joined(known))
 	}
@@ -250,18 +272,13 @@ func (a *actions) check(time.Time) error {
 	if len(a.IDs) == 0 {
 		return dlq.Errorf(dlq.CodeInvalid, "the field \"ids\" is empty").WithHint("name the letters")
 	}
-	if len(a.IDs) > selectionMax {
-		return dlq.Errorf(dlq.CodeInvalid, "there are %d ids, and one call takes %d", len(a.IDs), selectionMax).WithHint("send them in parts")
+	most := selectionMax
+	if a.Action == probe {
+		most = probesMax
 	}
-	for _, text := range a.IDs {
-		id, err := dlq.ParseID(text)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(a.ids, id) {
-			return dlq.Errorf(dlq.CodeInvalid, "the id %d stands twice in \"ids\"", id)
-		}
-		a.ids = append(a.ids, id)
+	var err error
+	if a.ids, err = letterIDs("ids", a.IDs, most); err != nil {
+		return err
 	}
 	if a.Action != replay && (a.Delay != 0 || a.Door != "") {
 		return dlq.Errorf(dlq.CodeInvalid, "the fields \"delay\" and \"door\" belong to the action replay")
@@ -275,7 +292,7 @@ func (a *actions) check(time.Time) error {
 	if err := checkReplay(a.Door, a.Delay); err != nil {
 		return err
 	}
-	return checkNote(&a.Note, a.Action == "discard" || a.Action == "resolve")
+	return checkNote(&a.Note, slices.Contains([]string{"discard", "resolve", "unquarantine"}, a.Action))
 }
 
 // ActionResult is what became of one letter of a selection.
@@ -284,6 +301,7 @@ type ActionResult struct {
 	OK     bool        `json:"ok"`
 	Letter *dlq.Letter `json:"letter,omitempty"`
 	Replay *dlq.Replay `json:"replay,omitempty"`
+	Probe  *dlq.Probe  `json:"probe,omitempty"`
 	Error  *Problem    `json:"error,omitempty"`
 }
 
@@ -292,8 +310,11 @@ type results[T any] struct {
 }
 
 func (s *Server) actOnLetters(ctx context.Context, req *actions) (results[ActionResult], error) {
-	if req.Action == "replay" {
+	switch req.Action {
+	case "replay":
 		return s.replayMany(ctx, req)
+	case "probe":
+		return s.probeMany(ctx, req)
 	}
 	action := req.Action
 	if action == "route" {
@@ -367,7 +388,8 @@ func (s *Server) replayOne(ctx context.Context, id int64, req *actions) ActionRe
 func (s *Server) refuseStopped(ctx context.Context) error {
 	automation, err := s.Store.Automation(ctx)
 	if err == nil && automation.Stopped {
-		return dlq.Errorf(dlq.CodeRefused, "the global stop is on: no selection is sent").WithHint("an admin can lift it; a single letter can be replayed")
+		return dlq.Errorf(dlq.CodeRefused, "the global stop is on: no selection is replayed or probed, and no operation starts").
+			WithHint("an admin can lift it; a single letter can be replayed")
 	}
 	return err
 }

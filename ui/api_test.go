@@ -201,46 +201,49 @@ func TestAPI(t *testing.T) {
 		{name: "no such method", method: "DELETE", url: "/letters", status: 405, must: []string{`"code":"invalid"`}},
 		{name: "the page is not under api", url: "/letters/41/nothing", status: 404, mustNot: []string{"<title>"}},
 	} {
-		t.Run(sc.name, func(t *testing.T) {
-			a := newAPI(t, nil)
-			if sc.with != nil {
-				sc.with(a.stub)
-			}
-			method := sc.method
-			if method == "" {
-				method = http.MethodGet
-			}
-			w := a.call(method, apiBase+sc.url, sc.body, "Accept: application/json, text/html")
-			status := sc.status
-			if status == 0 {
-				status = 200
-			}
-			if w.Code != status {
-				t.Fatalf("status %d, want %d: %s", w.Code, status, cut(w.Body.String(), 500))
-			}
-			if !json.Valid(w.Body.Bytes()) {
-				t.Errorf("the answer is not JSON: %s", w.Body)
-			}
-			if got := w.Header().Get("Content-Type"); (status >= 400) != (got == "application/problem+json") {
-				t.Errorf("content type %q", got)
-			}
-			for _, s := range sc.must {
-				if !strings.Contains(w.Body.String(), s) {
-					t.Errorf("the answer lacks %s:\n%s", s, w.Body)
-				}
-			}
-			for _, s := range sc.mustNot {
-				if strings.Contains(w.Body.String(), s) {
-					t.Errorf("the answer holds %s:\n%s", s, w.Body)
-				}
-			}
-			if got := a.stub.done(); got != sc.done {
-				t.Errorf("done was %q, want %q", got, sc.done)
-			}
-			if status == 500 && !strings.Contains(a.log.String(), "secret") {
-				t.Errorf("the cause is not in the log: %s", a.log)
-			}
-		})
+		t.Run(sc.name, sc.run)
+	}
+}
+
+// run makes the call and looks at its answer.
+func (sc scenario) run(t *testing.T) {
+	a := newAPI(t, nil)
+	if sc.with != nil {
+		sc.with(a.stub)
+	}
+	method := sc.method
+	if method == "" {
+		method = http.MethodGet
+	}
+	w := a.call(method, apiBase+sc.url, sc.body, "Accept: application/json, text/html")
+	status := sc.status
+	if status == 0 {
+		status = 200
+	}
+	if w.Code != status {
+		t.Fatalf("status %d, want %d: %s", w.Code, status, cut(w.Body.String(), 500))
+	}
+	if !json.Valid(w.Body.Bytes()) {
+		t.Errorf("the answer is not JSON: %s", w.Body)
+	}
+	if got := w.Header().Get("Content-Type"); (status >= 400) != (got == "application/problem+json") {
+		t.Errorf("content type %q", got)
+	}
+	for _, s := range sc.must {
+		if !strings.Contains(w.Body.String(), s) {
+			t.Errorf("the answer lacks %s:\n%s", s, w.Body)
+		}
+	}
+	for _, s := range sc.mustNot {
+		if strings.Contains(w.Body.String(), s) {
+			t.Errorf("the answer holds %s:\n%s", s, w.Body)
+		}
+	}
+	if got := a.stub.done(); got != sc.done {
+		t.Errorf("done was %q, want %q", got, sc.done)
+	}
+	if status == 500 && !strings.Contains(a.log.String(), "secret") {
+		t.Errorf("the cause is not in the log: %s", a.log)
 	}
 }
 

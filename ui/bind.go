@@ -238,6 +238,11 @@ func decodeJSON(text []byte, v reflect.Value, at string) error {
 		return decodeText(text, v, at, "a duration such as \"10s\", \"5m\" or \"2d\"")
 	case t.Kind() == reflect.Struct:
 		return decodeObject(text, v, at)
+	case t == reflect.TypeFor[[]byte]():
+		if err := json.Unmarshal(text, v.Addr().Interface()); err != nil {
+			return wrongJSON(at, "bytes in base64")
+		}
+		return nil
 	case t.Kind() == reflect.Slice:
 		var parts []json.RawMessage
 		if err := json.Unmarshal(text, &parts); err != nil {
@@ -256,10 +261,28 @@ func decodeJSON(text []byte, v reflect.Value, at string) error {
 		return nil
 	default:
 		if err := json.Unmarshal(text, v.Addr().Interface()); err != nil {
-			return wrongJSON(at, map[reflect.Kind]string{reflect.String: "text", reflect.Bool: "true or false", reflect.Int64: "a whole number",
-				reflect.Map: "an object of lists of text"}[t.Kind()])
+			return wrongJSON(at, wordFor(t))
 		}
 		return nil
+	}
+}
+
+// wordFor says what JSON must hold for a value of this type.
+func wordFor(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Map:
+		if t.Elem().Kind() == reflect.Slice {
+			return "an object of lists of text"
+		}
+		return "an object of texts"
+	default:
+		return "text"
 	}
 }
 

@@ -59,12 +59,17 @@ func write[Request, Answer any](s *Server, limit time.Duration, f func(context.C
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), limit)
 		defer cancel()
-		text, err := s.once.do(ctx, s.Store, c.Request(), body, s.Now, func() ([]byte, error) {
+		status, text, err := s.once.do(ctx, s.Store, c.Request(), body, s.Now, func() (int, []byte, error) {
 			answer, err := f(ctx, &req)
 			if err != nil {
-				return nil, err
+				return 0, nil, err
 			}
-			return encode(answer)
+			status := http.StatusOK
+			if own, ok := any(answer).(statusOwner); ok {
+				status = own.status()
+			}
+			text, err := encode(answer)
+			return status, text, err
 		})
 		if text == nil {
 			return err
@@ -72,8 +77,13 @@ func write[Request, Answer any](s *Server, limit time.Duration, f func(context.C
 		if err != nil { // it was done; only the memory of it failed
 			s.Logger.Warn("answer under an idempotency key not kept", "request_id", requestID(c), "err", err)
 		}
-		return writeText(c, http.StatusOK, "application/json", text)
+		return writeText(c, status, "application/json", text)
 	}
+}
+
+// statusOwner is an answer that knows its HTTP status; that of all others is 200.
+type statusOwner interface {
+	status() int
 }
 
 // Memory keeps the answers of writes that name an Idempotency-Key.
@@ -90,13 +100,13 @@ type onceKeeper struct {
 
 // do runs the write unless the same was done before under the request's key; then it returns the answer of then. Only
 // answers of writes that were done are kept: one that failed changed nothing and may be repeated. text is nil when it was not done.
-func (o *onceKeeper) do(ctx context.Context, memory Memory, r *http.Request, body []byte, now func() time.Time, run func() ([]byte, error)) (text []byte, err error) {
+func (o *onceKeeper) do(ctx context.Context, memory Memory, r *http.Request, body []byte, now func() time.Time, run func() (int, []byte, error)) (status int, text []byte, err error) {
 	key := r.Header.Get("Idempotency-Key")
 	if key == "" {
 		return run()
 	}
 	if len(key) > 128 || strings.IndexFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) >= 0 {
-		return nil, dlq.Errorf(dlq.CodeInvalid, "the header Idempotency-Key is not 1 to 128 printable ASCII characters")
+		return 0, nil, dlq.Errorf(dlq.CodeInvalid, "the header Idempotency-Key is not 1 to 128 printable ASCII characters")
 	}
 	who := actor(ctx)
 	request := fmt.Sprintf("%s %s %s %x", who, r.Method, r.URL.EscapedPath(), sha256.Sum256(bytes.TrimSpace(body)))
@@ -104,22 +114,22 @@ func (o *onceKeeper) do(ctx context.Context, memory Memory, r *http.Request, bod
 
 	release, err := o.claim(ctx, key)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer release()
 	have, ok, err := memory.Remembered(ctx, key)
 	switch {
 	case err != nil:
-		return nil, err
+		return 0, nil, err
 	case ok && have.Request != request:
-		return nil, dlq.Errorf(dlq.CodeRefused, "this Idempotency-Key was used for another request").WithHint("use a fresh key for each write")
+		return 0, nil, dlq.Errorf(dlq.CodeRefused, "this Idempotency-Key was used for another request").WithHint("use a fresh key for each write")
 	case ok:
-		return have.Answer, nil
+		return have.Status, have.Answer, nil
 	}
-	if text, err = run(); err != nil {
-		return nil, err
+	if status, text, err = run(); err != nil {
+		return 0, nil, err
 	}
-	return text, memory.Remember(ctx, dlq.Remembered{Key: key, Request: request, Status: http.StatusOK, Answer: text, At: now().UTC()})
+	return status, text, memory.Remember(ctx, dlq.Remembered{Key: key, Request: request, Status: status, Answer: text, At: now().UTC()})
 }
 
 // claim waits until no other write runs under the key.

@@ -81,6 +81,10 @@ func TestSchemasMatchTheNouns(t *testing.T) {
 		dlq.Clause{}, dlq.RuleTrace{}, dlq.Explanation{}, dlq.Judgement{}, dlq.ReplayRequest{},
 		dlq.Alert{}, dlq.AlertRule{}, dlq.AlertValue{}, dlq.Receiver{}, dlq.AlertEvent{}, dlq.AlertGroup{}, dlq.Silence{}, dlq.Notification{},
 		dlq.Delivery{}, dlq.DeliveryAttempt{}, dlq.DeliveryPage{}, Alerts{}, AlertsStatus{},
+		dlq.Operation{}, dlq.OperationSpec{}, dlq.ReplaySpec{}, dlq.Target{}, dlq.Pace{}, dlq.Canary{}, dlq.Brake{}, dlq.ReplayWindow{},
+		dlq.TransformStep{}, dlq.TransformSample{}, dlq.OperationPreview{}, dlq.DoorPreview{}, dlq.ConsumerPreview{}, dlq.CausePreview{},
+		dlq.OperationDrift{}, dlq.OperationItem{}, dlq.OperationPoint{}, dlq.OperationEvent{}, dlq.OperationPage{}, dlq.ItemPage{},
+		dlq.Edit{}, dlq.Editable{}, dlq.EditableProperty{}, dlq.Probe{}, OperationHistory{}, Edited{}, Probed{},
 		Problem{}, Session{}, Status{}, RulesStatus{}, StoreStatus{}, IntakeStatus{}, DemoStatus{}, Replayed{}, ActionResult{},
 		ConsumerGroup{}, Rules{}, RulesRefusal{}, RulesNow{}, RuleLine{}, AlertLine{}, RulesCheck{}, EditedRules{}, Backtest{}, BacktestCount{},
 		BacktestRule{}, BacktestLetters{}, BacktestLetter{}, RuleVersions{}, RuleVersionDetail{}, RuleCompletions{}, rulebook.Writable{}, ReportResult{}}
@@ -126,7 +130,7 @@ func jsonNames(t reflect.Type) (fields, required []string) {
 			fields, required = append(fields, inner...), append(required, must...)
 		case name != "" && name != "-":
 			fields = append(fields, name)
-			if !strings.Contains(options, "omitempty") {
+			if !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero") {
 				required = append(required, name)
 			}
 		}
@@ -144,6 +148,8 @@ func jsonType(f reflect.StructField) string {
 	_, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 	switch {
 	case t == reflect.TypeFor[time.Time](), t.Implements(reflect.TypeFor[encoding.TextMarshaler]()), strings.Contains(options, "string"):
+		return "string"
+	case t == reflect.TypeFor[[]byte]():
 		return "string"
 	case t.Kind() == reflect.Slice:
 		return "array"
@@ -192,6 +198,11 @@ func TestEnumsMatchTheNouns(t *testing.T) {
 	check("ReasonOrigin", texts(dlq.ReasonOrigins)...)
 	check("Door", texts(doors)...)
 	check("DeliveryState", texts(deliveryStates)...)
+	check("OperationKind", texts(dlq.OperationKinds)...)
+	check("OperationState", texts(dlq.OperationStates)...)
+	check("ItemState", texts(dlq.ItemStates)...)
+	check("TargetKind", texts(dlq.TargetKinds)...)
+	check("TransformDo", texts(transformDos)...)
 	var codes []string
 	for code := range statuses {
 		codes = append(codes, string(code))

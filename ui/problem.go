@@ -22,6 +22,7 @@ type Problem struct {
 	Hint        string            `json:"hint,omitempty"`
 	Params      map[string]string `json:"params,omitempty"`
 	Letter      *dlq.Letter       `json:"letter,omitempty"`      // the present letter, when somebody else changed it
+	Operation   *dlq.Operation    `json:"operation,omitempty"`   // the present operation, when somebody else changed it
 	Diagnostics []dlq.Diagnostic  `json:"diagnostics,omitempty"` // of a text of rules.yaml
 	Rules       *RulesNow         `json:"rules,omitempty"`       // the present file, when somebody else changed it
 	RequestID   string            `json:"request_id"`
@@ -49,6 +50,14 @@ type letterError struct {
 }
 
 func (e letterError) Unwrap() error { return e.error }
+
+// operationError is an error that shows the present operation.
+type operationError struct {
+	error
+	operation dlq.Operation
+}
+
+func (e operationError) Unwrap() error { return e.error }
 
 // rulesError is an error that shows the present rules file.
 type rulesError struct {
@@ -83,6 +92,9 @@ func problemOf(err error, requestID string) Problem {
 	p.Title = http.StatusText(p.Status)
 	if shown := (letterError{}); errors.As(err, &shown) {
 		p.Letter = &shown.letter
+	}
+	if shown := (operationError{}); errors.As(err, &shown) {
+		p.Operation = &shown.operation
 	}
 	if shown := (rulesError{}); errors.As(err, &shown) {
 		p.Rules = &shown.rules

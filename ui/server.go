@@ -48,12 +48,17 @@ type Deps struct {
 	Store   Store
 	Desk    Desk
 	Replays Replays
-	Cluster Cluster
-	Book    Book
-	Live    Live
-	Alerts  AlertStore
-	Engine  AlertEngine
-	Outbox  Outbox
+
+	Workbench  Workbench
+	Quarantine Quarantine
+	Operations Operations
+	Ledger     OperationLedger
+	Cluster    Cluster
+	Book       Book
+	Live       Live
+	Alerts     AlertStore
+	Engine     AlertEngine
+	Outbox     Outbox
 
 	Listen    string // the address that is listened on, as host:port: its host is a name by which the console may be called
 	TokenFile string // path of the token file; "" lets everybody on loopback in as admin

@@ -40,8 +40,10 @@ type stub struct {
 	memory   map[string]dlq.Remembered
 	switched dlq.Automation
 	alerts   *alertStub
-	acted    []string // what reached the desk and the replays, in words
-	filters  []dlq.Filter
+
+	operations *operationStub
+	acted      []string // what reached the desk and the replays, in words
+	filters    []dlq.Filter
 
 	body     func(id int64) ([]byte, dlq.BodyState, error)
 	detail   func(d *dlq.Detail)
@@ -69,7 +71,9 @@ func letter(id int64) dlq.Letter {
 }
 
 func newStub() *stub {
-	return &stub{letters: map[int64]dlq.Letter{41: letter(41), 42: letter(42)}, memory: map[string]dlq.Remembered{}, alerts: newAlertStub()}
+	s := &stub{letters: map[int64]dlq.Letter{41: letter(41), 42: letter(42)}, memory: map[string]dlq.Remembered{}, alerts: newAlertStub()}
+	s.operations = &operationStub{world: s}
+	return s
 }
 
 func (s *stub) note(words ...string) {
@@ -276,7 +280,10 @@ func (s *stub) SetAutomation(_ context.Context, seen int64, a dlq.Automation) (d
 	return a, nil
 }
 
-func (s *stub) Options(_ context.Context, id int64) (dlq.ReplayOptions, error) {
+func (s *stub) OptionsFor(_ context.Context, id int64, t dlq.Target) (dlq.ReplayOptions, error) {
+	if t != (dlq.Target{}) {
+		s.note("options", string(t.Kind), t.Name)
+	}
 	return dlq.ReplayOptions{LetterID: id, Version: 3, Allowed: true, Default: dlq.DoorRetry,
 		Doors:  []dlq.DoorOption{{Door: dlq.DoorRetry, Allowed: true, Why: "only_this_group", Target: "%RETRY%pay-service"}},
 		Levels: []dlq.DelayOption{{Level: 3, Delay: dlq.Duration(10 * time.Second)}},
@@ -392,6 +399,11 @@ var (
 	_ Book    = (*stub)(nil)
 	_ Live    = (*stub)(nil)
 
+	_ Workbench       = (*stub)(nil)
+	_ Quarantine      = (*stub)(nil)
+	_ Operations      = (*operationStub)(nil)
+	_ OperationLedger = (*operationStub)(nil)
+
 	_ AlertStore  = (*alertStub)(nil)
 	_ AlertEngine = (*alertStub)(nil)
 	_ Outbox      = (*alertStub)(nil)
@@ -406,7 +418,7 @@ func newAPI(t *testing.T, change func(*Deps)) *apiTest {
 		t.Fatal(err)
 	}
 	d := Deps{Store: world, Desk: world, Replays: world, Cluster: world, Book: world, Live: world,
-		Alerts: world.alerts, Engine: world.alerts, Outbox: world.alerts, Listen: "127.0.0.1:8642",
+		Workbench: world, Quarantine: world, Operations: world.operations, Ledger: world.operations, Alerts: world.alerts, Engine: world.alerts, Outbox: world.alerts, Listen: "127.0.0.1:8642",
 		Version: "test", Registerer: registry, Gatherer: registry, Now: func() time.Time { return noon }, OpenAPI: document, RulesSchema: []byte("{}"),
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Dist: fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>page</title>")},
