@@ -1,5 +1,6 @@
 import { enAlerts } from './en.alerts'
 import { enCodes } from './en.codes'
+import { enLetter } from './en.letter'
 import { enRules } from './en.rules'
 
 // English words of the letter, the dialogs and the other views.
@@ -397,6 +398,7 @@ export const enMore = {
   'overview.nothing': 'Nothing is open.',
   'overview.rest': { one: '{n} other', other: '{n} others' },
   ...enCodes,
+  ...enLetter,
   ...enRules,
   ...enAlerts,
 } as const

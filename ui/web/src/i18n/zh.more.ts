@@ -2,6 +2,7 @@ import type { enMore } from './en.more'
 import type { Words } from './i18n'
 import { zhAlerts } from './zh.alerts'
 import { zhCodes } from './zh.codes'
+import { zhLetter } from './zh.letter'
 import { zhRules } from './zh.rules'
 
 // 死信详情、对话框和其他页面的文字。
@@ -388,6 +389,7 @@ export const zhMore: Words<typeof enMore> = {
   'overview.nothing': '没有待处理的死信。',
   'overview.rest': { one: '其余 {n} 项', other: '其余 {n} 项' },
   ...zhCodes,
+  ...zhLetter,
   ...zhRules,
   ...zhAlerts,
 }
