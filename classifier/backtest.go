@@ -48,12 +48,12 @@ func (b *Backtest) judge(list []dlq.Candidate, out []Shift) {
 		c := &list[i]
 		var facts, other dlq.Facts
 		now := subject{rules: b.now, m: &c.Message, facts: &facts, j: c.Judged, lean: !b.fingerprint}
-		now.findFacts(c.Report)
+		now.findFacts(c.Report, nil)
 		out[i].RuleNow, out[i].Now = now.says()
 		then := subject{rules: b.then, m: &c.Message, facts: &facts, j: c.Judged, lean: !b.fingerprint}
 		if !b.sameFacts {
 			then.facts = &other
-			then.findFacts(c.Report)
+			then.findFacts(c.Report, nil)
 		}
 		out[i].RuleThen, out[i].Then = then.says()
 	}

@@ -2,6 +2,7 @@ package classifier
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,8 @@ const (
 	CodeReachUnknown        = "reachability-unknown"
 	CodeNoCatchAll          = "no-catch-all"
 	CodeNoRules             = "no-rules"
+	CodeBadTopic            = "bad-topic"
+	CodeCoveredLimit        = "covered-limit"
 )
 
 // MaxRules is how many rules a file may have.
@@ -38,7 +41,8 @@ var SectionKeys = []string{"facts", "envelopes", "automation", "rules"}
 var (
 	factsKeys      = []string{"reason", "reason_text", "business"}
 	envelopeKeys   = []string{"name", "topic", "body", "encoding", "reason", "business"}
-	automationKeys = []string{"max_age", "rate"}
+	automationKeys = []string{"max_age", "rate", "quarantine_after", "stale_after"}
+	staleKeys      = []string{"topic", "after"}
 	ruleKeys       = []string{"name", "off", "match", "when", "route", "retry", "manual", "compensate", "discard"}
 	retryKeys      = []string{"delay", "backoff", "max", "max_delay"}
 	manualKeys     = []string{"severity", "owner", "runbook", "labels"}
@@ -235,6 +239,60 @@ func (c *compiler) automation(n *yaml.Node) {
 	if rate, ok := c.Rate(m.Get("rate"), "rate"); ok {
 		c.out.policy.Rate = rate
 	}
+	if times, ok := c.Int(m.Get("quarantine_after"), "quarantine_after", 0, 1000); ok {
+		c.out.policy.Quarantine = int(times)
+	}
+	c.staleLimits(m.Get("stale_after"))
+}
+
+func (c *compiler) staleLimits(n *yaml.Node) {
+	members, _ := c.List(n, "stale_after")
+	lines := make([]int, 0, len(members)) // of the limits that count
+	for _, member := range members {
+		m, ok := c.Map(member, "stale_after", staleKeys)
+		if !ok {
+			continue
+		}
+		var limit dlq.StaleLimit
+		var named, timed bool
+		limit.Topic, named = c.topicPattern(c.Require(m, "stale_after", "topic"))
+		limit.After, timed = c.Duration(c.Require(m, "stale_after", "after"), "after", time.Second, 365*24*time.Hour)
+		if !named || !timed {
+			continue
+		}
+		for i, earlier := range c.out.policy.Stale {
+			if takesAll(earlier.Topic, limit.Topic) {
+				c.Warn(m.Get("topic"), CodeCoveredLimit, yamlnode.Say("the limit on line %d comes first and takes the same topics", "第 %d 行的期限在前，已包含这些主题", lines[i]), "")
+				break
+			}
+		}
+		c.out.policy.Stale, lines = append(c.out.policy.Stale, limit), append(lines, m.Node.Line)
+	}
+}
+
+// topicPattern reads the name of a topic in which * stands for any run of characters and ? for one.
+func (c *compiler) topicPattern(n *yaml.Node) (string, bool) {
+	topic, ok := c.Name(n, "topic")
+	if !ok {
+		return "", false
+	}
+	if strings.ContainsFunc(topic, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-%|*?", r))
+	}) {
+		c.Error(n, CodeBadTopic, yamlnode.Say("topic must be the name of a topic, in which * stands for any characters and ? for one, not %q", "topic 必须是主题名，其中 * 代表任意字符，? 代表一个字符，而不是 “%s”", yamlnode.Show(topic)), "")
+		return "", false
+	}
+	return topic, true
+}
+
+// takesAll reports whether a pattern takes every topic that another one takes. The other's wildcards stand for anything, so
+// nothing but a star can take them.
+func takesAll(pattern, other string) bool {
+	if strings.Contains(pattern, "?") && strings.ContainsAny(other, "*?") {
+		return pattern == other
+	}
+	ok, err := path.Match(pattern, other)
+	return err == nil && ok
 }
 
 func (c *compiler) rules(top yamlnode.Map) {

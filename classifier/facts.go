@@ -23,8 +23,8 @@ const (
 	maxText   = 4096
 )
 
-// findFacts finds out what is known. The body is read once at most, whatever is asked.
-func (s *subject) findFacts(report *dlq.Report) {
+// findFacts finds out what is known; report and probe may be nil. The body is read once at most, whatever is asked.
+func (s *subject) findFacts(report *dlq.Report, probe *dlq.Probe) {
 	f := s.facts
 	f.Reason, f.Origin, f.Topic = dlq.ReasonUnknown, dlq.OriginUnknown, s.m.OriginalTopic
 	wrap := s.envelope()
@@ -33,13 +33,13 @@ func (s *subject) findFacts(report *dlq.Report) {
 	}
 	for i := range s.rules.reason {
 		src := &s.rules.reason[i]
-		if reason := s.ask(src, wrap, report, false); reason != "" {
+		if reason := s.ask(src, wrap, heard{report, probe}, false); reason != "" {
 			f.Reason, f.Origin, f.Field = cut(firstLine(reason), maxReason), src.origin, src.name
 			break
 		}
 	}
 	for i := range s.rules.text {
-		if text := s.ask(&s.rules.text[i], wrap, report, true); text != "" {
+		if text := s.ask(&s.rules.text[i], wrap, heard{report, probe}, true); text != "" {
 			f.ReasonText = cut(text, maxText)
 			break
 		}
@@ -58,9 +58,14 @@ func (s *subject) findFacts(report *dlq.Report) {
 	}
 }
 
-// ask asks one source for a reason or, with text, for what it says about it; "" when it does not answer. A probe never
-// does: it is asked by a person, not on arrival.
-func (s *subject) ask(src *source, wrap *envelope, report *dlq.Report, text bool) string {
+// heard is what others told of the message; nil for nothing.
+type heard struct {
+	report *dlq.Report
+	probe  *dlq.Probe
+}
+
+// ask asks one source for a reason or, with text, for what it says about it; "" when it does not answer.
+func (s *subject) ask(src *source, wrap *envelope, h heard, text bool) string {
 	switch src.origin {
 	case dlq.OriginProperty:
 		return strings.TrimSpace(s.m.Properties[src.property])
@@ -71,11 +76,18 @@ func (s *subject) ask(src *source, wrap *envelope, report *dlq.Report, text bool
 			return scalar(s.body(wrap.reason))
 		}
 	case dlq.OriginReport:
-		if report != nil && text {
-			return strings.TrimSpace(report.ReasonText)
+		if h.report != nil && text {
+			return strings.TrimSpace(h.report.ReasonText)
 		}
-		if report != nil {
-			return strings.TrimSpace(report.Reason)
+		if h.report != nil {
+			return strings.TrimSpace(h.report.Reason)
+		}
+	case dlq.OriginProbe:
+		if h.probe != nil && text {
+			return strings.TrimSpace(h.probe.Text)
+		}
+		if h.probe != nil {
+			return strings.TrimSpace(h.probe.Reason)
 		}
 	case dlq.OriginBroker:
 		return brokerReason(s.m)
@@ -90,7 +102,7 @@ func (s *subject) askBusiness(src *source, wrap *envelope) string {
 		}
 		return scalar(s.body(wrap.business))
 	}
-	return s.ask(src, wrap, nil, true)
+	return s.ask(src, wrap, heard{}, true)
 }
 
 // scalar is the text of a field that is a text, a number or a truth value.

@@ -44,7 +44,7 @@ var fields = []field{
 	{name: "tags", kind: kindSet, set: func(s *subject) []string { return tags(s.m) }},
 	{name: "keys", kind: kindSet, set: func(s *subject) []string { return s.m.Keys() }},
 	{name: "deaths", kind: kindCount, number: func(s *subject) (int64, bool) { return int64(s.j.Deaths), true }},
-	{name: "replays", kind: kindCount, number: func(s *subject) (int64, bool) { return int64(s.j.Replays), true }},
+	{name: "replays", kind: kindCount, number: func(s *subject) (int64, bool) { return int64(max(s.j.Replays, s.m.ReplayCount())), true }},
 	{name: "attempts", kind: kindCount, number: func(s *subject) (int64, bool) { return int64(s.m.ReconsumeTimes), true }},
 	{name: "retry_count", kind: kindCount, number: func(s *subject) (int64, bool) {
 		if s.facts.RetryCount == nil {

@@ -47,8 +47,13 @@ func (l *Live) Classify(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq.Ve
 
 // Judge is Ruleset.Judge by the rules in force, facts and verdict by the same version, which the verdict names.
 func (l *Live) Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
+	return l.JudgeProbed(m, report, nil, j)
+}
+
+// JudgeProbed is Ruleset.JudgeProbed by the rules in force.
+func (l *Live) JudgeProbed(m *dlq.DeadMessage, report *dlq.Report, probe *dlq.Probe, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
 	now := l.now.Load()
-	f, v := now.rules.Judge(m, report, j)
+	f, v := now.rules.JudgeProbed(m, report, probe, j)
 	v.RuleVersion = now.version
 	return f, v
 }

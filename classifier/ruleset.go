@@ -52,7 +52,7 @@ func (r *Ruleset) Automation() dlq.AutomationPolicy { return r.policy }
 func (r *Ruleset) Facts(m *dlq.DeadMessage, report *dlq.Report) dlq.Facts {
 	var f dlq.Facts
 	s := subject{rules: r, m: m, facts: &f}
-	s.findFacts(report)
+	s.findFacts(report, nil)
 	return f
 }
 
@@ -65,9 +65,15 @@ func (r *Ruleset) Classify(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq
 
 // Judge is Facts and Classify in one, for which the body is read once instead of twice.
 func (r *Ruleset) Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
+	return r.JudgeProbed(m, report, nil, j)
+}
+
+// JudgeProbed is Judge for a message with which a consumer was probed. A probe answers as a source does, in the place that
+// the file gives it: with its Reason and its Text.
+func (r *Ruleset) JudgeProbed(m *dlq.DeadMessage, report *dlq.Report, probe *dlq.Probe, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
 	var f dlq.Facts
 	s := subject{rules: r, m: m, facts: &f, j: j}
-	s.findFacts(report)
+	s.findFacts(report, probe)
 	v := s.classify()
 	return f, v
 }
@@ -128,6 +134,7 @@ func (r *rule) copyVerdict() dlq.Verdict {
 const (
 	defaultMaxAge   = time.Hour
 	defaultRate     = 10.0
+	defaultFailures = 3
 	defaultDelay    = 5 * time.Minute
 	defaultBackoff  = 2.0
 	defaultRetries  = 3
@@ -143,7 +150,7 @@ func empty() *Ruleset {
 }
 
 func newRuleset() *Ruleset {
-	r := &Ruleset{policy: dlq.AutomationPolicy{MaxAge: dlq.Duration(defaultMaxAge), Rate: defaultRate}}
+	r := &Ruleset{policy: dlq.AutomationPolicy{MaxAge: dlq.Duration(defaultMaxAge), Rate: defaultRate, Quarantine: defaultFailures}}
 	r.paths.root.slot = -1
 	r.retryCount = r.paths.add([]string{"retry_count"})
 	return r

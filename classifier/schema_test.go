@@ -49,7 +49,7 @@ func TestSchemaIsTheGrammar(t *testing.T) {
 	}
 	keys := func(d schema) []string { return slices.Collect(maps.Keys(d.Properties)) }
 	for name, want := range map[string][]string{
-		"facts": factsKeys, "envelope": envelopeKeys, "automation": automationKeys, "rule": ruleKeys, "retry": retryKeys, "manual": manualKeys,
+		"facts": factsKeys, "envelope": envelopeKeys, "automation": automationKeys, "stale": staleKeys, "rule": ruleKeys, "retry": retryKeys, "manual": manualKeys,
 		"discard": discardKeys, "match": append(fieldNames(), "all", "any", "not"),
 	} {
 		same(name, keys(s.Defs[name]), want)
@@ -78,6 +78,7 @@ func TestSchemaIsTheGrammar(t *testing.T) {
 	same("routes", s.Defs["rule"].Properties["route"].Enum, words(dlq.Routes))
 	same("severities", s.Defs["manual"].Properties["severity"].Enum, words(dlq.Severities))
 	same("keys that a rule needs", s.Defs["rule"].Required, []string{"name", "route"})
+	same("keys that a limit of age needs", s.Defs["stale"].Required, []string{"topic", "after"})
 	same("keys that an envelope needs", s.Defs["envelope"].Required, []string{"name", "topic", "body", "encoding"})
 	if s.Properties["rules"].MaxItems != MaxRules {
 		t.Errorf("at most %d rules", s.Properties["rules"].MaxItems)

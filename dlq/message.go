@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,7 +16,7 @@ const (
 // (apache/rocketmq common/message/MessageConst).
 const (
 	PropReplayID      = "DLQ_REPLAY_ID"       // 128 random bits, 32 hex digits
-	PropReplayCount   = "DLQ_REPLAY_COUNT"    // how many times this console gave the letter back, this one included
+	PropReplayCount   = "DLQ_REPLAY_COUNT"    // how many times consoles gave the letter back, this one included
 	PropOriginUniqKey = "DLQ_ORIGIN_UNIQ_KEY" // the UNIQ_KEY that the letter had before it was sent as a new message
 	PropUniqueKey     = "UNIQ_KEY"
 	PropKeys          = "KEYS"
@@ -81,6 +82,13 @@ func (m *DeadMessage) UniqueKey() string { return m.Properties[PropUniqueKey] }
 
 // Keys returns the members of the property KEYS, which RocketMQ separates by blanks.
 func (m *DeadMessage) Keys() []string { return strings.Fields(m.Properties[PropKeys]) }
+
+// ReplayCount returns how often consoles gave the message back, as it says of itself: the property DLQ_REPLAY_COUNT,
+// at most 1 000 000, or 0 without a good one. Another console, or this one with an earlier data file, may have counted.
+func (m *DeadMessage) ReplayCount() int {
+	n, _ := strconv.Atoi(m.Properties[PropReplayCount]) // 0 for what is no number, the greatest number for one beyond it
+	return min(max(n, 0), 1_000_000)
+}
 
 // Batch is a run of messages of one queue, in order, and where to read on.
 type Batch struct {

@@ -15,15 +15,16 @@ type act struct {
 
 // acts is the table of them, by the names that the API uses.
 var acts = map[string]act{
-	"discard": {true, step(dlq.TriggerDiscard, dlq.StateDiscarded, dlq.EventDiscarded)},
-	"restore": {false, step(dlq.TriggerRestore, dlq.StateOpen, dlq.EventRestored)},
-	"resolve": {true, resolve},
-	"take":    {false, take},
-	"release": {false, release},
-	"snooze":  {false, snooze},
-	"note":    {true, note},
-	"cancel":  {false, cancel},
-	"reroute": {false, reroute},
+	"discard":      {true, step(dlq.TriggerDiscard, dlq.StateDiscarded, dlq.EventDiscarded)},
+	"restore":      {false, step(dlq.TriggerRestore, dlq.StateOpen, dlq.EventRestored)},
+	"resolve":      {true, resolve},
+	"take":         {false, take},
+	"release":      {false, release},
+	"snooze":       {false, snooze},
+	"note":         {true, note},
+	"cancel":       {false, cancel},
+	"reroute":      {false, reroute},
+	"unquarantine": {true, unquarantine},
 }
 
 type changeFunc = func(ctx context.Context, d *Desk, l dlq.Letter, a dlq.Act) (*dlq.Change, error)
@@ -40,11 +41,41 @@ func edit(l dlq.Letter, e dlq.Event) *dlq.Change {
 	return &dlq.Change{Trigger: dlq.TriggerEdit, To: l.State, DueAt: l.DueAt, Event: e}
 }
 
-func resolve(context.Context, *Desk, dlq.Letter, dlq.Act) (*dlq.Change, error) {
+func resolve(ctx context.Context, d *Desk, l dlq.Letter, a dlq.Act) (*dlq.Change, error) {
+	how := a.Resolution
+	switch how {
+	case "":
+		how = dlq.ResolvedByHand
+	case dlq.ResolvedByHand:
+	case dlq.ResolvedConfirmed:
+		detail, err := d.store.Detail(ctx, l.ID)
+		if err != nil {
+			return nil, err
+		}
+		if p := lastProbe(detail.Events); p == nil || p.Verdict != dlq.ProbeSuccess || !p.Trusted {
+			return nil, dlq.Errorf(dlq.CodeRefused, "no consumer has confirmed letter %d: its last probe was no success that can be trusted", l.ID).
+				WithHint("probe it, or resolve it by hand with a note")
+		}
+	default:
+		return nil, dlq.Errorf(dlq.CodeInvalid, "a person cannot resolve a letter as %q", how)
+	}
 	return &dlq.Change{
-		Trigger: dlq.TriggerResolve, To: dlq.StateResolved, Resolution: dlq.ResolvedByHand,
-		Event: dlq.Event{Kind: dlq.EventResolved, Detail: map[string]string{"resolution": string(dlq.ResolvedByHand)}},
+		Trigger: dlq.TriggerResolve, To: dlq.StateResolved, Resolution: how,
+		Event: dlq.Event{Kind: dlq.EventResolved, Detail: map[string]string{"resolution": string(how)}},
 	}, nil
+}
+
+func unquarantine(_ context.Context, _ *Desk, l dlq.Letter, _ dlq.Act) (*dlq.Change, error) {
+	if !l.HasFlag(dlq.FlagQuarantined) {
+		return nil, nil
+	}
+	change := edit(l, dlq.Event{Kind: dlq.EventUnquarantined})
+	change.DropFlags = []dlq.Flag{dlq.FlagQuarantined}
+	if l.Hold == dlq.HoldQuarantined {
+		none := dlq.HoldNone
+		change.Hold = &none
+	}
+	return change, nil
 }
 
 func take(_ context.Context, _ *Desk, l dlq.Letter, a dlq.Act) (*dlq.Change, error) {
@@ -121,7 +152,11 @@ func reroute(ctx context.Context, d *Desk, l dlq.Letter, a dlq.Act) (*dlq.Change
 		if err != nil {
 			return nil, err
 		}
-		change, err := d.rejudge(ctx, l, report, true)
+		detail, err := d.store.Detail(ctx, l.ID)
+		if err != nil {
+			return nil, err
+		}
+		change, err := d.rejudge(ctx, l, said{report, lastProbe(detail.Events)}, true)
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +180,7 @@ func reroute(ctx context.Context, d *Desk, l dlq.Letter, a dlq.Act) (*dlq.Change
 	default:
 		return nil, dlq.Errorf(dlq.CodeInvalid, "there is no route called %q", a.Route)
 	}
-	plan := d.planner.plan(l.DiedAt, facts, verdict, l.Replays, true)
+	plan := d.planner.plan(Case{BornAt: l.BornAt, DiedAt: l.DiedAt, Facts: facts, Verdict: verdict, Replays: l.Replays, Person: true})
 	change := follow(l, plan)
 	change.Route = a.Route
 	change.Event = dlq.Event{Kind: dlq.EventReclassified, Detail: map[string]string{"route": string(a.Route), "from_route": string(l.Route)}}
@@ -172,7 +207,7 @@ func (d *Desk) compensationFor(ctx context.Context, l dlq.Letter) (string, error
 // follow makes the change that puts a plan for an open letter into effect.
 func follow(l dlq.Letter, p dlq.Plan) *dlq.Change {
 	hold := p.Hold
-	change := &dlq.Change{Trigger: dlq.TriggerReclassify, To: p.State, Hold: &hold, DueAt: p.DueAt}
+	change := &dlq.Change{Trigger: dlq.TriggerReclassify, To: p.State, Hold: &hold, DueAt: p.DueAt, AddFlags: p.Flags}
 	if p.Call != nil {
 		call := *p.Call
 		call.LetterID = l.ID

@@ -4,7 +4,7 @@ import "deadletteroffice/dlq"
 
 // planCompensate has the rule's endpoint asked at once. It needs no known reason: the endpoint knows its own business and
 // may find out.
-func planCompensate(c Case) dlq.Plan {
+func (c *Case) planCompensate() dlq.Plan {
 	asked := c.Verdict.Compensation
 	if asked == nil || asked.Disabled || !c.Compensation {
 		return planManual(dlq.HoldNoCompensation)

@@ -43,7 +43,7 @@ type DeskStore interface {
 // DeskDeps is what a Desk needs. Now and Registerer may be nil.
 type DeskDeps struct {
 	Store         DeskStore
-	Rules         Judge
+	Rules         ProbeJudge
 	Switch        *Switch
 	Policy        func() dlq.AutomationPolicy
 	Compensations *LiveCompensations
@@ -58,7 +58,7 @@ type DeskDeps struct {
 // CodeInvalid (a note or a time is missing), CodeTooLarge.
 type Desk struct {
 	store   DeskStore
-	rules   Judge
+	rules   ProbeJudge
 	sw      *Switch
 	comps   *LiveCompensations
 	planner planner
@@ -91,7 +91,8 @@ func (d *Desk) Restore(ctx context.Context, a dlq.Act) (dlq.Letter, error) {
 	return d.do(ctx, "restore", a)
 }
 
-// Resolve closes a letter because a person says that it is settled. It needs a note.
+// Resolve closes a letter because a person says that it is settled. It needs a note. With the resolution confirmed it needs
+// none, but the evidence: the newest probe since the letter died must have been a success that can be trusted.
 func (d *Desk) Resolve(ctx context.Context, a dlq.Act) (dlq.Letter, error) {
 	return d.do(ctx, "resolve", a)
 }
@@ -107,6 +108,12 @@ func (d *Desk) Release(ctx context.Context, a dlq.Act) (dlq.Letter, error) {
 // Snooze puts an open letter off until a time in the next 366 days.
 func (d *Desk) Snooze(ctx context.Context, a dlq.Act) (dlq.Letter, error) {
 	return d.do(ctx, "snooze", a)
+}
+
+// Unquarantine lets automation give a letter back again that failed too often. It needs a note. By itself it moves nothing;
+// when the letter dies once more it is quarantined again.
+func (d *Desk) Unquarantine(ctx context.Context, a dlq.Act) (dlq.Letter, error) {
+	return d.do(ctx, "unquarantine", a)
 }
 
 // Note writes a note on a letter.
@@ -214,7 +221,7 @@ func (d *Desk) prepare(ctx context.Context, act act, a dlq.Act) (dlq.Letter, *dl
 	if change == nil {
 		return letter, nil, nil
 	}
-	change.LetterID, change.Version = letter.ID, letter.Version
+	change.LetterID, change.Version, change.Operation = letter.ID, letter.Version, a.Operation
 	change.Event.Actor, change.Event.Note = a.Actor, a.Note
 	return letter, change, nil
 }
@@ -247,7 +254,7 @@ func find(name string, a dlq.Act) (act, error) {
 	if !ok {
 		return act, dlq.Errorf(dlq.CodeInvalid, "there is no act called %q", name)
 	}
-	if act.needsNote && strings.TrimSpace(a.Note) == "" {
+	if act.needsNote && strings.TrimSpace(a.Note) == "" && a.Resolution != dlq.ResolvedConfirmed {
 		return act, dlq.Errorf(dlq.CodeInvalid, "%s needs a note: say why", name)
 	}
 	if len(a.Note) > maxNote {

@@ -12,7 +12,7 @@ import (
 )
 
 // newDesk makes a desk with its own automation switch.
-func newDesk(s *memory, r Judge, automation func() dlq.Automation, comps *LiveCompensations) *Desk {
+func newDesk(s *memory, r ProbeJudge, automation func() dlq.Automation, comps *LiveCompensations) *Desk {
 	sw := &Switch{now: s.now}
 	a := automation()
 	sw.value.Store(&a)
@@ -29,6 +29,8 @@ func TestActs(t *testing.T) {
 	owned.Owner = "bo"
 	scheduled := in(dlq.StateScheduled)
 	scheduled.DueAt = &later
+	quarantined := open
+	quarantined.Flags, quarantined.Hold = []dlq.Flag{dlq.FlagQuarantined}, dlq.HoldQuarantined
 	type want struct {
 		State      dlq.State
 		Resolution dlq.Resolution
@@ -53,6 +55,11 @@ func TestActs(t *testing.T) {
 		{"discard with bytes", open, (*Desk).Discard, dlq.Act{Note: "\xff"}, want{}, dlq.CodeInvalid},
 		{"resolve", open, (*Desk).Resolve, dlq.Act{Note: "done by SQL"}, want{State: dlq.StateResolved, Resolution: dlq.ResolvedByHand, Route: dlq.RouteManual, Event: dlq.EventResolved}, ""},
 		{"resolve without a note", open, (*Desk).Resolve, dlq.Act{}, want{}, dlq.CodeInvalid},
+		{"resolve as a duplicate", open, (*Desk).Resolve, dlq.Act{Note: "x", Resolution: dlq.ResolvedDuplicate}, want{}, dlq.CodeInvalid},
+		{"confirm without a probe", open, (*Desk).Resolve, dlq.Act{Note: "I saw it", Resolution: dlq.ResolvedConfirmed}, want{}, dlq.CodeRefused},
+		{"unquarantine", quarantined, (*Desk).Unquarantine, dlq.Act{Note: "fixed in 2.7"}, want{State: dlq.StateOpen, Route: dlq.RouteManual, Event: dlq.EventUnquarantined}, ""},
+		{"unquarantine without a note", quarantined, (*Desk).Unquarantine, dlq.Act{}, want{}, dlq.CodeInvalid},
+		{"unquarantine one that is not", open, (*Desk).Unquarantine, dlq.Act{Note: "x"}, want{State: dlq.StateOpen, Route: dlq.RouteManual, Event: dlq.EventArrived}, ""},
 		{"restore", in(dlq.StateDiscarded), (*Desk).Restore, dlq.Act{}, want{State: dlq.StateOpen, Route: dlq.RouteManual, Event: dlq.EventRestored}, ""},
 		{"restore an open one", open, (*Desk).Restore, dlq.Act{}, want{}, dlq.CodeRefused},
 		{"take", open, (*Desk).Take, dlq.Act{}, want{State: dlq.StateOpen, Owner: "mei", Route: dlq.RouteManual, Event: dlq.EventTaken}, ""},
@@ -96,6 +103,9 @@ func TestActs(t *testing.T) {
 			after := s.letter(1)
 			if diff := cmp.Diff(after.Letter, got); diff != "" {
 				t.Errorf("the answer is not the letter: %s", diff)
+			}
+			if after.HasFlag(dlq.FlagQuarantined) || after.Hold == dlq.HoldQuarantined {
+				t.Errorf("flags %v, hold %s", after.Flags, after.Hold)
 			}
 			have := want{after.State, after.Resolution, after.Owner, after.Route, after.DueAt != nil, after.Events[0].Kind}
 			if diff := cmp.Diff(tt.want, have); diff != "" {

@@ -202,7 +202,10 @@ func (i *Intake) arrival(m *dlq.DeadMessage, known dlq.Known, again map[int64]in
 		judgement.Deaths, judgement.Replays = l.Deaths+again[l.ID], l.Replays
 	}
 	a.Facts, a.Verdict = i.rules.Judge(m, known.Report, judgement)
-	a.Plan = i.planner.plan(m.StoredAt, a.Facts, a.Verdict, judgement.Replays, false)
+	a.Plan = i.planner.plan(Case{
+		BornAt: m.BornAt, DiedAt: m.StoredAt, Facts: a.Facts, Verdict: a.Verdict,
+		Replays: max(judgement.Replays, m.ReplayCount()), Failures: failures(judgement.Deaths, m),
+	})
 	return a
 }
 

@@ -19,6 +19,7 @@ type memory struct {
 	reports  []dlq.Report
 	match    func(dlq.Report) []int64
 	fail     func(op string) error
+	applied  func(dlq.Change) // nil: nobody asks
 	now      func() time.Time
 }
 
@@ -118,6 +119,9 @@ func (s *memory) apply(c dlq.Change) (dlq.Letter, error) {
 	case !dlq.Can(c.Trigger, d.State, c.To):
 		return dlq.Letter{}, dlq.Errorf(dlq.CodeRefused, "letter %d is %s", c.LetterID, d.State)
 	}
+	if s.applied != nil {
+		s.applied(c)
+	}
 	d.State, d.Resolution, d.DueAt = c.To, c.Resolution, c.DueAt
 	d.Version++
 	if c.Hold != nil {
@@ -129,6 +133,13 @@ func (s *memory) apply(c dlq.Change) (dlq.Letter, error) {
 	if c.Owner != nil {
 		d.Owner = *c.Owner
 	}
+	d.Flags = slices.Clone(d.Flags)
+	for _, f := range c.AddFlags {
+		if !d.HasFlag(f) {
+			d.Flags = append(d.Flags, f)
+		}
+	}
+	d.Flags = slices.DeleteFunc(d.Flags, func(f dlq.Flag) bool { return slices.Contains(c.DropFlags, f) })
 	if c.Facts != nil {
 		d.Reason, d.ReasonText, d.ReasonOrigin = c.Facts.Reason, c.Facts.ReasonText, c.Facts.Origin
 	}
@@ -220,13 +231,25 @@ func (s *memory) letter(id int64) dlq.Detail {
 	return d
 }
 
-// rules is a Judge and an Unwrapper made of a function.
+// rules is a Judge and an Unwrapper made of a function. What a probe found counts as a report, for a function that asks for
+// one and got none.
 type rules struct {
 	judge func(*dlq.DeadMessage, *dlq.Report, dlq.Judgement) (dlq.Facts, dlq.Verdict)
 }
 
 func (r rules) Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
 	return r.judge(m, report, j)
+}
+func (r rules) JudgeProbed(m *dlq.DeadMessage, report *dlq.Report, probe *dlq.Probe, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
+	probed := report == nil && probe != nil
+	if probed {
+		report = &dlq.Report{Reason: probe.Reason, ReasonText: probe.Text}
+	}
+	facts, verdict := r.judge(m, report, j)
+	if probed && facts.Origin == dlq.OriginReport {
+		facts.Origin = dlq.OriginProbe
+	}
+	return facts, verdict
 }
 func (r rules) Unwrap(m *dlq.DeadMessage) ([]byte, string, bool, error) {
 	return m.Body, m.OriginalTopic, false, nil

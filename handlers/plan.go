@@ -11,31 +11,42 @@ import (
 // Case is all that a plan depends on. Plan adds nothing to it, so that every plan can be told beforehand and tested.
 type Case struct {
 	Now        time.Time
+	BornAt     time.Time // when the message was produced
 	DiedAt     time.Time // when the newest dead copy was stored by the broker
 	Facts      dlq.Facts
 	Verdict    dlq.Verdict
-	Replays    int // how often the console gave it back already
+	Replays    int // how often it was given back already
+	Failures   int // how often it died although it had been given back
 	Automation dlq.Automation
 	Policy     dlq.AutomationPolicy
 
 	Compensation bool          // the endpoint that the verdict names can be asked
-	Person       bool          // a person chose this letter: its age does not matter
+	Person       bool          // a person chose this letter: neither its age nor its failures matter
 	NewCallID    func() string // makes the id of a compensation call
 }
 
-// Plan says what shall happen to a letter: how its route is followed, or why it is held for a person.
+// Plan says what shall happen to a letter: how its route is followed, or why it is held for a person. A letter that failed
+// too often is marked as quarantined, whatever its route is.
 func Plan(c Case) dlq.Plan {
+	p := c.follow()
+	if c.quarantined() {
+		p.Flags = append(p.Flags, dlq.FlagQuarantined)
+	}
+	return p
+}
+
+func (c *Case) follow() dlq.Plan {
 	if c.Verdict.Route == dlq.RouteManual || c.Verdict.Route == "" {
 		return planManual(dlq.HoldNone)
 	}
-	if hold := mayAct(c); hold != dlq.HoldNone {
+	if hold := c.mayAct(); hold != dlq.HoldNone {
 		return planManual(hold)
 	}
 	switch c.Verdict.Route {
 	case dlq.RouteRetry:
-		return planRetry(c)
+		return c.planRetry()
 	case dlq.RouteCompensate:
-		return planCompensate(c)
+		return c.planCompensate()
 	case dlq.RouteDiscard:
 		return planDiscard()
 	default:
@@ -44,7 +55,7 @@ func Plan(c Case) dlq.Plan {
 }
 
 // mayAct says why the console may not act on the letter without a person, and HoldNone when it may.
-func mayAct(c Case) dlq.Hold {
+func (c *Case) mayAct() dlq.Hold {
 	switch a := c.Automation; {
 	case !a.On:
 		return dlq.HoldAutomationOff

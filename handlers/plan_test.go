@@ -50,6 +50,14 @@ func TestPlan(t *testing.T) {
 	person := func(c *Case) { c.Person = true }
 	origin := func(o dlq.ReasonOrigin) func(*Case) { return func(c *Case) { c.Facts.Origin = o } }
 	replays := func(n int) func(*Case) { return func(c *Case) { c.Replays = n } }
+	failed := func(n int) func(*Case) { return func(c *Case) { c.Failures, c.Policy.Quarantine = n, 3 } }
+	marked := func(p dlq.Plan) dlq.Plan { p.Flags = []dlq.Flag{dlq.FlagQuarantined}; return p }
+	limit := func(topic string, after time.Duration) func(*Case) {
+		return func(c *Case) {
+			c.Policy.Stale = append(c.Policy.Stale, dlq.StaleLimit{Topic: topic, After: dlq.Duration(after)})
+		}
+	}
+	born := func(before time.Duration) func(*Case) { return func(c *Case) { c.BornAt = noon.Add(-before) } }
 
 	for _, tt := range []struct {
 		name   string
@@ -82,6 +90,27 @@ func TestPlan(t *testing.T) {
 		{"a person's choice: automation off holds", all(person, off), held(dlq.HoldAutomationOff)},
 		{"a person's choice: the stop holds", all(person, stopped), held(dlq.HoldAutomationStopped)},
 		{"a person's choice: used up", all(person, replays(3)), held(dlq.HoldRetriesUsedUp)},
+
+		{"failed again", failed(2), scheduled(5 * time.Minute)},
+		{"failed too often", failed(3), marked(held(dlq.HoldQuarantined))},
+		{"failed too often, and used up", all(failed(9), replays(3)), marked(held(dlq.HoldQuarantined))},
+		{"failed too often, no reason", all(failed(3), origin(dlq.OriginUnknown)), marked(held(dlq.HoldQuarantined))},
+		{"failed too often, automation off", all(failed(3), off), marked(held(dlq.HoldAutomationOff))},
+		{"failed too often for a rule that asks a person", all(failed(3), func(c *Case) { c.Verdict.Route = dlq.RouteManual }), marked(held(dlq.HoldNone))},
+		{"failed too often, compensate", all(failed(3), compensate), marked(asked)},
+		{"failed too often, discard", all(failed(3), discard), marked(dlq.Plan{State: dlq.StateDiscarded})},
+		{"failed often, and nobody counts", all(failed(99), func(c *Case) { c.Policy.Quarantine = 0 }), scheduled(5 * time.Minute)},
+		{"a person's choice: failures do not count", all(person, failed(99)), scheduled(5 * time.Minute)},
+
+		{"an hour old, when it may be a day", all(born(time.Hour), limit("orders", 24*time.Hour)), scheduled(5 * time.Minute)},
+		{"stale", all(born(25*time.Hour), limit("orders", 24*time.Hour)), held(dlq.HoldStale)},
+		{"stale when its turn comes", all(born(24*time.Hour-time.Minute), limit("orders", 24*time.Hour)), held(dlq.HoldStale)},
+		{"old, but of another topic", all(born(25*time.Hour), limit("coupon", 24*time.Hour)), scheduled(5 * time.Minute)},
+		{"the first limit counts", all(born(25*time.Hour), limit("ord*", 48*time.Hour), limit("*", time.Hour)), scheduled(5 * time.Minute)},
+		{"a producer's clock is ahead", all(born(-time.Hour), limit("*", 6*time.Minute)), scheduled(5 * time.Minute)},
+		{"nobody knows when it was born", limit("*", 5*time.Minute), held(dlq.HoldStale)},
+		{"stale, compensate", all(born(25*time.Hour), limit("*", time.Hour), compensate), asked},
+		{"a person's choice: staleness does not count", all(person, born(25*time.Hour), limit("*", time.Hour)), scheduled(5 * time.Minute)},
 
 		{"compensate", compensate, asked},
 		{"compensate without a reason", all(compensate, origin(dlq.OriginUnknown)), asked},

@@ -11,6 +11,11 @@ type Judge interface {
 	Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement) (dlq.Facts, dlq.Verdict)
 }
 
+// ProbeJudge also hears what a probe found. report and probe may be nil.
+type ProbeJudge interface {
+	JudgeProbed(m *dlq.DeadMessage, report *dlq.Report, probe *dlq.Probe, j dlq.Judgement) (dlq.Facts, dlq.Verdict)
+}
+
 // Endpoints says which compensations can be asked now.
 type Endpoints interface {
 	Enabled(name string) bool
@@ -24,11 +29,9 @@ type planner struct {
 	now        func() time.Time
 }
 
-func (p *planner) plan(diedAt time.Time, f dlq.Facts, v dlq.Verdict, replays int, person bool) dlq.Plan {
-	return Plan(Case{
-		Now: p.now(), DiedAt: diedAt, Facts: f, Verdict: v, Replays: replays,
-		Automation: p.automation(), Policy: p.policy(),
-		Compensation: v.Compensation != nil && p.endpoints.Enabled(v.Compensation.Name),
-		Person:       person, NewCallID: newCallID,
-	})
+// plan completes a case by what is in force, and plans it.
+func (p *planner) plan(c Case) dlq.Plan {
+	c.Now, c.Automation, c.Policy, c.NewCallID = p.now(), p.automation(), p.policy(), newCallID
+	c.Compensation = c.Verdict.Compensation != nil && p.endpoints.Enabled(c.Verdict.Compensation.Name)
+	return Plan(c)
 }

@@ -111,9 +111,10 @@ func ask(call dlq.Call, d dlq.Detail, m dlq.DeadMessage, body []byte, now time.T
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// allowed lists what an endpoint may answer. A letter whose original topic is unknown cannot be replayed.
+// allowed lists what an endpoint may answer. A letter whose original topic is unknown cannot be replayed, and one that is
+// quarantined shall not be: endpoint and consumer would pass it to each other for ever.
 func allowed(l dlq.Letter) []dlq.CallVerdict {
-	if l.Topic == "" {
+	if l.Topic == "" || l.HasFlag(dlq.FlagQuarantined) {
 		return []dlq.CallVerdict{dlq.CallDone, dlq.CallCompensated, dlq.CallRetry, dlq.CallManual}
 	}
 	return []dlq.CallVerdict{dlq.CallDone, dlq.CallCompensated, dlq.CallReplay, dlq.CallRetry, dlq.CallManual}

@@ -68,16 +68,15 @@ func (d *Desk) reconsider(ctx context.Context, id int64, r dlq.Report) error {
 		if err != nil {
 			return err
 		}
-		l := detail.Letter
-		if l.State != dlq.StateOpen || l.Owner != "" || touched(detail.Events) {
+		if !untouched(detail) {
 			return nil
 		}
-		change, err := d.rejudge(ctx, l, &r, false)
+		change, err := d.rejudge(ctx, detail.Letter, said{&r, lastProbe(detail.Events)}, false)
 		if err != nil {
 			return err
 		}
-		if l.Reason == change.Facts.Reason && l.ReasonText == change.Facts.ReasonText && l.ReasonOrigin == change.Facts.Origin {
-			return nil // it says nothing new; judging by newer rules is a person's choice
+		if !news(detail.Letter, change.Facts) {
+			return nil
 		}
 		change.Event.Kind, change.Event.Actor = dlq.EventReported, r.Reporter
 		_, err = d.store.Apply(ctx, *change)
@@ -95,15 +94,37 @@ func (d *Desk) reconsider(ctx context.Context, id int64, r dlq.Report) error {
 	}
 }
 
+// untouched reports whether a letter waits for a person of whom nothing has been seen yet.
+func untouched(d dlq.Detail) bool {
+	return d.State == dlq.StateOpen && d.Owner == "" && !touched(d.Events)
+}
+
+// news reports whether facts say something else than is known. Judging the same facts by newer rules is a person's choice.
+func news(l dlq.Letter, f *dlq.Facts) bool {
+	return l.Reason != f.Reason || l.ReasonText != f.ReasonText || l.ReasonOrigin != f.Origin
+}
+
+// said is what others told of a letter since it died; nil for nothing.
+type said struct {
+	report *dlq.Report
+	probe  *dlq.Probe
+}
+
 // rejudge makes the change that a new judgement of an open letter brings. person says that somebody asked for it, so
-// that the letter's age does not keep it from acting.
-func (d *Desk) rejudge(ctx context.Context, l dlq.Letter, r *dlq.Report, person bool) (*dlq.Change, error) {
+// that the letter's age and failures do not keep it from acting.
+func (d *Desk) rejudge(ctx context.Context, l dlq.Letter, s said, person bool) (*dlq.Change, error) {
 	m, err := d.store.Message(ctx, l.ID)
 	if err != nil {
 		return nil, err
 	}
-	facts, verdict := d.rules.Judge(&m, r, dlq.Judgement{Now: d.now(), Deaths: l.Deaths, Replays: l.Replays})
-	plan := d.planner.plan(l.DiedAt, facts, verdict, l.Replays, person)
+	if s.probe != nil && !saysWhy(*s.probe) {
+		s.probe = nil
+	}
+	facts, verdict := d.rules.JudgeProbed(&m, s.report, s.probe, dlq.Judgement{Now: d.now(), Deaths: l.Deaths, Replays: l.Replays})
+	plan := d.planner.plan(Case{
+		BornAt: l.BornAt, DiedAt: l.DiedAt, Facts: facts, Verdict: verdict, Person: person,
+		Replays: max(l.Replays, m.ReplayCount()), Failures: failures(l.Deaths, &m),
+	})
 	if !person && verdict.Route == l.Route && tried(l.Hold) {
 		plan = planManual(l.Hold)
 	}
@@ -123,19 +144,20 @@ func (d *Desk) rejudge(ctx context.Context, l dlq.Letter, r *dlq.Report, person 
 // by itself.
 func tried(h dlq.Hold) bool {
 	switch h {
-	case dlq.HoldRetriesUsedUp, dlq.HoldCompensationManual, dlq.HoldCompensationUsedUp, dlq.HoldCompensationBroken, dlq.HoldNoDoor:
+	case dlq.HoldRetriesUsedUp, dlq.HoldQuarantined, dlq.HoldCompensationManual, dlq.HoldCompensationUsedUp, dlq.HoldCompensationBroken, dlq.HoldNoDoor:
 		return true
 	}
 	return false
 }
 
-// touched reports whether a person did something to a letter since its newest death. Events are newest first.
+// touched reports whether a person did something to a letter since its newest death. Asking why it failed is no such thing.
+// Events are newest first.
 func touched(events []dlq.Event) bool {
 	for _, e := range events {
 		if e.Kind == dlq.EventArrived || e.Kind == dlq.EventDiedAgain {
 			return false
 		}
-		if e.Kind != dlq.EventReported && isPerson(e.Actor) {
+		if e.Kind != dlq.EventReported && e.Kind != dlq.EventProbed && isPerson(e.Actor) {
 			return true
 		}
 	}
