@@ -256,13 +256,7 @@ func (t *tx) nextDeath(r, before *row, p place, a *arrival) error {
 	if err := t.arrive(r, p, a); err != nil {
 		return err
 	}
-	if err := t.countDiedAgain(r, a.Join.ReplayID); err != nil {
-		return err
-	}
-	if _, err := t.exec("UPDATE replay SET outcome='failed_again', detail=CASE detail WHEN 'diverted' THEN detail ELSE 'back_in_dlq' END, settled_at=?, next_look=NULL WHERE id=? AND letter=?", t.now, a.Join.ReplayID, r.id); err != nil {
-		return err
-	}
-	if err := t.setOutcome(r); err != nil {
+	if err := t.replayDied(r, a.Join.ReplayID); err != nil {
 		return err
 	}
 	if _, err := t.exec("UPDATE call SET state='cancelled', next_at=NULL, changed=? WHERE letter=? AND state='pending'", t.now, r.id); err != nil {
@@ -279,12 +273,32 @@ func (t *tx) nextDeath(r, before *row, p place, a *arrival) error {
 	return t.putBody("REPLACE INTO body VALUES(?,?,?,?,?,?,?,?,?,?)", r.id, a)
 }
 
+// replayDied notes that the message of a letter's replay is back.
+func (t *tx) replayDied(r *row, id string) error {
+	have, err := t.replayStanding(id)
+	if err != nil || have.letter != r.id {
+		return err
+	}
+	const to = dlq.OutcomeFailedAgain
+	t.countSettled(r, have.settled, to)
+	if _, err := t.exec("UPDATE replay SET outcome='failed_again', detail=CASE detail WHEN 'diverted' THEN detail ELSE 'back_in_dlq' END, settled_at=?, next_look=NULL WHERE id=?", t.now, id); err != nil {
+		return err
+	}
+	if have.number == have.newest {
+		if r.outcome, err = t.word(wordOutcome, string(to)); err != nil {
+			return err
+		}
+	}
+	return t.follow(have, to, "")
+}
+
 // arrive fills in what a death tells of a letter.
 func (t *tx) arrive(r *row, p place, a *arrival) error {
 	m := &a.Message
 	r.seq, r.deaths = t.death, r.deaths+1
 	r.queue, r.cluster = p.id, p.cluster
 	r.state, r.resolution = stateCode(a.Plan.State), 0
+	r.flags |= flagBits(a.Plan.Flags)
 	r.attempts, r.size = int64(m.ReconsumeTimes), int64(len(m.Body))
 	r.born, r.died, r.arrived, r.changed = m.BornAt.UnixMilli(), m.StoredAt.UnixMilli(), t.now, t.now
 	r.originID, r.uniqueKey = m.Properties[dlq.PropOriginID], m.Properties[dlq.PropUniqueKey]

@@ -82,11 +82,12 @@ type pending struct {
 	to            dlq.State
 	judged        *judged
 	replay        *dlq.Replay
-	settled       settled // how the replay stood before
+	standing      replayStanding // of the replay before
 	call          *dlq.Call
 }
 
-// check finds out whether a change may be made. It writes nothing.
+// check finds out whether a change may be made. A refusal has written nothing; else the letter's turn in its operation is
+// taken, and the change must be applied.
 func (t *tx) check(c *dlq.Change) (*pending, error) {
 	before, err := t.row(c.LetterID)
 	if err != nil {
@@ -130,6 +131,9 @@ func (t *tx) check(c *dlq.Change) (*pending, error) {
 		call.LetterID = c.LetterID
 		p.call = &call
 	}
+	if err := t.takeItem(c); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -139,27 +143,27 @@ func (t *tx) checkReplay(p *pending) error {
 	r := *p.change.Replay
 	r.LetterID = p.change.LetterID
 	p.replay = &r
-	var letter int64
-	err := each(context.Background(), t, "SELECT outcome, settled_at, letter FROM replay WHERE id=?", []any{r.ID}, func(rows *sql.Rows) error {
-		return rows.Scan(&p.settled.outcome, &p.settled.at, &letter)
-	})
-	have := p.settled.outcome
+	have, err := t.replayStanding(r.ID)
+	p.standing = have
 	claim := p.change.Trigger == dlq.TriggerClaim
 	switch {
 	case err != nil:
 		return err
-	case claim && letter != 0:
+	case claim && have.letter != 0:
 		return dlq.Errorf(dlq.CodeConflict, "the replay %s was written before", r.ID)
-	case !claim && letter != r.LetterID:
+	case !claim && have.letter != r.LetterID:
 		return dlq.Errorf(dlq.CodeNotFound, "letter %d has no replay %s", r.LetterID, r.ID)
-	case !claim && have == dlq.OutcomeFailedAgain && r.Outcome != have:
+	case !claim && have.outcome == dlq.OutcomeFailedAgain && r.Outcome != have.outcome:
 		return dlq.Errorf(dlq.CodeConflict, "the replay %s has failed again in the meantime", r.ID)
-	case !claim:
-		return nil
+	case claim:
+		r.Number = 1
+		if p.before.outcome != 0 { // it has replays
+			return each(context.Background(), t, "SELECT max(number) + 1 FROM replay WHERE letter=?", []any{r.LetterID}, func(rows *sql.Rows) error {
+				return rows.Scan(&r.Number)
+			})
+		}
 	}
-	return each(context.Background(), t, "SELECT coalesce(max(number), 0) + 1 FROM replay WHERE letter=?", []any{r.LetterID}, func(rows *sql.Rows) error {
-		return rows.Scan(&r.Number)
-	})
+	return nil
 }
 
 // apply makes a checked change.
@@ -197,8 +201,7 @@ func (t *tx) apply(p *pending) error {
 		if err := t.putReplay(p.replay, c.Trigger == dlq.TriggerClaim); err != nil {
 			return err
 		}
-		t.countSettled(r, p.settled, p.replay.Outcome)
-		if err := t.setOutcome(r); err != nil {
+		if err := t.stand(r, p); err != nil {
 			return err
 		}
 	}
@@ -216,6 +219,19 @@ func (t *tx) apply(p *pending) error {
 	}
 	t.count(before, r)
 	return t.logChange(p)
+}
+
+// stand takes over what a change says of its replay.
+func (t *tx) stand(r *row, p *pending) (err error) {
+	to := p.replay.Outcome
+	t.countSettled(r, p.standing.settled, to)
+	if p.standing.number == p.standing.newest { // also of a new one
+		r.outcome, err = t.word(wordOutcome, string(to))
+	}
+	if err != nil {
+		return err
+	}
+	return t.follow(p.standing, to, p.replay.Detail)
 }
 
 // setAttributes takes over what the change says beside its state.

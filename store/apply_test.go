@@ -203,7 +203,8 @@ func TestReplaysThatAreLookedAt(t *testing.T) {
 	admit(t, s, batchOf("pay", 0, 4))
 	at := func(d time.Duration) *time.Time { v := c.now().Add(d); return &v }
 	full := dlq.Replay{ID: "full", Door: dlq.DoorBack, Why: "orderly", Cluster: "main", ConsumerGroup: "pay", Target: "%RETRY%pay", Topic: "orders", UniqueKey: "UK", AsNew: true,
-		Delay: dlq.Duration(10 * time.Second), DelayLevel: 3, DeliverAt: at(time.Second), Automatic: true, Actor: "ann", Note: "why", IntendedAt: c.now(), Outcome: dlq.OutcomeSending}
+		Delay: dlq.Duration(10 * time.Second), DelayLevel: 3, DeliverAt: at(time.Second), Automatic: true, Actor: "ann", Note: "why", IntendedAt: c.now(), Outcome: dlq.OutcomeSending,
+		DeadPhysOffset: 1000, DeadAttempts: 16, TargetKind: dlq.TargetTopic, Edit: 3, Transformed: true}
 	apply(t, s, dlq.Change{LetterID: 1, Trigger: dlq.TriggerClaim, To: dlq.StateSending, Replay: &full, CountReplay: 1})
 	full.LetterID, full.Number = 1, 1
 	if got, err := s.Unsettled(t.Context()); err != nil || len(got) != 1 || !cmp.Equal(got[0], full) {
@@ -215,7 +216,6 @@ func TestReplaysThatAreLookedAt(t *testing.T) {
 	full.SentAt, full.SeenAt, full.NextLook = at(time.Second), at(2*time.Second), at(3*time.Second)
 	full.Outcome, full.Detail, full.Error, full.Looks, full.OnlineFor = dlq.OutcomeWaiting, "d", "e", 4, dlq.Duration(5*time.Minute)
 	full.Receipt = dlq.Receipt{Broker: "broker-a", Address: "10.0.0.9:10911", Queue: 3, Offset: 99, MessageID: "id", Weak: true}
-	full.DeadPhysOffset, full.DeadAttempts = 1000, 16
 	full.Number = 0 // a caller that does not know it does not change it
 	apply(t, s, dlq.Change{LetterID: 1, Trigger: dlq.TriggerSent, To: dlq.StateAwaiting, Replay: &full})
 	full.Number = 1

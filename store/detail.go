@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"deadletteroffice/dlq"
@@ -140,36 +141,74 @@ func (s *Store) Message(ctx context.Context, id int64) (m dlq.DeadMessage, err e
 	return m, err
 }
 
-// deadCopy reads the newest dead copy of a letter, its body only when it is asked for.
-func (s *Store) deadCopy(ctx context.Context, q querier, id int64, withBody bool) (m dlq.DeadMessage, err error) {
-	query := `SELECT b.state, b.topic, b.store_host, b.born_host, b.sys_flag, b.flag, b.orderly, b.properties, CASE WHEN ? THEN b.body END,
-		l.envelope, l.own_topic, l.consumer_group, l.born, d.queue, d.offset, d.stored, d.phys, d.attempts, d.message_id
-		FROM letter l JOIN body b ON b.letter=l.id JOIN death d ON d.id=l.seq WHERE l.id=?`
-	found := false
-	err = each(ctx, q, query, []any{withBody, id}, func(rows *sql.Rows) error {
-		found = true
-		var state, topic, host, envelope, group, born, queue, stored int64
-		var ownTopic string
-		var properties []byte
-		err := rows.Scan(&state, &topic, &host, &m.BornHost, &m.SysFlag, &m.Flag, &m.Orderly, &properties, &m.Body,
-			&envelope, &ownTopic, &group, &born, &queue, &m.Offset, &stored, &m.PhysOffset, &m.ReconsumeTimes, &m.MessageID)
-		if err != nil {
-			return err
-		}
-		m.BodyState, m.OriginalTopic, m.StoreHost = dlq.BodyState(s.mem.textOf(state)), s.mem.textOf(topic), s.mem.textOf(host)
-		if m.OriginalTopic == dlq.OtherValues { // no topic can have that name
-			if m.OriginalTopic = ownTopic; envelope != 0 {
-				m.OriginalTopic = "" // the letter's own topic is the one inside
+// Messages returns the newest dead copies of many letters whole, by the letters' ids; ids without a letter are left out.
+// They are read in chunks, but the caller holds all their bodies at once.
+func (s *Store) Messages(ctx context.Context, ids []int64) (map[int64]dlq.DeadMessage, error) {
+	all := make(map[int64]dlq.DeadMessage, len(ids))
+	for part := range slices.Chunk(ids, chunk) {
+		err := s.read(ctx, func(ctx context.Context, q querier) error {
+			found, err := s.deadCopies(ctx, q, part, true)
+			for id, m := range found {
+				all[id] = *m
 			}
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		m.ConsumerGroup, m.Queue = s.mem.textOf(group), s.mem.queueOf(queue)
-		m.BornAt, m.StoredAt = instant(born), instant(stored)
-		m.Properties, err = unpackProperties(properties)
-		return err
-	})
-	if err == nil && !found {
-		err = notFound(id)
 	}
+	return all, nil
+}
+
+// deadCopy reads the newest dead copy of a letter, its body only when it is asked for.
+func (s *Store) deadCopy(ctx context.Context, q querier, id int64, withBody bool) (dlq.DeadMessage, error) {
+	found, err := s.deadCopies(ctx, q, []int64{id}, withBody)
+	if err != nil {
+		return dlq.DeadMessage{}, err
+	}
+	m := found[id]
+	if m == nil {
+		return dlq.DeadMessage{}, notFound(id)
+	}
+	return *m, nil
+}
+
+// deadCopies reads the newest dead copies of letters, by their ids.
+func (s *Store) deadCopies(ctx context.Context, q querier, ids []int64, withBody bool) (map[int64]*dlq.DeadMessage, error) {
+	query := `SELECT l.id, b.state, b.topic, b.store_host, b.born_host, b.sys_flag, b.flag, b.orderly, b.properties, CASE WHEN ? THEN b.body END,
+		l.envelope, l.own_topic, l.consumer_group, l.born, d.queue, d.offset, d.stored, d.phys, d.attempts, d.message_id
+		FROM letter l CROSS JOIN body b ON b.letter=l.id CROSS JOIN death d ON d.id=l.seq WHERE l.id IN (`
+	found := make(map[int64]*dlq.DeadMessage, len(ids))
+	err := inChunks(anys(ids), func(part []any) error {
+		return each(ctx, q, query+marks(len(part))+")", append([]any{withBody}, part...), func(rows *sql.Rows) error {
+			var id int64
+			m, err := s.scanDeadCopy(rows, &id)
+			found[id] = m
+			return err
+		})
+	})
+	return found, err
+}
+
+func (s *Store) scanDeadCopy(rows *sql.Rows, id *int64) (*dlq.DeadMessage, error) {
+	m := &dlq.DeadMessage{}
+	var state, topic, host, envelope, group, born, queue, stored int64
+	var ownTopic string
+	var properties []byte
+	err := rows.Scan(id, &state, &topic, &host, &m.BornHost, &m.SysFlag, &m.Flag, &m.Orderly, &properties, &m.Body,
+		&envelope, &ownTopic, &group, &born, &queue, &m.Offset, &stored, &m.PhysOffset, &m.ReconsumeTimes, &m.MessageID)
+	if err != nil {
+		return nil, err
+	}
+	m.BodyState, m.OriginalTopic, m.StoreHost = dlq.BodyState(s.mem.textOf(state)), s.mem.textOf(topic), s.mem.textOf(host)
+	if m.OriginalTopic == dlq.OtherValues { // no topic can have that name
+		if m.OriginalTopic = ownTopic; envelope != 0 {
+			m.OriginalTopic = "" // the letter's own topic is the one inside
+		}
+	}
+	m.ConsumerGroup, m.Queue = s.mem.textOf(group), s.mem.queueOf(queue)
+	m.BornAt, m.StoredAt = instant(born), instant(stored)
+	m.Properties, err = unpackProperties(properties)
 	return m, err
 }
 

@@ -135,16 +135,6 @@ func (t *tx) countSettled(r *row, from settled, to dlq.Outcome) {
 	t.settled[k] = n
 }
 
-// countDiedAgain notes that the message of a letter's replay is back.
-func (t *tx) countDiedAgain(r *row, replay string) error {
-	return each(context.Background(), t, "SELECT outcome, settled_at FROM replay WHERE id=? AND letter=?", []any{replay, r.id}, func(rows *sql.Rows) error {
-		var from settled
-		err := rows.Scan(&from.outcome, &from.at)
-		t.countSettled(r, from, dlq.OutcomeFailedAgain)
-		return err
-	})
-}
-
 // window counts what happened in a stretch of time that ends now.
 type window[K comparable] struct {
 	step  int64 // milliseconds: what is older than the stretch is forgotten in steps of this

@@ -9,34 +9,37 @@ import (
 	"deadletteroffice/dlq"
 )
 
-const replayColumns = "id, letter, number, " + replayContent
-
-// replayContent is what may change after the intent.
-const replayContent = "door, why, cluster, consumer_group, target, topic, unique_key, as_new, delay, delay_level, deliver_at, automatic, " +
-	"actor, note, intended_at, sent_at, seen_at, settled_at, outcome, detail, error, broker, address, queue, offset, message_id, weak, " +
-	"dead_phys_offset, dead_attempts, next_look, looks, online_for"
+// replayColumns are what is written with the intent, replayProgress what may change after it.
+const (
+	replayColumns = "id, letter, number, door, why, cluster, consumer_group, target, topic, unique_key, as_new, delay, delay_level, automatic, actor, note, intended_at, " +
+		"dead_phys_offset, dead_attempts, operation, target_kind, edit, transformed, " + replayProgress
+	replayProgress = "deliver_at, sent_at, seen_at, settled_at, outcome, detail, error, broker, address, queue, offset, message_id, weak, next_look, looks, online_for"
+)
 
 var (
 	insertReplay = "INSERT INTO replay(" + replayColumns + ") VALUES(" + marks(strings.Count(replayColumns, ",")+1) + ")"
 	// A replay that died again stays so, whatever somebody still believes who read it earlier.
-	updateReplay = "UPDATE replay SET " + strings.ReplaceAll(replayContent, ",", "=?,") + "=? WHERE id=? AND outcome<>'failed_again'"
+	updateReplay = "UPDATE replay SET " + strings.ReplaceAll(replayProgress, ",", "=?,") + "=? WHERE id=? AND outcome<>'failed_again'"
 	saveLook     = updateReplay + " AND outcome IN ('sending', 'waiting')"
 )
 
 func replayValues(r *dlq.Replay) []any {
-	return []any{r.ID, r.LetterID, r.Number, string(r.Door), r.Why, r.Cluster, r.ConsumerGroup, r.Target, r.Topic, r.UniqueKey, r.AsNew, int64(r.Delay), r.DelayLevel, optMillis(r.DeliverAt), r.Automatic,
-		r.Actor, r.Note, r.IntendedAt.UnixMilli(), optMillis(r.SentAt), optMillis(r.SeenAt), optMillis(r.SettledAt), string(r.Outcome), r.Detail, r.Error,
-		r.Receipt.Broker, r.Receipt.Address, r.Receipt.Queue, r.Receipt.Offset, r.Receipt.MessageID, r.Receipt.Weak,
-		r.DeadPhysOffset, r.DeadAttempts, optMillis(r.NextLook), r.Looks, int64(r.OnlineFor)}
+	return append([]any{r.ID, r.LetterID, r.Number, string(r.Door), r.Why, r.Cluster, r.ConsumerGroup, r.Target, r.Topic, r.UniqueKey, r.AsNew, int64(r.Delay), r.DelayLevel, r.Automatic, r.Actor, r.Note, r.IntendedAt.UnixMilli(),
+		r.DeadPhysOffset, r.DeadAttempts, r.Operation, string(r.TargetKind), r.Edit, r.Transformed}, progressValues(r)...)
+}
+
+func progressValues(r *dlq.Replay) []any {
+	return []any{optMillis(r.DeliverAt), optMillis(r.SentAt), optMillis(r.SeenAt), optMillis(r.SettledAt), string(r.Outcome), r.Detail, r.Error,
+		r.Receipt.Broker, r.Receipt.Address, r.Receipt.Queue, r.Receipt.Offset, r.Receipt.MessageID, r.Receipt.Weak, optMillis(r.NextLook), r.Looks, int64(r.OnlineFor)}
 }
 
 func scanReplay(rows *sql.Rows) (r dlq.Replay, err error) {
 	var intended int64
 	var deliver, sent, seen, settled, next sql.NullInt64
-	err = rows.Scan(&r.ID, &r.LetterID, &r.Number, &r.Door, &r.Why, &r.Cluster, &r.ConsumerGroup, &r.Target, &r.Topic, &r.UniqueKey, &r.AsNew, &r.Delay, &r.DelayLevel, &deliver, &r.Automatic,
-		&r.Actor, &r.Note, &intended, &sent, &seen, &settled, &r.Outcome, &r.Detail, &r.Error,
-		&r.Receipt.Broker, &r.Receipt.Address, &r.Receipt.Queue, &r.Receipt.Offset, &r.Receipt.MessageID, &r.Receipt.Weak,
-		&r.DeadPhysOffset, &r.DeadAttempts, &next, &r.Looks, &r.OnlineFor)
+	err = rows.Scan(&r.ID, &r.LetterID, &r.Number, &r.Door, &r.Why, &r.Cluster, &r.ConsumerGroup, &r.Target, &r.Topic, &r.UniqueKey, &r.AsNew, &r.Delay, &r.DelayLevel, &r.Automatic, &r.Actor, &r.Note, &intended,
+		&r.DeadPhysOffset, &r.DeadAttempts, &r.Operation, &r.TargetKind, &r.Edit, &r.Transformed,
+		&deliver, &sent, &seen, &settled, &r.Outcome, &r.Detail, &r.Error,
+		&r.Receipt.Broker, &r.Receipt.Address, &r.Receipt.Queue, &r.Receipt.Offset, &r.Receipt.MessageID, &r.Receipt.Weak, &next, &r.Looks, &r.OnlineFor)
 	r.IntendedAt, r.DeliverAt, r.SentAt = instant(intended), optInstant(deliver), optInstant(sent)
 	r.SeenAt, r.SettledAt, r.NextLook = optInstant(seen), optInstant(settled), optInstant(next)
 	return r, err
@@ -89,48 +92,84 @@ func (s *Store) Unsettled(ctx context.Context) (list []dlq.Replay, err error) {
 // SaveLook writes what the tracker notes on a replay without changing its letter: when it looks again, what it saw. The
 // error is CodeConflict when the replay is no longer open, for example because its message died in the meantime.
 func (s *Store) SaveLook(ctx context.Context, r dlq.Replay) error {
-	return s.do(ctx, lanePeople, func(t *tx) error {
-		n, err := t.exec(saveLook, append(replayValues(&r)[3:], r.ID)...)
-		if err == nil && n == 0 {
-			err = dlq.Errorf(dlq.CodeConflict, "the replay %s is no longer open", r.ID)
+	return s.SaveLooks(ctx, []dlq.Replay{r})[0]
+}
+
+// SaveLooks does SaveLook for many replays in one transaction, each on its own; the errors are in their order, nil for
+// none. When the transaction itself fails every replay gets that error.
+func (s *Store) SaveLooks(ctx context.Context, list []dlq.Replay) []error {
+	errs := make([]error, len(list))
+	err := s.do(ctx, lanePeople, func(t *tx) error {
+		clear(errs) // it may be the second try
+		for i := range list {
+			err := t.saveLook(&list[i])
+			if dlq.CodeOf(err) == dlq.CodeConflict {
+				errs[i], err = err, nil // it has written nothing
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
-		letter, err := t.row(r.LetterID)
-		if err != nil || letter == nil {
-			return err
-		}
-		before := letter.outcome
-		if err := t.setOutcome(letter); err != nil || letter.outcome == before {
-			return err
-		}
-		return t.step(letter, false)
+		return nil
 	})
+	if err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+	}
+	return errs
+}
+
+func (t *tx) saveLook(r *dlq.Replay) error {
+	have, err := t.replayStanding(r.ID)
+	if err != nil {
+		return err
+	}
+	n, err := t.exec(saveLook, append(progressValues(r), r.ID)...)
+	if err == nil && n == 0 {
+		err = dlq.Errorf(dlq.CodeConflict, "the replay %s is no longer open", r.ID)
+	}
+	if err != nil || have.outcome == r.Outcome {
+		return err
+	}
+	if err := t.follow(have, r.Outcome, r.Detail); err != nil {
+		return err
+	}
+	letter, err := t.row(have.letter)
+	if err != nil || letter == nil || have.number != have.newest {
+		return err
+	}
+	copied := *letter
+	if copied.outcome, err = t.word(wordOutcome, string(r.Outcome)); err != nil {
+		return err
+	}
+	return t.step(&copied, false)
+}
+
+// replayStanding is how a replay stands in the tables.
+type replayStanding struct {
+	settled
+	letter    int64 // 0: there is no such replay
+	number    int64
+	newest    int64 // number of the letter's newest replay
+	operation int64
+}
+
+func (t *tx) replayStanding(id string) (h replayStanding, err error) {
+	query := "SELECT outcome, settled_at, letter, number, operation, (SELECT max(number) FROM replay o WHERE o.letter=r.letter) FROM replay r WHERE id=?"
+	err = each(context.Background(), t, query, []any{id}, func(rows *sql.Rows) error {
+		return rows.Scan(&h.outcome, &h.at, &h.letter, &h.number, &h.operation, &h.newest)
+	})
+	return h, err
 }
 
 // putReplay writes a replay of a change: a new one with a claim, else one that exists.
 func (t *tx) putReplay(r *dlq.Replay, isNew bool) error {
 	if isNew {
-		if _, err := t.exec(insertReplay, replayValues(r)...); err != nil {
-			return err
-		}
+		_, err := t.exec(insertReplay, replayValues(r)...)
 		t.back = t.back || r.Door == dlq.DoorBack
-		return nil
-	}
-	_, err := t.exec(updateReplay, append(replayValues(r)[3:], r.ID)...)
-	return err
-}
-
-// setOutcome takes the outcome of the letter's newest replay into its row.
-func (t *tx) setOutcome(r *row) error {
-	var outcome string
-	err := each(context.Background(), t, "SELECT outcome FROM replay WHERE letter=? ORDER BY number DESC LIMIT 1", []any{r.id}, func(rows *sql.Rows) error {
-		return rows.Scan(&outcome)
-	})
-	if err != nil {
 		return err
 	}
-	r.outcome, err = t.word(wordOutcome, outcome)
+	_, err := t.exec(updateReplay, append(progressValues(r), r.ID)...)
 	return err
 }

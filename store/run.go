@@ -25,7 +25,7 @@ const (
 func (s *Store) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for what, loop := range map[string]func(context.Context) (time.Duration, error){
-		"full text": s.indexOnce, "retention": s.sweepOnce, "retention of alerts": s.sweepAlertsOnce, "disk": s.probeOnce,
+		"full text": s.indexOnce, "retention": s.sweepOnce, "retention of alerts": s.sweepAlertsOnce, "retention of operations": s.sweepOperationsOnce, "disk": s.probeOnce,
 	} {
 		all.Go(func() { s.loop(ctx, what, loop) })
 	}
@@ -163,7 +163,7 @@ func (t *tx) deleteLetters(old []*row) error {
 			return dlq.Errorf(dlq.CodeInternal, "letter %d is %s and would have been deleted", r.id, dlq.States[r.state])
 		}
 		for _, query := range []string{
-			"DELETE FROM attempt WHERE call IN (SELECT id FROM call WHERE letter=?)", "DELETE FROM call WHERE letter=?", "DELETE FROM replay WHERE letter=?",
+			"DELETE FROM attempt WHERE call IN (SELECT id FROM call WHERE letter=?)", "DELETE FROM call WHERE letter=?", "DELETE FROM replay WHERE letter=?", "DELETE FROM edit WHERE letter=?",
 			"DELETE FROM event WHERE letter=?", "DELETE FROM death WHERE letter=?", "DELETE FROM body WHERE letter=?", "DELETE FROM letter WHERE id=?",
 		} {
 			if _, err := t.exec(query, r.id); err != nil {

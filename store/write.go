@@ -197,6 +197,7 @@ type tx struct {
 	gaps, report         int64
 	back                 bool
 	events               []dlq.Event
+	items, entered       map[itemState]int64 // of operations: differences, and how many came into a state
 
 	arrived map[sameFailure]int64           // arrivals
 	settled map[groupInCluster]settledCount // replays
@@ -211,7 +212,7 @@ func newTx(s *Store) *tx {
 		s: s, at: at, now: at.UnixMilli(),
 		ids: map[word]int64{}, kinds: map[wordKind]int{}, places: map[dlq.Queue]place{}, tally: map[tallyKey]int64{},
 		hours: map[hourKey]int64{}, spans: map[int64][2]int64{}, arrived: map[sameFailure]int64{}, settled: map[groupInCluster]settledCount{},
-		pending: map[string]int{}, dropped: map[string]int{},
+		pending: map[string]int{}, dropped: map[string]int{}, items: map[itemState]int64{}, entered: map[itemState]int64{},
 		letter: m.letter, death: m.death, event: m.event, search: m.search, gaps: m.gaps, report: m.report, back: m.back,
 	}
 }
@@ -305,7 +306,7 @@ func (t *tx) flush() error {
 			return err
 		}
 	}
-	return nil
+	return t.flushItems()
 }
 
 // stmt returns the prepared statement of a text. The texts are constants of this package, so there are few.
