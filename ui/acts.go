@@ -36,11 +36,17 @@ type Steering interface {
 	SetAutomation(ctx context.Context, seen int64, a dlq.Automation) (dlq.Automation, error)
 }
 
+// Quarantine is how people let a letter out that failed again too often.
+type Quarantine interface {
+	Unquarantine(ctx context.Context, a dlq.Act) (dlq.Letter, error)
+}
+
 // Desk is where people act on letters.
 type Desk interface {
 	Closing
 	Owning
 	Steering
+	Quarantine
 }
 
 // Replays gives letters back.
@@ -101,9 +107,10 @@ func (a *notedAct) check(now time.Time) error {
 	return checkNote(&a.Note, true)
 }
 
-// resolve closes a letter. After a probe that was a success it may say that the message is consumed.
+// resolve closes a letter, with a note. After a probe that was a success it may say that the message is consumed, and
+// the probe says why.
 type resolve struct {
-	notedAct
+	plainAct
 	Resolution dlq.Resolution `json:"resolution"`
 }
 
@@ -111,14 +118,15 @@ func (a *resolve) check(now time.Time) error {
 	if err := oneOf("resolution", []dlq.Resolution{dlq.ResolvedByHand, dlq.ResolvedConfirmed}, []dlq.Resolution{a.Resolution}); err != nil {
 		return err
 	}
-	return a.notedAct.check(now)
+	if err := a.plainAct.check(now); err != nil {
+		return err
+	}
+	return checkNote(&a.Note, a.Resolution != dlq.ResolvedConfirmed)
 }
 
 func (a *resolve) act() dlq.Act {
 	act := a.plainAct.act()
-	if a.Resolution != dlq.ResolvedByHand { // which is what it is without a word
-		act.Resolution = a.Resolution
-	}
+	act.Resolution = a.Resolution
 	return act
 }
 

@@ -15,11 +15,6 @@ type Workbench interface {
 	Probe(ctx context.Context, req dlq.ProbeRequest) (dlq.Probe, dlq.Letter, error)
 }
 
-// Quarantine is how people let a letter out that failed too often.
-type Quarantine interface {
-	Unquarantine(ctx context.Context, a dlq.Act) (dlq.Letter, error)
-}
-
 type optionsQuery struct {
 	letterID
 	Kind dlq.TargetKind `query:"target_kind"`
@@ -133,11 +128,4 @@ func (s *Server) probeOne(ctx context.Context, id int64, note string) ActionResu
 		result.Probe, result.Letter = &probe, &letter
 	}
 	return result
-}
-
-func (s *Server) unquarantine(ctx context.Context, req *notedAct) (dlq.Letter, error) {
-	a := req.act()
-	a.Actor = actor(ctx)
-	letter, err := s.Quarantine.Unquarantine(ctx, a)
-	return letter, s.shown(ctx, a.LetterID, err)
 }

@@ -226,15 +226,16 @@ func TestLettersAreEditedAndProbed(t *testing.T) {
 				}
 				return nil
 			}
-		}, method: "POST", url: "/letters/41/resolve", body: `{"version":3,"note":"ran","resolution":"confirmed"}`, done: "resolve local ran "},
+		}, method: "POST", url: "/letters/41/resolve", body: `{"version":3,"resolution":"confirmed"}`, done: "resolve local  "},
 		{name: "resolve by hand", with: func(s *stub) {
 			s.act = func(_ string, a dlq.Act) error {
-				if a.Resolution != "" {
+				if a.Resolution != dlq.ResolvedByHand {
 					return fmt.Errorf("resolution %q", a.Resolution)
 				}
 				return nil
 			}
 		}, method: "POST", url: "/letters/41/resolve", body: `{"version":3,"note":"ran","resolution":"by_hand"}`, done: "resolve local ran "},
+		{name: "resolve by hand without a note", method: "POST", url: "/letters/41/resolve", body: `{"version":3,"resolution":"by_hand"}`, status: 400},
 		{name: "resolve as assumed", method: "POST", url: "/letters/41/resolve", body: `{"version":3,"note":"ran","resolution":"assumed"}`, status: 400},
 	} {
 		t.Run(sc.name, sc.run)

@@ -61,7 +61,7 @@ func (s *Server) routes() []route {
 		api(post, "/letters/:id/notes", "noteLetter", RoleOperator, act[notedAct](s, Desk.Note)),
 		api(post, "/letters/:id/cancel", "cancelLetter", RoleOperator, act[plainAct](s, Desk.Cancel)),
 		api(post, "/letters/:id/route", "routeLetter", RoleOperator, act[reroute](s, Desk.Reroute)),
-		api(post, "/letters/:id/unquarantine", "unquarantineLetter", RoleOperator, write(s, writeTimeout, s.unquarantine)),
+		api(post, "/letters/:id/unquarantine", "unquarantineLetter", RoleOperator, act[notedAct](s, Desk.Unquarantine)),
 		api(post, "/letters/actions", "actOnLetters", RoleOperator, write(s, bulkTimeout, s.actOnLetters)),
 
 		api(get, "/operations", "listOperations", RoleViewer, read(s, s.listOperations)),

@@ -50,7 +50,6 @@ type Deps struct {
 	Replays Replays
 
 	Workbench  Workbench
-	Quarantine Quarantine
 	Operations Operations
 	Ledger     OperationLedger
 	Cluster    Cluster

@@ -150,7 +150,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	alerting := openAlerts(alertDeps{store: a.store, data: c.data, live: told, book: a.book, cluster: watched, intake: intake, sender: calls, log: log, registry: registry})
 	alarm.engine.Store(alerting.engine)
 
-	a.server, err = ui.New(ui.Deps{Store: a.store, Alerts: silencing{a.store, alarm.wake}, Engine: alerting.engine, Outbox: alerting.outbox, Desk: desk, Replays: replays, Workbench: workbench{replays}, Cluster: watched, Book: a.book, Live: live,
+	a.server, err = ui.New(ui.Deps{Store: a.store, Alerts: silencing{a.store, alarm.wake}, Engine: alerting.engine, Outbox: alerting.outbox, Desk: desk, Replays: replays, Workbench: workbench{replays}, Ledger: a.store, Cluster: watched, Book: a.book, Live: live,
 		Listen: c.listen, TokenFile: c.tokens, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
 		Registerer: registry, Gatherer: registry, Logger: log, OpenAPI: openAPI, RulesSchema: docs.RulesSchema})
 	if err != nil {

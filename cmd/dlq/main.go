@@ -46,6 +46,8 @@ func commands() []command {
 		{"serve", "run the console", serve},
 		{"demo", "run the console with the demo shop; demo heal|break|status turns the shop's faults", demoCommand},
 		{"rules", "rules check FILE · rules explain FILE MESSAGE · rules diff OLD NEW: what is wrong with rules.yaml, what it does to a message, what changes", rulesCommand},
+		{"replay", "replay --filter QUERY: what a bulk replay of a running console would do; --dry-run=false --note WHY does it", replayCommand},
+		{"operations", "operations list|show|pause|resume|cancel|pace: the bulk acts of a running console", operationsCommand},
 		{"token", "token new NAME --role ROLE: make a token for people or programs", tokenCommand},
 		{"version", "print the version", func(_ context.Context, _ []string, env environment) error {
 			_, err := fmt.Fprintln(env.stdout, "dlq", version)
@@ -55,7 +57,7 @@ func commands() []command {
 }
 
 // run finds the subcommand, runs it and turns its error into what a person reads and the exit status: 0, 1 for a
-// failure, 2 for wrong usage.
+// failure, 2 for wrong usage, or that of an exitError.
 func run(ctx context.Context, args []string, env environment) int {
 	if len(args) == 0 {
 		usage(env.stderr)
@@ -77,9 +79,9 @@ func run(ctx context.Context, args []string, env environment) int {
 func usage(w io.Writer) {
 	fmt.Fprintln(w, "dlq, the dead letter office: triage and replay for RocketMQ dead letters\n\nUsage: dlq COMMAND [flags]")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.usage)
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.usage)
 	}
-	fmt.Fprintln(w, "\n`dlq COMMAND -h` lists the flags; each has a twin in the environment, --namesrv is DLQ_NAMESRV.")
+	fmt.Fprintln(w, "\n`dlq COMMAND -h` lists the flags; those of serve and demo have twins in the environment, --namesrv is DLQ_NAMESRV.")
 }
 
 // usageError is a mistake in how the program was called.
@@ -95,11 +97,17 @@ var errFailed = errors.New("failed")
 func explainError(err error, w io.Writer) int {
 	var wrong usageError
 	var known *dlq.Error
+	var exit exitError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp), errors.Is(err, context.Canceled):
 		return 0
 	case errors.Is(err, errFailed):
 		return 1
+	case errors.As(err, &exit):
+		if exit.message != "" {
+			fmt.Fprintln(w, exit.message)
+		}
+		return exit.status
 	case errors.As(err, &wrong):
 		fmt.Fprintf(w, "Error: %v\nTry:   dlq help\n", wrong)
 		return 2
