@@ -13,7 +13,11 @@ const (
 	WhyOrderlyOnline      = "orderly_online"       // C: an orderly group that is online, where the broker would divert B to the DLQ
 	WhyDeadCopy           = "dead_copy"            // C: the broker gives its own dead copy back, as it is
 	WhyEveryGroup         = "every_group"          // A: every consumer group that subscribes to the topic gets it
-	WhyOnlyTopic          = "only_topic"           // A: the only door that leads to a gRPC group today
+	WhyOnlyTopic          = "only_topic"           // A: the only door that leads to a gRPC FIFO group
+	WhyPopRetry           = "pop_retry_topic"      // P: the POP retry topic is read by this gRPC group alone
+	WhyOtherTopic         = "other_topic"          // A: another topic, which a person chose
+	WhyOtherGroup         = "other_group"          // B, P: another consumer group, which a person chose
+	WhyProbe              = "probe"                // D: one connected client runs its listener now
 	WhyChosen             = "chosen"               // in Replay.Why: a person chose another door than the console would
 )
 
@@ -30,7 +34,11 @@ const (
 	ShutEnvelopeBroken  = "envelope_broken"     // A, B: the message inside the envelope cannot be decoded
 	ShutNoKey           = "no_unique_key"       // C: the dead copy has no UNIQ_KEY, so what became of it could not be found out
 	ShutDeadCopyGone    = "dead_copy_gone"      // C: the broker has deleted the dead copy
-	ShutNotYet          = "not_yet"             // P, D: this version of the console does not have the door
+	ShutEdited          = "edited"              // C: the broker gives its own copy back, so nothing can be changed
+	ShutEditOutdated    = "edit_outdated"       // in errors: the edit was made of an earlier dead copy
+	ShutTopicReserved   = "topic_reserved"      // A: RocketMQ's own topics are not for messages of applications
+	ShutNobodyOnline    = "group_offline"       // D: nobody of the group is connected
+	ShutUntrusted       = "probe_untrusted"     // in errors, D: no connected client would tell the truth; name one to ask it all the same
 	ShutNotGRPC         = "not_grpc"            // P: the door is for gRPC groups
 	ShutFIFO            = "fifo_reads_no_retry" // P: a gRPC FIFO group reads no retry topic at all
 	ShutBrokerAway      = "broker_away"         // all: the broker cannot be asked now
@@ -48,7 +56,12 @@ const (
 	WarnConfirmed      = "confirmed_before"   // an earlier replay was consumed
 	WarnDeadCopyOld    = "dead_copy_old"      // C: the broker may have deleted the dead copy by now
 	WarnForeignConsole = "foreign_console"    // another console replays on this cluster
+	WarnNotSubscribed  = "not_subscribed"     // B, P to another group: it does not subscribe to the topic, so its listener may not know the message
+	WarnUntrusted      = "probe_untrusted"    // D: clients of this kind answer success also when they failed, or never say why
 )
+
+// Why a letter is taken from the automatic replays, in the details of its event.
+const WhyWentRound = "went_round" // its message says that consoles gave it back too often already
 
 // Why a letter cannot be replayed at all now, in ReplayOptions.Why.
 const (
@@ -102,7 +115,11 @@ var sentences = map[string]string{
 	ShutEnvelopeBroken:  "the message inside the envelope cannot be decoded",
 	ShutNoKey:           "the dead copy has no UNIQ_KEY, so what became of it could not be found out",
 	ShutDeadCopyGone:    "the broker has deleted the dead copy",
-	ShutNotYet:          "this door is not available yet",
+	ShutEdited:          "the broker gives its own copy of the message back, which cannot be changed",
+	ShutEditOutdated:    "the edit was made of an earlier dead copy",
+	ShutTopicReserved:   "the topic is one of RocketMQ's own",
+	ShutNobodyOnline:    "nobody of the consumer group is connected",
+	ShutUntrusted:       "the connected clients cannot be trusted to tell whether they failed",
 	ShutNotGRPC:         "this door is for gRPC consumer groups only",
 	ShutFIFO:            "gRPC FIFO groups read no retry topic",
 	ShutBrokerAway:      "the broker cannot be reached now",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"deadletteroffice/dlq"
@@ -15,12 +16,14 @@ const lockLife = 60 * time.Second
 
 // situation is all that the choice of a door depends on.
 type situation struct {
+	target     dlq.TargetKind
 	topic      string // under which the consumer shall see the message; "" unknown
 	empty      bool   // the body to be sent is empty
+	changed    bool   // an edit or a transform changed the message
 	wrapped    bool   // the dead copy is an envelope
 	unwrapFail bool   // and what is in it cannot be decoded
 
-	group        dlq.GroupInfo
+	group        dlq.GroupInfo // who shall get it: the failed consumer group, or another that was chosen
 	broker       dlq.Capabilities
 	receivers    []string // groups that subscribe to the topic
 	complete     bool
@@ -44,27 +47,30 @@ func (s situation) diverts() bool {
 	return s.group.Online || s.group.LastSeen != nil && s.now.Sub(*s.group.LastSeen) < lockLife
 }
 
-// doors tells of every door what it would do, and which one the console would take; "" when every door is shut.
+// doors tells of every door that leads to the target what it would do, and which one the console would take; "" when
+// every door is shut.
 func (s situation) doors() (doors []dlq.DoorOption, def dlq.Door) {
-	b, c, a := s.retryTopic(), s.backward(), s.topicDoor()
-	doors = []dlq.DoorOption{b, c, a, s.popDoor(), {Door: dlq.DoorProbe, Why: ShutNotYet, Receivers: []string{s.group.Name}, Complete: true}}
+	b, c, a, p := s.retryTopic(), s.backward(), s.topicDoor(), s.popDoor()
+	switch s.target {
+	case dlq.TargetTopic, dlq.TargetOtherTopic:
+		doors = []dlq.DoorOption{a}
+	case dlq.TargetOtherGroup:
+		doors = []dlq.DoorOption{b, p}
+	default:
+		doors = []dlq.DoorOption{b, c, a, p, s.probeDoor()}
+	}
 	if s.brokerAway {
 		for i := range doors {
 			doors[i].Allowed, doors[i].Why = false, ShutBrokerAway
 		}
 		return s.warn(doors), ""
 	}
-	switch {
-	case c.Allowed && s.diverts():
-		def = dlq.DoorBack
-	case b.Allowed:
-		def = dlq.DoorRetry
-	case c.Allowed:
-		def = dlq.DoorBack
-	case a.Allowed:
-		def = dlq.DoorTopic
+	for _, want := range []dlq.Door{dlq.DoorRetry, dlq.DoorPop, dlq.DoorBack, dlq.DoorTopic} {
+		if slices.ContainsFunc(doors, func(d dlq.DoorOption) bool { return d.Door == want && d.Allowed }) {
+			return s.warn(doors), want
+		}
 	}
-	return s.warn(doors), def
+	return s.warn(doors), ""
 }
 
 // onlyGroup answers why neither the retry topic nor code 36 leads to the group; "" when they do.
@@ -106,6 +112,9 @@ func (s situation) retryTopic() dlq.DoorOption {
 		return d
 	}
 	d.Allowed = true
+	if s.target == dlq.TargetOtherGroup {
+		d.Warnings = s.strange()
+	}
 	switch s.group.Kind {
 	case dlq.GroupPop:
 		d.Why = WhyPopReadsRetry
@@ -120,7 +129,18 @@ func (s situation) retryTopic() dlq.DoorOption {
 	default:
 		d.Why = WhyOnlyThisGroup
 	}
+	if s.target == dlq.TargetOtherGroup {
+		d.Why = WhyOtherGroup
+	}
 	return d
+}
+
+// strange warns of a group that has no subscription to the topic under which it would get the message.
+func (s situation) strange() []string {
+	if len(s.group.Topics) == 0 || slices.Contains(s.group.Topics, s.topic) {
+		return nil
+	}
+	return []string{WarnNotSubscribed}
 }
 
 func (s situation) backward() dlq.DoorOption {
@@ -129,6 +149,9 @@ func (s situation) backward() dlq.DoorOption {
 		Delays: len(s.broker.Levels) > 0,
 	}
 	d.Why = s.onlyGroup()
+	if d.Why == "" && s.changed {
+		d.Why = ShutEdited
+	}
 	if d.Why == "" && s.wrapped {
 		d.Why = ShutEnvelope
 	}
@@ -164,14 +187,20 @@ func (s situation) topicDoor() dlq.DoorOption {
 		Door: dlq.DoorTopic, Target: s.topic, Receivers: s.receivers, Complete: s.complete,
 		Delays: len(s.broker.Levels) > 0, Timer: s.broker.Timer, NewKey: true,
 	}
-	if d.Why = s.content(); d.Why == "" && s.topicMissing {
+	if d.Why = s.content(); d.Why == "" && s.target == dlq.TargetOtherTopic && reserved(s.topic) {
+		d.Why = ShutTopicReserved
+	}
+	if d.Why == "" && s.topicMissing {
 		d.Why = ShutTopicMissing
 	}
 	if d.Why != "" {
 		return d
 	}
 	d.Allowed, d.Why = true, WhyEveryGroup
-	if s.group.Kind == dlq.GroupGRPC || s.group.Kind == dlq.GroupGRPCFIFO {
+	switch {
+	case s.target == dlq.TargetOtherTopic:
+		d.Why = WhyOtherTopic
+	case s.group.Kind == dlq.GroupGRPCFIFO:
 		d.Why = WhyOnlyTopic
 	}
 	if slices.ContainsFunc(s.receivers, func(g string) bool { return g != s.group.Name }) {
@@ -183,16 +212,53 @@ func (s situation) topicDoor() dlq.DoorOption {
 	return d
 }
 
+// reserved reports whether a topic is one of RocketMQ's own: retries, dead letters and system topics
+// (apache/rocketmq common/topic/TopicValidator).
+func reserved(topic string) bool {
+	switch topic {
+	case "SCHEDULE_TOPIC_XXXX", "OFFSET_MOVED_EVENT", "TBW102", "BenchmarkTest", "SELF_TEST_TOPIC", "CHECKPOINT_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC":
+		return true
+	}
+	return strings.HasPrefix(topic, "%") || strings.HasPrefix(strings.ToLower(topic), "rmq_sys_")
+}
+
+// popDoor is the retry topic from which gRPC clients of one group pop one topic (apache/rocketmq KeyBuilder.buildPopRetryTopic).
 func (s situation) popDoor() dlq.DoorOption {
-	d := dlq.DoorOption{Door: dlq.DoorPop, Why: ShutNotGRPC, Receivers: []string{s.group.Name}, Complete: true}
+	d := dlq.DoorOption{
+		Door: dlq.DoorPop, Receivers: []string{s.group.Name}, Complete: true,
+		Delays: len(s.broker.Levels) > 0, Timer: s.broker.Timer, NewKey: true,
+	}
 	if s.topic != "" {
 		d.Target = fmt.Sprintf("%s%s_%s", dlq.RetryPrefix, s.group.Name, s.topic)
 	}
-	switch s.group.Kind {
-	case dlq.GroupGRPC:
-		d.Why = ShutNotYet
-	case dlq.GroupGRPCFIFO:
+	switch {
+	case s.group.Kind == dlq.GroupGRPCFIFO:
 		d.Why = ShutFIFO
+	case s.group.Kind != dlq.GroupGRPC:
+		d.Why = ShutNotGRPC
+	case !s.group.Exists:
+		d.Why = ShutGroupMissing
+	default:
+		d.Why = s.content()
+	}
+	if d.Why != "" {
+		return d
+	}
+	d.Allowed, d.Why = true, WhyPopRetry
+	if s.target == dlq.TargetOtherGroup {
+		d.Why, d.Warnings = WhyOtherGroup, s.strange()
+	}
+	return d
+}
+
+// probeDoor is no way back: one client runs its listener, and nothing is stored.
+func (s situation) probeDoor() dlq.DoorOption {
+	d := dlq.DoorOption{Door: dlq.DoorProbe, Why: ShutNobodyOnline, Receivers: []string{s.group.Name}, Complete: true}
+	if s.group.Online && len(s.group.Clients) > 0 {
+		d.Allowed, d.Why = true, WhyProbe
+		if !slices.ContainsFunc(s.group.Clients, func(c dlq.GroupClient) bool { return truthful(s.group.Kind, c) }) {
+			d.Warnings = append(d.Warnings, WarnUntrusted)
+		}
 	}
 	return d
 }
@@ -202,7 +268,7 @@ func (s situation) warn(doors []dlq.DoorOption) []dlq.DoorOption {
 	for i := range doors {
 		d := &doors[i]
 		if d.Allowed {
-			if !s.group.Online {
+			if !s.group.Online && s.target != dlq.TargetOtherTopic {
 				d.Warnings = append(d.Warnings, WarnOffline)
 			}
 			if s.group.Kind == dlq.GroupOrderly || s.group.Kind == dlq.GroupGRPCFIFO {
@@ -236,7 +302,7 @@ func automatic(doors []dlq.DoorOption, def dlq.Door) (door dlq.DoorOption, ok bo
 		if d.Door != def {
 			continue
 		}
-		right := d.Door == dlq.DoorRetry && d.Why != WhyKindUnknown || d.Door == dlq.DoorBack && d.Why == WhyOrderlyOnline
+		right := d.Door == dlq.DoorRetry && d.Why != WhyKindUnknown || d.Door == dlq.DoorBack && d.Why == WhyOrderlyOnline || d.Door == dlq.DoorPop
 		return d, right
 	}
 	for _, d := range doors {

@@ -43,8 +43,11 @@ func TestDoorChoice(t *testing.T) {
 		{"orderly gone for 61 s 5", off(dlq.GroupOrderly, ago(61*time.Second)), five(), nil, "B", true, WhyOrderlyOffline, WhyDeadCopy, WhyEveryGroup},
 		{"orderly never seen 5", off(dlq.GroupOrderly, nil), five(), nil, "B", true, WhyOrderlyOffline, WhyDeadCopy, WhyEveryGroup},
 		{"orderly crashed 30 s ago 4", off(dlq.GroupOrderly, ago(30*time.Second)), four(), nil, "B", true, WhyOrderlyNotDiverted, WhyDeadCopy, WhyEveryGroup},
-		{"grpc online 5", on(dlq.GroupGRPC), five(), nil, "A", false, ShutGRPC, ShutGRPC, WhyOnlyTopic},
-		{"grpc offline 5", off(dlq.GroupGRPC, nil), five(), nil, "A", false, ShutGRPC, ShutGRPC, WhyOnlyTopic},
+		{"grpc online 5", on(dlq.GroupGRPC), five(), nil, "P", true, ShutGRPC, ShutGRPC, WhyEveryGroup},
+		{"grpc offline 5", off(dlq.GroupGRPC, nil), five(), nil, "P", true, ShutGRPC, ShutGRPC, WhyEveryGroup},
+		{"grpc, no such group", dlq.GroupInfo{Name: "g", Kind: dlq.GroupGRPC}, five(), nil, "A", false, ShutGRPC, ShutGRPC, WhyEveryGroup},
+		{"edited", on(dlq.GroupConcurrent), five(), func(s *situation) { s.changed = true }, "B", true, WhyOnlyThisGroup, ShutEdited, WhyEveryGroup},
+		{"edited, orderly 5", on(dlq.GroupOrderly), five(), func(s *situation) { s.changed = true }, "A", false, ShutOrderlyDiverted, ShutEdited, WhyEveryGroup},
 		{"grpc fifo 5", on(dlq.GroupGRPCFIFO), five(), nil, "A", false, ShutGRPC, ShutGRPC, WhyOnlyTopic},
 		{"broadcast 5", on(dlq.GroupBroadcast), five(), nil, "A", false, ShutBroadcast, ShutBroadcast, WhyEveryGroup},
 		{"unknown kind offline 5", off(dlq.GroupUnknown, nil), five(), nil, "B", false, WhyKindUnknown, WhyDeadCopy, WhyEveryGroup},
@@ -79,7 +82,7 @@ func TestDoorChoice(t *testing.T) {
 				if d.Warnings == nil || d.Receivers == nil {
 					t.Errorf("door %s has a nil list", d.Door)
 				}
-				if open := slices.Contains([]string{WhyOnlyThisGroup, WhyPopReadsRetry, WhyOrderlyNotDiverted, WhyOrderlyOffline, WhyKindUnknown, WhyOrderlyOnline, WhyDeadCopy, WhyEveryGroup, WhyOnlyTopic}, d.Why); open != d.Allowed {
+				if open := slices.Contains([]string{WhyOnlyThisGroup, WhyPopReadsRetry, WhyOrderlyNotDiverted, WhyOrderlyOffline, WhyKindUnknown, WhyOrderlyOnline, WhyDeadCopy, WhyEveryGroup, WhyOnlyTopic, WhyPopRetry, WhyProbe}, d.Why); open != d.Allowed {
 					t.Errorf("door %s: allowed %v because %q", d.Door, d.Allowed, d.Why)
 				}
 				if !d.Allowed && sentences[d.Why] == "" {
@@ -89,19 +92,101 @@ func TestDoorChoice(t *testing.T) {
 			if diff := cmp.Diff(map[dlq.Door]string{"B": tt.b, "C": tt.c, "A": tt.a}, map[dlq.Door]string{"B": why["B"], "C": why["C"], "A": why["A"]}); diff != "" {
 				t.Error(diff)
 			}
-			if why[dlq.DoorProbe] != ShutNotYet && !s.brokerAway {
-				t.Errorf("the probe is %q", why[dlq.DoorProbe])
+			if want := ShutNobodyOnline; why[dlq.DoorProbe] != want && !s.brokerAway {
+				t.Errorf("the probe of a group without clients is %q", why[dlq.DoorProbe])
 			}
 		})
 	}
 }
 
 func TestDoorP(t *testing.T) {
-	for kind, want := range map[dlq.GroupKind]string{dlq.GroupGRPC: ShutNotYet, dlq.GroupGRPCFIFO: ShutFIFO, dlq.GroupConcurrent: ShutNotGRPC} {
-		s := situation{topic: "orders", group: dlq.GroupInfo{Name: "g", Exists: true, Kind: kind}, broker: five()}
-		if d := s.popDoor(); d.Why != want || d.Allowed || d.Target != "%RETRY%g_orders" {
-			t.Errorf("%s: %+v", kind, d)
+	for _, tt := range []struct {
+		kind dlq.GroupKind
+		edit func(*situation)
+		why  string
+	}{
+		{dlq.GroupGRPC, nil, WhyPopRetry},
+		{dlq.GroupGRPC, func(s *situation) { s.empty = true }, ShutEmptyBody},
+		{dlq.GroupGRPC, func(s *situation) { s.group.Exists = false }, ShutGroupMissing},
+		{dlq.GroupGRPCFIFO, nil, ShutFIFO},
+		{dlq.GroupConcurrent, nil, ShutNotGRPC},
+	} {
+		s := situation{topic: "orders", group: dlq.GroupInfo{Name: "g", Exists: true, Kind: tt.kind}, broker: five()}
+		if tt.edit != nil {
+			tt.edit(&s)
 		}
+		if d := s.popDoor(); d.Why != tt.why || d.Allowed != (tt.why == WhyPopRetry) || d.Target != "%RETRY%g_orders" {
+			t.Errorf("%s: %+v, want %s", tt.kind, d, tt.why)
+		}
+	}
+}
+
+func TestDoorD(t *testing.T) {
+	client := func(language string) []dlq.GroupClient { return []dlq.GroupClient{{ID: "1", Language: language}} }
+	for _, tt := range []struct {
+		group dlq.GroupInfo
+		why   string
+		warns bool
+	}{
+		{dlq.GroupInfo{Kind: dlq.GroupConcurrent}, ShutNobodyOnline, false},
+		{dlq.GroupInfo{Kind: dlq.GroupConcurrent, Online: true, Clients: client("GO")}, WhyProbe, false},
+		{dlq.GroupInfo{Kind: dlq.GroupOrderly, Online: true, Clients: client("JAVA")}, WhyProbe, false},
+		{dlq.GroupInfo{Kind: dlq.GroupOrderly, Online: true, Clients: client("GO")}, WhyProbe, true},
+		{dlq.GroupInfo{Kind: dlq.GroupUnknown, Online: true, Clients: client("GO")}, WhyProbe, true},
+		{dlq.GroupInfo{Kind: dlq.GroupGRPC, Online: true, Clients: client("JAVA")}, WhyProbe, true},
+	} {
+		s := situation{topic: "orders", group: tt.group, broker: five()}
+		if d := s.probeDoor(); d.Why != tt.why || d.Allowed != tt.group.Online || slices.Contains(d.Warnings, WarnUntrusted) != tt.warns {
+			t.Errorf("%+v: %+v", tt.group, d)
+		}
+	}
+}
+
+// Where a replay may go that is not for the failed consumer group, which doors lead there, and who gets it.
+func TestTargets(t *testing.T) {
+	group := dlq.GroupInfo{Name: "g", Exists: true, Kind: dlq.GroupConcurrent, Online: true, Topics: []string{"payments"}}
+	kind := func(k dlq.GroupKind) func(*situation) { return func(s *situation) { s.group.Kind = k } }
+	for _, tt := range []struct {
+		name   string
+		target dlq.TargetKind
+		edit   func(*situation)
+		def    dlq.Door
+		want   map[dlq.Door]string // why
+		warns  []string            // of the default
+	}{
+		{"original topic", dlq.TargetTopic, nil, "A", map[dlq.Door]string{"A": WhyEveryGroup}, []string{WarnOtherGroups}},
+		{"original topic of gRPC", dlq.TargetTopic, kind(dlq.GroupGRPC), "A", map[dlq.Door]string{"A": WhyEveryGroup}, []string{WarnOtherGroups}},
+		{"another topic", dlq.TargetOtherTopic, nil, "A", map[dlq.Door]string{"A": WhyOtherTopic}, []string{WarnOtherGroups}},
+		{"another topic, group offline", dlq.TargetOtherTopic, func(s *situation) { s.group.Online = false }, "A", map[dlq.Door]string{"A": WhyOtherTopic}, []string{WarnOtherGroups}},
+		{"another topic that is not there", dlq.TargetOtherTopic, func(s *situation) { s.topicMissing = true }, "", map[dlq.Door]string{"A": ShutTopicMissing}, nil},
+		{"a retry topic", dlq.TargetOtherTopic, func(s *situation) { s.topic = "%RETRY%g" }, "", map[dlq.Door]string{"A": ShutTopicReserved}, nil},
+		{"a system topic", dlq.TargetOtherTopic, func(s *situation) { s.topic = "RMQ_SYS_TRANS_HALF_TOPIC" }, "", map[dlq.Door]string{"A": ShutTopicReserved}, nil},
+		{"another group", dlq.TargetOtherGroup, nil, "B", map[dlq.Door]string{"B": WhyOtherGroup, "P": ShutNotGRPC}, []string{WarnNotSubscribed}},
+		{"another group that subscribes", dlq.TargetOtherGroup, func(s *situation) { s.topic = "payments" }, "B", map[dlq.Door]string{"B": WhyOtherGroup, "P": ShutNotGRPC}, []string{}},
+		{"another gRPC group", dlq.TargetOtherGroup, kind(dlq.GroupGRPC), "P", map[dlq.Door]string{"B": ShutGRPC, "P": WhyOtherGroup}, []string{WarnNotSubscribed}},
+		{"another orderly group", dlq.TargetOtherGroup, kind(dlq.GroupOrderly), "", map[dlq.Door]string{"B": ShutOrderlyDiverted, "P": ShutNotGRPC}, nil},
+		{"another group that is not there", dlq.TargetOtherGroup, func(s *situation) { s.group.Exists = false }, "", map[dlq.Door]string{"B": ShutGroupMissing, "P": ShutNotGRPC}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := situation{target: tt.target, topic: "orders", group: group, broker: five(), receivers: []string{"audit", "g"}, complete: true, now: time.Now()}
+			if tt.edit != nil {
+				tt.edit(&s)
+			}
+			doors, def := s.doors()
+			got := map[dlq.Door]string{}
+			for _, d := range doors {
+				got[d.Door] = d.Why
+				if d.Door == def && !slices.Equal(d.Warnings, tt.warns) {
+					t.Errorf("warnings %v, want %v", d.Warnings, tt.warns)
+				}
+				if !d.Allowed && sentences[d.Why] == "" {
+					t.Errorf("no sentence says %q", d.Why)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" || def != tt.def {
+				t.Errorf("the console takes %q, want %q; %s", def, tt.def, diff)
+			}
+		})
 	}
 }
 

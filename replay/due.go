@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"time"
 
@@ -17,6 +18,10 @@ const (
 	dueBatches  = 3           // batches under way at once
 	defaultRate = 10          // automatic sends per second and consumer group where the rules name none
 	askPause    = 5 * time.Second
+
+	// loopLimit is how often a message may have been given back before no rule gives it back again, where the file does
+	// not say: two consoles that answer each other's deaths would not end otherwise.
+	loopLimit = 20
 )
 
 // RunDue gives back the letters that rules have scheduled, when they are due, until ctx ends; it returns nil then. While
@@ -93,7 +98,7 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 			late = append(late, l)
 			continue
 		}
-		j, shut, err := d.prepare(ctx, l)
+		j, change, err := d.prepare(ctx, l)
 		switch {
 		case err != nil && dlq.CodeOf(err) == dlq.CodeNotFound:
 			continue // gone in between
@@ -101,10 +106,9 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 			d.pause[l.ConsumerGroup] = now.Add(askPause)
 			d.Logger.Warn("prepare due replays", "consumer_group", l.ConsumerGroup, "error", err)
 			continue
-		case j == nil && shut == "":
-		case j == nil:
-			changes = append(changes, leave(l, shut))
-		default:
+		case change != nil:
+			changes = append(changes, *change)
+		case j != nil:
 			batch = append(batch, j)
 		}
 		if len(batch) == maxBatch {
@@ -124,44 +128,83 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 	return len(due) == dueLimit && len(late) == 0, d.write(ctx, changes)
 }
 
-// prepare makes the job of a due letter. Without a job, shut says why no door is open to the console, or is empty when an
-// earlier send was found to have arrived.
-func (d *dueRun) prepare(ctx context.Context, l dlq.Letter) (j *job, shut string, err error) {
+// prepare makes the job of a due letter. Without a job, change takes the letter from the agenda, or is nil when an earlier
+// send was found to have arrived.
+func (d *dueRun) prepare(ctx context.Context, l dlq.Letter) (j *job, change *dlq.Change, err error) {
+	m, err := d.Store.Message(ctx, l.ID)
+	if err != nil {
+		return nil, nil, err
+	}
 	var h history
-	if l.HasFlag(dlq.FlagPossibleDuplicate) {
+	round := wentRound(&l, &m, d.Policy().Quarantine)
+	if round || l.HasFlag(dlq.FlagPossibleDuplicate) {
 		detail, err := d.Store.Detail(ctx, l.ID)
 		if err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
 		h = historyOf(detail)
+		if round && !released(detail.Events) {
+			return nil, quarantine(l, m.ReplayCount()), nil
+		}
 	}
-	sv, err := d.survey(ctx, l, h)
-	if err != nil {
-		return nil, "", err
-	}
+	sv := d.survey(ctx, l, &m, d.unwrap(&m), dlq.Target{}, h)
 	if sv.err != nil {
-		return nil, "", sv.err
+		return nil, nil, sv.err
 	}
 	door, ok := automatic(sv.doors, sv.def)
 	if !ok {
-		return nil, door.Why, nil
+		return nil, leave(l, door.Why), nil
 	}
 	if h.maybeSent != nil {
 		if _, _, found, err := d.askFirst(ctx, l, *h.maybeSent, dlq.ActorAutomation); err != nil || found {
-			return nil, "", err
+			return nil, nil, err
 		}
 	}
 	j, err = d.job(sv, door, dlq.ReplayRequest{LetterID: l.ID, Version: l.Version, Actor: dlq.ActorAutomation, Automatic: true})
 	if err == nil && h.maybeSent != nil {
-		j.replacesUnsent()
+		j.replacesUnsent(h)
 	}
-	return j, "", err
+	return j, nil, err
+}
+
+// wentRound reports whether consoles gave the message back so often that no rule may do it again, by the message's own
+// account: this store may be new, or another console may have done it. A letter that is marked already is on the agenda
+// because a person put it there.
+func wentRound(l *dlq.Letter, m *dlq.DeadMessage, quarantine int) bool {
+	if quarantine <= 0 {
+		quarantine = loopLimit
+	}
+	return m.ReplayCount() >= quarantine && !l.HasFlag(dlq.FlagQuarantined)
+}
+
+// released reports whether a person took the letter out of quarantine since it died last. Events are newest first.
+func released(events []dlq.Event) bool {
+	for _, e := range events {
+		switch e.Kind {
+		case dlq.EventUnquarantined:
+			return true
+		case dlq.EventArrived, dlq.EventDiedAgain:
+			return false
+		}
+	}
+	return false
+}
+
+// quarantine takes a letter whose message goes round from the agenda.
+func quarantine(l dlq.Letter, count int) *dlq.Change {
+	hold := dlq.HoldQuarantined
+	return &dlq.Change{
+		LetterID: l.ID, Version: l.Version, Trigger: dlq.TriggerCancel, To: dlq.StateOpen, Hold: &hold, AddFlags: []dlq.Flag{dlq.FlagQuarantined},
+		Event: dlq.Event{Kind: dlq.EventQuarantined, Actor: dlq.ActorAutomation, Rule: l.Rule, Detail: map[string]string{
+			"hold": string(hold), "why": WhyWentRound, "count": strconv.Itoa(count),
+		}},
+	}
 }
 
 // leave hands a due letter to a person.
-func leave(l dlq.Letter, why string) dlq.Change {
+func leave(l dlq.Letter, why string) *dlq.Change {
 	hold := dlq.HoldNoDoor
-	return dlq.Change{
+	return &dlq.Change{
 		LetterID: l.ID, Version: l.Version, Trigger: dlq.TriggerCancel, To: dlq.StateOpen, Hold: &hold,
 		Event: dlq.Event{Kind: dlq.EventCancelled, Actor: dlq.ActorAutomation, Rule: l.Rule, Detail: map[string]string{"hold": string(hold), "why": why}},
 	}

@@ -112,7 +112,8 @@ func TestDueDoors(t *testing.T) {
 	}{
 		{"concurrent", dlq.GroupConcurrent, dlq.DoorRetry, ""},
 		{"orderly", dlq.GroupOrderly, dlq.DoorBack, ""},
-		{"gRPC", dlq.GroupGRPC, "", WhyOnlyTopic},
+		{"gRPC", dlq.GroupGRPC, dlq.DoorPop, ""},
+		{"gRPC FIFO", dlq.GroupGRPCFIFO, "", WhyOnlyTopic},
 		{"nobody knows", dlq.GroupUnknown, "", WhyKindUnknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -24,6 +24,7 @@ type fakeStore struct {
 	replays  map[string]dlq.Replay
 	order    []string // ids of replays, oldest first
 	events   []dlq.Event
+	edits    map[int64][]dlq.Edit // newest first
 	now      func() time.Time
 
 	calls   int
@@ -34,7 +35,7 @@ type fakeStore struct {
 var errBroken = errors.New("the disk is gone")
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{letters: map[int64]dlq.Letter{}, messages: map[int64]dlq.DeadMessage{}, replays: map[string]dlq.Replay{}, now: time.Now}
+	return &fakeStore{letters: map[int64]dlq.Letter{}, messages: map[int64]dlq.DeadMessage{}, replays: map[string]dlq.Replay{}, edits: map[int64][]dlq.Edit{}, now: time.Now}
 }
 
 // add puts a dead letter with sensible contents into the store.
@@ -147,6 +148,9 @@ func (f *fakeStore) ApplyEach(_ context.Context, changes []dlq.Change) ([]dlq.Le
 
 func (f *fakeStore) applyOne(c dlq.Change) (dlq.Letter, error) {
 	l, ok := f.letters[c.LetterID]
+	if c.Trigger == dlq.TriggerEdit && c.To == "" {
+		c.To = l.State
+	}
 	switch {
 	case !ok:
 		return l, dlq.Errorf(dlq.CodeNotFound, "there is no letter %d", c.LetterID)
@@ -225,17 +229,57 @@ func (f *fakeStore) Unsettled(context.Context) (out []dlq.Replay, err error) {
 	return out, before
 }
 
-func (f *fakeStore) SaveLook(_ context.Context, r dlq.Replay) error {
+func (f *fakeStore) SaveLooks(_ context.Context, list []dlq.Replay) []error {
 	leave, before, after := f.enter()
 	defer leave()
-	if before != nil {
-		return before
+	errs := make([]error, len(list))
+	for i, r := range list {
+		switch {
+		case before != nil:
+			errs[i] = before
+		case f.replays[r.ID].Outcome.Final():
+			errs[i] = dlq.Errorf(dlq.CodeConflict, "replay %s is closed", r.ID)
+		default:
+			f.replays[r.ID], errs[i] = r, after
+		}
 	}
-	if f.replays[r.ID].Outcome.Final() {
-		return dlq.Errorf(dlq.CodeConflict, "replay %s is closed", r.ID)
+	return errs
+}
+
+func (f *fakeStore) AddEdit(_ context.Context, e dlq.Edit, version int64) (dlq.Edit, dlq.Letter, error) {
+	leave, before, _ := f.enter()
+	defer leave()
+	l := f.letters[e.LetterID]
+	switch {
+	case before != nil:
+		return e, l, before
+	case version != l.Version:
+		return e, l, dlq.Errorf(dlq.CodeConflict, "letter %d was changed", l.ID)
 	}
-	f.replays[r.ID] = r
-	return after
+	e.Number = len(f.edits[l.ID]) + 1
+	f.edits[l.ID] = append([]dlq.Edit{e}, f.edits[l.ID]...)
+	l.Version++
+	f.letters[l.ID] = l
+	f.events = append(f.events, dlq.Event{LetterID: l.ID, Kind: dlq.EventEdited, Actor: e.Author, At: f.now()})
+	return e, l, nil
+}
+
+func (f *fakeStore) Edits(_ context.Context, id int64) ([]dlq.Edit, error) {
+	leave, before, _ := f.enter()
+	defer leave()
+	return slices.Clone(f.edits[id]), before
+}
+
+func (f *fakeStore) Messages(_ context.Context, ids []int64) (map[int64]dlq.DeadMessage, error) {
+	leave, before, _ := f.enter()
+	defer leave()
+	out := map[int64]dlq.DeadMessage{}
+	for _, id := range ids {
+		if m, ok := f.messages[id]; ok {
+			out[id] = m
+		}
+	}
+	return out, before
 }
 
 // die is what the intake does when a replayed message is back in the DLQ.
@@ -294,6 +338,7 @@ type stubBroker struct {
 	topics       func() ([]dlq.TopicInfo, error)
 	send         func(dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error)
 	look         func(dlq.Replay) (dlq.Evidence, error)
+	probe        func(client string) (dlq.ProbeAnswer, error)
 
 	mu    sync.Mutex
 	sent  []dlq.SendRequest
@@ -353,6 +398,18 @@ func (b *stubBroker) Look(_ context.Context, r dlq.Replay) (dlq.Evidence, error)
 		return b.look(r)
 	}
 	return dlq.Evidence{At: time.Now(), Online: true, PassedKnown: true, Passed: true, Copies: []dlq.Copy{{Place: dlq.PlaceTarget, Broker: "b", StoredAt: r.IntendedAt}}}, nil
+}
+
+func (b *stubBroker) LookMany(ctx context.Context, list []dlq.Replay) (evidence []dlq.Evidence, errs []error) {
+	for _, r := range list {
+		ev, err := b.Look(ctx, r)
+		evidence, errs = append(evidence, ev), append(errs, err)
+	}
+	return evidence, errs
+}
+
+func (b *stubBroker) Probe(_ context.Context, _, client string, _ *dlq.DeadMessage) (dlq.ProbeAnswer, error) {
+	return b.probe(client)
 }
 
 func (b *stubBroker) looked() int {

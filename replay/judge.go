@@ -25,19 +25,16 @@ var looks = []time.Duration{time.Second, time.Second, 2 * time.Second, 3 * time.
 
 const lastLook = 2 * time.Minute
 
-// pauseAfter returns the pause after the n-th look, counting from 0, that showed nothing new.
-func pauseAfter(n int) time.Duration {
+// pause returns the pause after the n-th look, counting from 0, that showed nothing new. Those of operations are many and
+// nobody waits for a single one.
+func pause(r dlq.Replay, n int) time.Duration {
+	if r.Operation != 0 {
+		n += 3
+	}
 	if n < len(looks) {
 		return looks[n]
 	}
 	return lastLook
-}
-
-// sight is what a replay's watcher remembers between looks. It need not survive the process.
-type sight struct {
-	at    time.Time // of the last look; zero before the first
-	steps int       // looks since the last that showed something new
-	next  time.Time // when the next is due
 }
 
 // finding is what one look at a replay that the broker has tells.
@@ -56,6 +53,9 @@ type finding struct {
 // (apache/rocketmq ConsumeMessageConcurrentlyService.processConsumeResult sends back first, then moves the offset).
 func judge(r dlq.Replay, ev dlq.Evidence, last sight) finding {
 	f := finding{outcome: dlq.OutcomeWaiting, onlineFor: time.Duration(r.OnlineFor)}
+	if r.Door == dlq.DoorPop {
+		ev.PassedKnown = false // the offset moves with the delivery (apache/rocketmq PopBufferMergeService): only copies count
+	}
 	if slices.ContainsFunc(ev.Copies, func(c dlq.Copy) bool { return c.Place == dlq.PlaceDead }) {
 		// The intake reads it in a moment and joins it to the letter. It may be parked on its way there (4.9).
 		f.detail = DetailBackInDLQ

@@ -62,8 +62,8 @@ func TestJudge(t *testing.T) {
 func TestLooksGrowRarer(t *testing.T) {
 	var sum time.Duration
 	for n := range 40 {
-		d := pauseAfter(n)
-		if n > 0 && d < pauseAfter(n-1) {
+		d := pause(dlq.Replay{}, n)
+		if n > 0 && d < pause(dlq.Replay{}, n-1) {
 			t.Errorf("the pause after look %d is shorter than the one before", n)
 		}
 		if d > 2*time.Minute {

@@ -17,7 +17,7 @@ var stale = map[string]bool{
 	"REAL_TOPIC": true, "REAL_QID": true, "DELAY": true, "WAIT": true, "MIN_OFFSET": true, "MAX_OFFSET": true,
 	"CONSUME_START_TIME": true, "RECONSUME_TIME": true, "MAX_RECONSUME_TIMES": true, "POP_CK": true, "1ST_POP_TIME": true,
 	"TRAN_MSG": true, "PGROUP": true, "INNER_NUM": true, "INNER_BASE": true, "CLUSTER": true, "MSG_REGION": true,
-	"TRACE_ON": true, "__CRC32#": true, "TRANSFER_FLAG": true, "CORRECTION_FLAG": true, "ORIGIN_GROUP": true, "E_T": true,
+	"TRACE_ON": true, "__CRC32#": true, "TRANSFER_FLAG": true, "CORRECTION_FLAG": true, propOriginGroup: true, "E_T": true,
 	"TRANS_OFFSET": true, "BORN_TIMESTAMP": true, "__BORNHOST": true,
 }
 
@@ -54,14 +54,19 @@ func sysFlag(have int32, compressed bool) int32 {
 type letterhead struct {
 	topic      string
 	body       []byte
-	compressed bool // the body is still compressed, as the broker had it
+	properties map[string]string // those of the dead copy; belongs to the message
+	compressed bool              // the body is still compressed, as the broker had it
 	wrapped    bool
 	err        error // the message inside the envelope cannot be decoded
+	edit       int   // number of the edit that is in it
+	changed    bool  // an edit or a transform made it differ from the dead copy
+
+	transformed bool // a transform did
 }
 
 func (s *Service) unwrap(m *dlq.DeadMessage) letterhead {
 	h := letterhead{
-		topic: m.OriginalTopic, body: m.Body,
+		topic: m.OriginalTopic, body: m.Body, properties: m.Properties,
 		compressed: m.BodyState == dlq.BodyUndecoded || m.BodyState == dlq.BodyOverLimit,
 	}
 	body, topic, wrapped, err := s.Rules.Unwrap(m)
@@ -77,13 +82,17 @@ func (s *Service) unwrap(m *dlq.DeadMessage) letterhead {
 
 // request makes what the broker is asked to take.
 func request(r dlq.Replay, m *dlq.DeadMessage, h letterhead, w wait, count int) dlq.SendRequest {
-	props := clean(m.Properties)
+	props := clean(h.properties)
 	delete(props, dlq.PropRetryTopic)
 	switch r.Door {
 	case dlq.DoorRetry:
 		// Consumers give the message its own topic's name back only when this is set
 		// (apache/rocketmq DefaultMQPushConsumerImpl.resetRetryAndNamespace).
 		props[dlq.PropRetryTopic] = r.Topic
+	case dlq.DoorPop:
+		// It wakes the clients that wait for messages of this group, which would find it at their next pop only
+		// (apache/rocketmq 5.4.0 PopReviveService writes it on its own retries).
+		props[propOriginGroup] = r.ConsumerGroup
 	case dlq.DoorTopic:
 		if props["MSG_TYPE"] == "reply" {
 			delete(props, "MSG_TYPE") // the producer would send it as an answer to a request that is long over
@@ -100,6 +109,8 @@ func request(r dlq.Replay, m *dlq.DeadMessage, h letterhead, w wait, count int) 
 		Flag: m.Flag, SysFlag: sysFlag(m.SysFlag, h.compressed), BornAt: m.BornAt, TimerAt: w.timer,
 	}
 }
+
+const propOriginGroup = "ORIGIN_GROUP"
 
 // newReplayID returns 128 random bits as 32 hex digits.
 func newReplayID() string {

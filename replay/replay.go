@@ -24,6 +24,7 @@ type Letters interface {
 	Letter(ctx context.Context, id int64) (dlq.Letter, error)
 	Detail(ctx context.Context, id int64) (dlq.Detail, error)
 	Message(ctx context.Context, id int64) (dlq.DeadMessage, error)
+	Messages(ctx context.Context, ids []int64) (map[int64]dlq.DeadMessage, error)
 	SameFailures(ctx context.Context, fingerprint string, since time.Time) (int64, error)
 }
 
@@ -38,7 +39,7 @@ type Replays interface {
 	Replay(ctx context.Context, id string) (dlq.Replay, error)
 	OpenReplays(ctx context.Context, now time.Time, limit int) ([]dlq.Replay, error)
 	Unsettled(ctx context.Context) ([]dlq.Replay, error)
-	SaveLook(ctx context.Context, r dlq.Replay) error
+	SaveLooks(ctx context.Context, list []dlq.Replay) []error
 }
 
 // Edits is where changed versions of messages are kept. AddEdit gives the edit its number and compares the letter's
@@ -48,16 +49,12 @@ type Edits interface {
 	Edits(ctx context.Context, letterID int64) ([]dlq.Edit, error)
 }
 
-// Prober has one connected client run its listener on a dead message.
-type Prober interface {
-	Probe(ctx context.Context, group, clientID string, m *dlq.DeadMessage) (dlq.ProbeAnswer, error)
-}
-
 // Store is all that this package asks of the store.
 type Store interface {
 	Letters
 	Work
 	Replays
+	Edits
 }
 
 // Cluster answers questions about consumer groups, brokers and topics.
@@ -73,16 +70,24 @@ type Cluster interface {
 //
 // Send's error explains a result that is not dlq.Sent. Its code tells a refusal for good from one that may pass:
 // dlq.CodeUnavailable may be tried again. Look answers an error unless it could ask every broker that may hold a copy,
-// so that no copies and no error mean that there is none.
+// so that no copies and no error mean that there is none. LookMany is Look for many replays, in their order.
 type Post interface {
 	Send(ctx context.Context, req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error)
 	Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error)
+	LookMany(ctx context.Context, list []dlq.Replay) ([]dlq.Evidence, []error)
+}
+
+// Prober has one connected client run its listener on a dead message. With an error the listener has not run; where it may
+// have, the verdict is dlq.ProbeTimeout.
+type Prober interface {
+	Probe(ctx context.Context, group, clientID string, m *dlq.DeadMessage) (dlq.ProbeAnswer, error)
 }
 
 // Broker is all that this package asks of a message broker.
 type Broker interface {
 	Cluster
 	Post
+	Prober
 }
 
 // Rules takes messages out of their envelopes.
@@ -116,8 +121,11 @@ type Service struct {
 	sends chan struct{} // one for each send that is under way
 
 	mu       sync.Mutex
-	inFlight map[string]bool  // replays that this process is sending now: the tracker leaves them alone
+	inFlight map[string]int64 // replays that this process is sending now, with their letters: the tracker leaves them alone
+	probing  map[int64]bool   // letters whose listener is being run
 	sights   map[string]sight // replays that the tracker follows; losing it loses none of them
+	sweepDue time.Time        // when one of them is overdue, at the earliest
+	sleeps   time.Time        // until when the tracker sleeps; zero while it works
 }
 
 // New makes a Service. RunDue and RunTracker are its loops.
@@ -134,7 +142,8 @@ func New(d Deps) *Service {
 		backOff:  backOff{tries: map[int64]int{}},
 		wake:     make(chan struct{}, 1),
 		sends:    make(chan struct{}, maxSends),
-		inFlight: map[string]bool{},
+		inFlight: map[string]int64{},
+		probing:  map[int64]bool{},
 		sights:   map[string]sight{},
 	}
 	s.ask = &asker{cluster: d.Broker, now: s.now, known: map[askKey]*asked{}}
@@ -143,8 +152,11 @@ func New(d Deps) *Service {
 
 func (s *Service) now() time.Time { return s.Now().UTC() }
 
-// stir wakes the tracker.
-func (s *Service) stir() {
+// stir wakes the tracker if it would sleep past a time. The caller holds the lock.
+func (s *Service) stir(at time.Time) {
+	if !s.sleeps.IsZero() && !at.Before(s.sleeps) {
+		return
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,6 +21,9 @@ func (s *Service) Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay
 	if req.Version == 0 && !req.Automatic {
 		return none(dlq.Errorf(dlq.CodeInvalid, "a replay must name the version of the letter that was seen"))
 	}
+	if err := checkTarget(req.Target); err != nil {
+		return none(err)
+	}
 	detail, err := s.Store.Detail(ctx, req.LetterID)
 	if err != nil {
 		return none(err)
@@ -27,15 +31,21 @@ func (s *Service) Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay
 	if req.Version != 0 && req.Version != detail.Version {
 		return none(conflict(detail))
 	}
-	if !dlq.MayStart(dlq.TriggerClaim, detail.State) {
-		why := "state_" + string(detail.State)
-		return none(refused(why, "letter %d cannot be replayed: %s", detail.ID, sentences[why]))
+	if err := mayStart(detail.Letter, "replayed"); err != nil {
+		return none(err)
 	}
-	h := historyOf(detail)
-	sv, err := s.survey(ctx, detail.Letter, h)
+	m, err := s.Store.Message(ctx, req.LetterID)
 	if err != nil {
 		return none(err)
 	}
+	head := s.unwrap(&m)
+	if req.Edit != 0 {
+		if head, err = s.edited(ctx, detail.Letter, head, req.Edit); err != nil {
+			return none(err)
+		}
+	}
+	h := historyOf(detail)
+	sv := s.survey(ctx, detail.Letter, &m, head, req.Target, h)
 	if sv.err != nil {
 		return none(sv.err)
 	}
@@ -54,7 +64,7 @@ func (s *Service) Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay
 		return none(err)
 	}
 	if h.maybeSent != nil {
-		j.replacesUnsent()
+		j.replacesUnsent(h)
 	}
 	s.send(ctx, []*job{j})
 	if j.claimed {
@@ -63,12 +73,21 @@ func (s *Service) Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay
 			j.replay = stored
 		}
 	}
-	if dlq.CodeOf(j.err) == dlq.CodeConflict && !j.claimed {
+	if dlq.CodeOf(j.err) == dlq.CodeConflict && !j.claimed && !errors.Is(j.err, errProbed) {
 		if now, err := s.Store.Detail(ctx, req.LetterID); err == nil {
 			j.err = conflict(now)
 		}
 	}
 	return j.replay, j.letter, j.err
+}
+
+// mayStart refuses what is begun like a replay and does not fit the letter's state.
+func mayStart(l dlq.Letter, done string) error {
+	if dlq.MayStart(dlq.TriggerClaim, l.State) {
+		return nil
+	}
+	why := "state_" + string(l.State)
+	return refused(why, "letter %d cannot be %s: %s", l.ID, done, sentences[why])
 }
 
 // choose returns the door that was asked for, or the console's own choice.
@@ -80,9 +99,11 @@ func (sv survey) choose(asked dlq.Door) (dlq.DoorOption, error) {
 	for _, d := range sv.doors {
 		switch {
 		case d.Door != want:
+		case d.Door == dlq.DoorProbe:
+			return d, refused(WhyProbe, "door D gives nothing back: it has one client run its listener").WithHint("probe the letter instead")
 		case !d.Allowed:
 			return d, refused(d.Why, "door %s is shut for this letter: %s", d.Door, sentences[d.Why])
-		case asked == "" && d.Door == dlq.DoorTopic && !only(d, sv.letter.ConsumerGroup):
+		case asked == "" && sv.target.Kind == dlq.TargetGroup && d.Door == dlq.DoorTopic && !only(d, sv.letter.ConsumerGroup):
 			return d, refused(WarnOtherGroups, "only the original topic leads back, and other consumer groups get it there too").
 				WithHint("choose door A to say that they may")
 		default:
@@ -93,10 +114,10 @@ func (sv survey) choose(asked dlq.Door) (dlq.DoorOption, error) {
 		}
 	}
 	if asked != "" {
-		return dlq.DoorOption{}, dlq.Errorf(dlq.CodeInvalid, "there is no door %q", asked)
+		return dlq.DoorOption{}, dlq.Errorf(dlq.CodeInvalid, "there is no door %q to where this replay shall go", asked)
 	}
 	why := sv.doors[0].Why
-	return dlq.DoorOption{}, refused(why, "no door leads back to the consumer group: %s", sentences[why])
+	return dlq.DoorOption{}, refused(why, "no door leads to where this replay shall go: %s", sentences[why])
 }
 
 // job makes the intent and the request of a replay through a door.
@@ -109,15 +130,18 @@ func (s *Service) job(sv survey, door dlq.DoorOption, req dlq.ReplayRequest) (*j
 	if err != nil {
 		return nil, err
 	}
-	l, m := sv.letter, &sv.message
+	l, m := sv.letter, sv.message
 	r := dlq.Replay{
 		ID: newReplayID(), LetterID: l.ID, Number: l.Replays + 1, // the store gives the next free one
 		Door: door.Door, Why: door.Why,
-		Cluster: m.Cluster, ConsumerGroup: m.ConsumerGroup, Target: door.Target, Topic: sv.head.topic,
+		Cluster: m.Cluster, ConsumerGroup: m.ConsumerGroup, Target: door.Target, TargetKind: sv.target.Kind, Topic: sv.at.topic,
 		UniqueKey: m.UniqueKey(), AsNew: req.AsNew, Delay: dlq.Duration(w.actual), DelayLevel: w.level,
-		Automatic: req.Automatic, Actor: req.Actor, Note: req.Note, IntendedAt: now,
+		Edit: sv.head.edit, Transformed: sv.head.transformed, Automatic: req.Automatic, Actor: req.Actor, Note: req.Note, IntendedAt: now,
 		Outcome: dlq.OutcomeSending, Detail: DetailIntended,
 		DeadPhysOffset: m.PhysOffset, DeadAttempts: m.ReconsumeTimes,
+	}
+	if sv.target.Kind == dlq.TargetOtherGroup {
+		r.ConsumerGroup = sv.target.Name // it is judged by what becomes of it there
 	}
 	if r.UniqueKey == "" && door.Door != dlq.DoorBack || req.AsNew {
 		r.UniqueKey = newUniqueKey() // without one the broker could never be asked for it
@@ -127,7 +151,11 @@ func (s *Service) job(sv survey, door dlq.DoorOption, req dlq.ReplayRequest) (*j
 		r.DeliverAt = &at
 	}
 	j := &job{letter: l, replay: r}
-	j.request = request(r, m, sv.head, w, l.Replays+1)
+	if sv.head.changed {
+		j.addFlags = []dlq.Flag{dlq.FlagEdited}
+	}
+	// The message's own count is from before this store knew it, or from another console.
+	j.request = request(r, m, sv.head, w, max(l.Replays, m.ReplayCount())+1)
 	return j, nil
 }
 
@@ -153,7 +181,9 @@ func (s *Service) askFirst(ctx context.Context, l dlq.Letter, r dlq.Replay, acto
 	if err != nil {
 		return dlq.Replay{}, dlq.Letter{}, false, err
 	}
-	s.stir()
+	s.mu.Lock()
+	s.stir(s.now())
+	s.mu.Unlock()
 	return r, l, true, nil
 }
 

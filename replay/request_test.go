@@ -64,7 +64,8 @@ func TestReplayResults(t *testing.T) {
 		events  []dlq.EventKind
 		code    dlq.Code
 	}{
-		{"not sent", dlq.NotSent, away, dlq.StateOpen, dlq.OutcomeSendFailed, DetailRefused, []dlq.Flag{dlq.FlagSendFailed}, 0, []dlq.EventKind{dlq.EventIntended, dlq.EventSendFailed}, dlq.CodeUnavailable},
+		{"not sent", dlq.NotSent, away, dlq.StateOpen, dlq.OutcomeSendFailed, DetailUnreached, []dlq.Flag{dlq.FlagSendFailed}, 0, []dlq.EventKind{dlq.EventIntended, dlq.EventSendFailed}, dlq.CodeUnavailable},
+		{"refused", dlq.NotSent, dlq.Errorf(dlq.CodeRefused, "the broker b refuses it"), dlq.StateOpen, dlq.OutcomeSendFailed, DetailRefused, []dlq.Flag{dlq.FlagSendFailed}, 0, []dlq.EventKind{dlq.EventIntended, dlq.EventSendFailed}, dlq.CodeRefused},
 		{"unknown", dlq.SentUnknown, away, dlq.StateSending, dlq.OutcomeSending, DetailSendUnknown, nil, 1, []dlq.EventKind{dlq.EventIntended, dlq.EventSendUnknown}, ""},
 		{"nonsense", "", nil, dlq.StateSending, dlq.OutcomeSending, DetailSendUnknown, nil, 1, []dlq.EventKind{dlq.EventIntended, dlq.EventSendUnknown}, ""},
 		{"diverted", dlq.Diverted, dlq.Errorf(dlq.CodeRefused, "straight into the DLQ"), dlq.StateAwaiting, dlq.OutcomeWaiting, DetailDiverted, []dlq.Flag{dlq.FlagSendFailed}, 1, []dlq.EventKind{dlq.EventIntended, dlq.EventSendFailed}, ""},
@@ -108,9 +109,9 @@ func TestReplayRefuses(t *testing.T) {
 		{"resolved", dlq.StateResolved, nil, "", dlq.CodeRefused, "restore it first"},
 		{"awaiting", dlq.StateAwaiting, nil, "", dlq.CodeRefused, "still open"},
 		{"no such door", dlq.StateOpen, func(r *dlq.ReplayRequest) { r.Door = "Z" }, "", dlq.CodeInvalid, "no door"},
-		{"door not there yet", dlq.StateOpen, func(r *dlq.ReplayRequest) { r.Door = dlq.DoorProbe }, "", dlq.CodeRefused, "not available yet"},
+		{"door D", dlq.StateOpen, func(r *dlq.ReplayRequest) { r.Door = dlq.DoorProbe }, "", dlq.CodeRefused, "gives nothing back"},
 		{"B for gRPC", dlq.StateOpen, func(r *dlq.ReplayRequest) { r.Door = dlq.DoorRetry }, dlq.GroupGRPC, dlq.CodeRefused, "gRPC"},
-		{"A unasked", dlq.StateOpen, nil, dlq.GroupGRPC, dlq.CodeRefused, "other consumer groups"},
+		{"A unasked", dlq.StateOpen, nil, dlq.GroupGRPCFIFO, dlq.CodeRefused, "other consumer groups"},
 		{"as new by C", dlq.StateOpen, func(r *dlq.ReplayRequest) { r.Door, r.AsNew = dlq.DoorBack, true }, "", dlq.CodeInvalid, "new message"},
 		{"too long", dlq.StateOpen, func(r *dlq.ReplayRequest) { r.Delay = dlq.Duration(1000 * time.Hour) }, "", dlq.CodeInvalid, "longest delay"},
 	} {

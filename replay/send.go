@@ -23,6 +23,7 @@ type job struct {
 	letter    dlq.Letter // as it is after the last step that was written
 	replay    dlq.Replay
 	request   dlq.SendRequest
+	addFlags  []dlq.Flag
 	dropFlags []dlq.Flag
 	recount   int // added to the letter's count of replays beside the one of this claim
 
@@ -32,8 +33,11 @@ type job struct {
 }
 
 // replacesUnsent says that an earlier replay, which counted because it might have been sent, surely was not.
-func (j *job) replacesUnsent() {
-	j.recount, j.dropFlags = -1, []dlq.Flag{dlq.FlagPossibleDuplicate}
+func (j *job) replacesUnsent(h history) {
+	j.recount = -1
+	if !h.probed {
+		j.dropFlags = []dlq.Flag{dlq.FlagPossibleDuplicate}
+	}
 }
 
 // send takes jobs through intent, send and settle, at most maxBatch of them at once. Everything after the intents goes on
@@ -42,7 +46,6 @@ func (s *Service) send(ctx context.Context, jobs []*job) {
 	stop := ctx
 	ctx = context.WithoutCancel(ctx)
 	live := s.claim(ctx, jobs)
-	defer s.stir()
 	done := make(chan *job, len(live))
 	go func() {
 		for _, j := range live {
@@ -72,30 +75,30 @@ func (s *Service) send(ctx context.Context, jobs []*job) {
 	}
 }
 
+// errProbed is why a letter cannot be sent while its listener is being run.
+var errProbed = &dlq.Error{Code: dlq.CodeConflict, Message: "the letter is being probed now", Hint: "wait for the verdict"}
+
 // claim writes the intents in one transaction and returns the jobs that got their letter.
-func (s *Service) claim(ctx context.Context, jobs []*job) (live []*job) {
-	changes := make([]dlq.Change, len(jobs))
+func (s *Service) claim(ctx context.Context, wanted []*job) (live []*job) {
+	var jobs []*job
 	s.mu.Lock()
-	for _, j := range jobs {
-		s.inFlight[j.replay.ID] = true
+	for _, j := range wanted {
+		if s.probing[j.letter.ID] {
+			j.err = errProbed
+			continue
+		}
+		s.inFlight[j.replay.ID] = j.letter.ID
+		jobs = append(jobs, j)
 	}
 	s.mu.Unlock()
+	if len(jobs) == 0 {
+		return nil
+	}
+	changes := make([]dlq.Change, len(jobs))
 	for i, j := range jobs {
 		look := j.replay.IntendedAt.Add(safetyLook)
 		j.replay.NextLook = &look
-		r := j.replay
-		detail := map[string]string{"door": string(r.Door), "why": r.Why, "target": r.Target}
-		if r.Delay > 0 {
-			detail["delay"] = r.Delay.String()
-		}
-		if r.AsNew {
-			detail["as_new"] = "true"
-		}
-		changes[i] = dlq.Change{
-			LetterID: j.letter.ID, Version: j.letter.Version, Trigger: dlq.TriggerClaim, To: dlq.StateSending,
-			Replay: &r, CountReplay: 1 + j.recount, DropFlags: append([]dlq.Flag{dlq.FlagSendFailed}, j.dropFlags...),
-			Event: dlq.Event{Kind: dlq.EventIntended, Actor: r.Actor, ReplayID: r.ID, Rule: ruleOf(j), Note: r.Note, Detail: detail},
-		}
+		changes[i] = claiming(j)
 	}
 	letters, errs := s.Store.ApplyEach(ctx, changes)
 	for i, j := range jobs {
@@ -108,6 +111,33 @@ func (s *Service) claim(ctx context.Context, jobs []*job) (live []*job) {
 		live = append(live, j)
 	}
 	return live
+}
+
+// claiming is the step before a send. In bulk it leaves no event: the replay says when, and the operation who and why.
+func claiming(j *job) dlq.Change {
+	r := j.replay
+	c := dlq.Change{
+		LetterID: j.letter.ID, Version: j.letter.Version, Trigger: dlq.TriggerClaim, To: dlq.StateSending,
+		Replay: &r, CountReplay: 1 + j.recount, AddFlags: j.addFlags, DropFlags: append([]dlq.Flag{dlq.FlagSendFailed}, j.dropFlags...),
+	}
+	if r.Operation != 0 {
+		return c
+	}
+	detail := map[string]string{"door": string(r.Door), "why": r.Why, "target": r.Target}
+	if r.TargetKind != dlq.TargetGroup {
+		detail["target_kind"] = string(r.TargetKind)
+	}
+	if r.Delay > 0 {
+		detail["delay"] = r.Delay.String()
+	}
+	if r.AsNew {
+		detail["as_new"] = "true"
+	}
+	if r.Edit > 0 {
+		detail["edit"] = strconv.Itoa(r.Edit)
+	}
+	c.Event = dlq.Event{Kind: dlq.EventIntended, Actor: r.Actor, ReplayID: r.ID, Rule: ruleOf(j), Note: r.Note, Detail: detail}
+	return c
 }
 
 func ruleOf(j *job) string {
@@ -123,12 +153,20 @@ func (s *Service) landed(j *job) {
 	defer s.mu.Unlock()
 	delete(s.inFlight, j.replay.ID)
 	if j.claimed && !j.replay.Outcome.Final() && j.replay.NextLook != nil {
-		s.sights[j.replay.ID] = sight{next: *j.replay.NextLook}
+		s.remember(j.replay.ID, sight{next: *j.replay.NextLook})
+		s.stir(*j.replay.NextLook)
 	}
 }
 
+// errStopped is why nothing was sent while the global stop is on.
+var errStopped = &dlq.Error{Code: dlq.CodeUnavailable, Message: "the global stop is on, so nothing was sent", Hint: "lift the stop first"}
+
 // post asks the broker once.
 func (s *Service) post(ctx, stop context.Context, j *job) {
+	if (j.replay.Automatic || j.replay.Operation != 0) && s.Automation().Stopped {
+		j.result, j.err = dlq.NotSent, errStopped
+		return
+	}
 	if stop.Err() != nil {
 		j.result = dlq.NotSent
 		j.err = dlq.Errorf(dlq.CodeUnavailable, "the console was stopping, so nothing was sent: %w", stop.Err())
@@ -176,19 +214,25 @@ func (s *Service) settling(j *job, now time.Time) dlq.Change {
 	r := &j.replay
 	c := dlq.Change{LetterID: j.letter.ID, Version: j.letter.Version}
 	ev := dlq.Event{Actor: r.Actor, ReplayID: r.ID, Rule: ruleOf(j), Detail: map[string]string{"door": string(r.Door), "target": r.Target}}
-	look := now.Add(time.Second)
+	if r.Operation != 0 {
+		ev.Detail["operation"] = strconv.FormatInt(r.Operation, 10)
+	}
+	look := now.Add(firstLook(*r))
 	r.NextLook = &look
 	switch j.result {
 	case dlq.Sent:
 		r.Outcome, r.Detail, r.SentAt = dlq.OutcomeWaiting, DetailSent, &now
 		if r.DeliverAt != nil {
-			r.Detail, look = DetailParked, r.DeliverAt.Add(time.Second)
+			r.Detail, look = DetailParked, r.DeliverAt.Add(firstLook(*r))
 			ev.Detail["deliver_at"] = r.DeliverAt.Format(time.RFC3339)
 		}
 		if r.Receipt.Weak {
 			ev.Detail["weak"] = "true"
 		}
 		c.Trigger, c.To, ev.Kind = dlq.TriggerSent, dlq.StateAwaiting, dlq.EventSent
+		if r.TargetKind == dlq.TargetOtherTopic {
+			c = nobodyFollowed(c, r, now)
+		}
 	case dlq.Diverted:
 		// The broker has it, and it is dead already: the copy carries the replay's id, so the intake will join it to this
 		// letter as one more death. Until then nobody may send it again.
@@ -197,7 +241,7 @@ func (s *Service) settling(j *job, now time.Time) dlq.Change {
 		c.Trigger, c.To, ev.Kind = dlq.TriggerSent, dlq.StateAwaiting, dlq.EventSendFailed
 		c.AddFlags = []dlq.Flag{dlq.FlagSendFailed}
 	case dlq.NotSent:
-		r.Outcome, r.Detail, r.SettledAt, r.NextLook, r.Error = dlq.OutcomeSendFailed, DetailRefused, &now, nil, sentenceOr(j.err, "it was not sent")
+		r.Outcome, r.Detail, r.SettledAt, r.NextLook, r.Error = dlq.OutcomeSendFailed, unsentFor(j.err), &now, nil, sentenceOr(j.err, "it was not sent")
 		c = notSent(c, s.again(*r, j.err, now))
 		ev.Kind = dlq.EventSendFailed
 		ev.Detail["error"] = r.Error
@@ -211,6 +255,33 @@ func (s *Service) settling(j *job, now time.Time) dlq.Change {
 	if j.result == dlq.SentUnknown || j.result == dlq.Diverted {
 		j.err = nil // the replay says it
 	}
+	return c
+}
+
+// firstLook is how long after a send its outcome is asked for. Consumers commit their offsets every 5 s, so that most of
+// an operation's would be asked for in vain before; one that fails is back through the intake whenever that is.
+func firstLook(r dlq.Replay) time.Duration {
+	if r.Operation != 0 {
+		return 6 * time.Second
+	}
+	return time.Second
+}
+
+// unsentFor is the detail of a replay that surely was not sent.
+func unsentFor(cause error) string {
+	switch {
+	case errors.Is(cause, errStopped):
+		return DetailStopped
+	case dlq.CodeOf(cause) == dlq.CodeUnavailable:
+		return DetailUnreached
+	}
+	return DetailRefused
+}
+
+// nobodyFollowed ends a replay that went to another topic: whoever reads there did not fail, so nobody is followed.
+func nobodyFollowed(c dlq.Change, r *dlq.Replay, now time.Time) dlq.Change {
+	r.Outcome, r.Detail, r.SettledAt, r.NextLook = dlq.OutcomeUnknown, DetailOtherTopic, &now, nil
+	c.Trigger, c.To, c.AddFlags = dlq.TriggerUndecided, dlq.StateOpen, []dlq.Flag{dlq.FlagOutcomeUnknown}
 	return c
 }
 

@@ -2,22 +2,16 @@ package replay
 
 import (
 	"context"
-	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"deadletteroffice/dlq"
 )
 
 const (
-	trackLimit   = 200                    // replays of one look at the store
-	trackRounds  = 10                     // looks at the store before a rest
-	trackAtOnce  = 6                      // looks at the broker at the same time
-	trackRate    = 100                    // looks at the broker per second
+	trackLimit   = 2000                   // replays of one look at the store, asked of the brokers in one go
 	trackHorizon = time.Hour              // longest sleep
 	trackRest    = 200 * time.Millisecond // shortest
-	sweepAfter   = 2 * time.Second        // a followed replay that is overdue by this much was closed by somebody else
+	trackWait    = time.Minute            // for the brokers' answers of one look
 	absentAfter  = 5 * time.Second        // a send younger than this may still be on its way
 	absentAgain  = 5 * time.Second        // between the two searches that prove that it was not sent
 	undecidedFor = 10 * time.Minute
@@ -25,55 +19,90 @@ const (
 
 // RunTracker finds out whether sends of which nobody knows were made, and what became of those that were, until ctx
 // ends; it returns nil then. It needs nothing but the store to go on after a restart, and asks no broker anything while
-// no replay is open.
+// no replay is open. A replay whose message came back is closed by the intake, which ends the looks at it.
 func (s *Service) RunTracker(ctx context.Context) error {
-	t := &tracker{Service: s, started: s.now(), pace: rate.NewLimiter(trackRate, trackAtOnce)}
-	for {
-		wait := t.runOnce(ctx)
-		timer := time.NewTimer(wait)
+	t := &tracker{Service: s, started: s.now()}
+	sleep := func(d time.Duration, wake <-chan struct{}) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-s.wake:
-			timer.Stop()
+		case <-wake:
 		case <-timer.C:
 		}
 	}
+	for ctx.Err() == nil {
+		t.sleep(time.Time{}) // who has something to look at now wakes it for one more run
+		wait := t.runOnce(ctx)
+		t.sleep(t.now().Add(wait))
+		sleep(trackRest, nil)
+		sleep(wait-trackRest, s.wake)
+	}
+	return nil
 }
 
 type tracker struct {
 	*Service
 	started time.Time
-	pace    *rate.Limiter
-	took    bool // what the process before left unsettled was taken over
+	begun   bool // what the process before left unsettled was taken over
 }
 
 // runOnce looks at every replay that is due, and returns how long there is nothing to do. The first time it looks at every
 // send that is not settled, due or not: the process that made it is gone.
 func (t *tracker) runOnce(ctx context.Context) time.Duration {
-	if !t.took {
+	if !t.begun {
+		free := t.others()
 		unsettled, err := t.Store.Unsettled(ctx)
 		if err != nil {
 			t.Logger.Error("find unsettled replays", "error", err)
 			return 5 * time.Second
 		}
-		t.took = true
-		t.lookAt(ctx, unsettled)
+		t.begun = true
+		t.lookAt(ctx, free(unsettled))
 	}
-	for range trackRounds {
+	for ctx.Err() == nil {
+		free := t.others()
 		due, err := t.Store.OpenReplays(ctx, t.now(), trackLimit)
 		if err != nil {
 			t.Logger.Error("find open replays", "error", err)
 			return 5 * time.Second
 		}
-		t.lookAt(ctx, due)
-		if len(due) < trackLimit || ctx.Err() != nil {
+		mine := free(due)
+		if !t.lookAt(ctx, mine) {
+			return 5 * time.Second
+		}
+		if len(due) < trackLimit || len(mine) == 0 {
 			break
 		}
 	}
 	t.sweep(ctx)
 	return t.rest(ctx)
+}
+
+// others leaves out replays that are being sent now. It must be called before they are read: one that was settled since
+// would be followed by what it was.
+func (t *tracker) others() (free func([]dlq.Replay) []dlq.Replay) {
+	t.mu.Lock()
+	busy := make(map[string]bool, len(t.inFlight))
+	for id := range t.inFlight {
+		busy[id] = true
+	}
+	t.mu.Unlock()
+	return func(list []dlq.Replay) (rest []dlq.Replay) {
+		for _, r := range list {
+			if !busy[r.ID] {
+				rest = append(rest, r)
+			}
+		}
+		return rest
+	}
+}
+
+// sleep tells when the tracker looks next by itself; zero while it does.
+func (t *tracker) sleep(until time.Time) {
+	t.mu.Lock()
+	t.sleeps = until
+	t.mu.Unlock()
 }
 
 // rest returns the time until the next look is due.
@@ -90,150 +119,88 @@ func (t *tracker) rest(ctx context.Context) time.Duration {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, seen := range t.sights {
-		wait = min(wait, seen.next.Add(sweepAfter).Sub(now))
+	if len(t.sights) > 0 {
+		wait = min(wait, max(sweepRest, t.sweepDue.Sub(now)))
 	}
 	return max(trackRest, wait)
 }
 
-// sweep finds followed replays that are no longer open: a death that came back has closed them.
-func (t *tracker) sweep(ctx context.Context) {
-	limit := t.now().Add(-sweepAfter)
-	var late []string
-	t.mu.Lock()
-	for id, seen := range t.sights {
-		if !seen.next.After(limit) {
-			late = append(late, id)
-		}
+// lookAt asks the brokers for replays, in one go, and writes what it learnt. It reports whether the store took it.
+func (t *tracker) lookAt(ctx context.Context, replays []dlq.Replay) bool {
+	if len(replays) == 0 {
+		return true
 	}
-	t.mu.Unlock()
-	for _, id := range late {
-		r, err := t.Store.Replay(ctx, id)
-		switch {
-		case dlq.CodeOf(err) == dlq.CodeNotFound:
-			t.drop(id) // its letter was deleted
-		case err != nil:
-			t.Logger.Error("read a replay", "replay", id, "error", err)
-		case r.Outcome.Final():
-			t.count(r)
-		default:
-			t.mu.Lock()
-			t.sights[id] = sight{next: t.now()}
-			t.mu.Unlock()
-		}
-	}
-}
-
-func (t *tracker) drop(id string) {
-	t.mu.Lock()
-	delete(t.sights, id)
-	t.mu.Unlock()
-}
-
-func (t *tracker) lookAt(ctx context.Context, replays []dlq.Replay) {
-	var wg sync.WaitGroup
-	gate := make(chan struct{}, trackAtOnce)
-	for _, r := range replays {
-		t.mu.Lock()
-		busy := t.inFlight[r.ID]
-		t.mu.Unlock()
-		if busy || t.pace.Wait(ctx) != nil {
-			continue
-		}
-		gate <- struct{}{}
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			if err := t.look(ctx, r); err != nil && ctx.Err() == nil {
-				t.Logger.Error("track a replay", "replay", r.ID, "error", err)
-			}
-			<-gate
-		}()
-	}
-	wg.Wait()
-}
-
-// look asks the broker for one replay, once, and writes what it learnt.
-func (t *tracker) look(ctx context.Context, r dlq.Replay) error {
-	asked, cancel := context.WithTimeout(ctx, askLimit)
-	ev, err := t.Broker.Look(asked, r)
+	asked, cancel := context.WithTimeout(ctx, trackWait)
+	evidence, errs := t.Broker.LookMany(asked, replays)
 	cancel()
 	if ctx.Err() != nil {
-		return nil
+		return true
 	}
+	notes := make([]note, len(replays))
+	for i, r := range replays {
+		notes[i] = t.read(r, evidence[i], errs[i])
+	}
+	return t.write(ctx, notes)
+}
+
+// note is what a look at a replay changes: the replay alone, or with it its letter.
+type note struct {
+	replay dlq.Replay
+	change *dlq.Change // nil: the replay alone
+}
+
+// read makes a note of a look.
+func (t *tracker) read(r dlq.Replay, ev dlq.Evidence, err error) note {
+	last := t.sightOf(r)
 	r.Looks++
 	if r.Outcome == dlq.OutcomeSending {
-		return t.decide(ctx, r, ev, err)
+		return t.decide(r, last, ev, err)
 	}
 	if err != nil {
-		return t.keep(ctx, r, r.Detail, 0) // the broker is away; what was seen last still stands
+		return t.keep(r, last, r.Detail, 0) // the broker is away; what was seen last still stands
 	}
-	t.mu.Lock()
-	last := t.sights[r.ID]
-	t.mu.Unlock()
 	f := judge(r, ev, last)
 	r.OnlineFor = dlq.Duration(f.onlineFor)
 	if f.outcome != dlq.OutcomeWaiting {
-		return t.conclude(ctx, r, f)
+		return t.conclude(r, f)
 	}
 	if f.seen && r.SeenAt == nil {
-		return t.seen(ctx, r, f)
+		now := t.now()
+		r.SeenAt = &now
+		n := t.keep(r, last, f.detail, f.next)
+		if r.Operation == 0 {
+			n.change = &dlq.Change{
+				Trigger: dlq.TriggerEdit,
+				Event:   dlq.Event{Kind: dlq.EventDelivered, Detail: map[string]string{"detail": f.detail}},
+			}
+		}
+		return n
 	}
-	return t.keep(ctx, r, f.detail, f.next)
+	return t.keep(r, last, f.detail, f.next)
 }
 
-// keep notes a look that decided nothing and when the next is due.
-func (t *tracker) keep(ctx context.Context, r dlq.Replay, detail string, next time.Duration) error {
-	return t.save(ctx, t.later(r, detail, next))
-}
-
-// save notes a look. A replay that is no longer open was closed by a death that came back.
-func (t *tracker) save(ctx context.Context, r dlq.Replay) error {
-	err := t.Store.SaveLook(ctx, r)
-	if dlq.CodeOf(err) != dlq.CodeConflict {
-		return err
-	}
-	stored, err := t.Store.Replay(ctx, r.ID)
-	if err == nil && stored.Outcome.Final() {
-		t.count(stored)
-	}
-	return err
-}
-
-// later sets what was seen and when to look again: soon after something new, then less and less often.
-func (t *tracker) later(r dlq.Replay, detail string, next time.Duration) dlq.Replay {
+// keep notes a look that decided nothing, and when the next is due: soon after something new, then less and less often.
+func (t *tracker) keep(r dlq.Replay, last sight, detail string, next time.Duration) note {
 	now := t.now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	last := t.sights[r.ID]
 	if r.Detail == detail {
 		last.steps++
 	} else {
 		last.steps = 0
 	}
 	if next <= 0 {
-		next = pauseAfter(last.steps)
+		next = pause(r, last.steps)
 	}
 	at := now.Add(next)
 	last.at, last.next = now, at
-	t.sights[r.ID] = last
+	t.mu.Lock()
+	t.remember(r.ID, last)
+	t.mu.Unlock()
 	r.Detail, r.NextLook = detail, &at
-	return r
+	return note{replay: r}
 }
 
-// seen notes that the consumer group had the message.
-func (t *tracker) seen(ctx context.Context, r dlq.Replay, f finding) error {
-	now := t.now()
-	r = t.later(r, f.detail, f.next)
-	r.SeenAt = &now
-	return t.step(ctx, r, dlq.Change{
-		Trigger: dlq.TriggerEdit, To: dlq.StateAwaiting,
-		Event: dlq.Event{Kind: dlq.EventDelivered, Detail: map[string]string{"detail": f.detail}},
-	})
-}
-
-// conclude writes the outcome.
-func (t *tracker) conclude(ctx context.Context, r dlq.Replay, f finding) error {
+// conclude notes the outcome.
+func (t *tracker) conclude(r dlq.Replay, f finding) note {
 	now := t.now()
 	r.Outcome, r.Detail, r.SettledAt, r.NextLook = f.outcome, f.detail, &now, nil
 	if f.seen && r.SeenAt == nil {
@@ -249,40 +216,43 @@ func (t *tracker) conclude(ctx context.Context, r dlq.Replay, f finding) error {
 		c.Trigger, c.To, c.Event.Kind = dlq.TriggerLost, dlq.StateOpen, dlq.EventOutcomeLost
 		c.AddFlags = []dlq.Flag{dlq.FlagOutcomeUnknown}
 	}
-	return t.step(ctx, r, c)
+	return note{r, &c}
 }
 
 // decide finds out whether a send was made.
-func (t *tracker) decide(ctx context.Context, r dlq.Replay, ev dlq.Evidence, err error) error {
+func (t *tracker) decide(r dlq.Replay, last sight, ev dlq.Evidence, err error) note {
 	now := t.now()
 	switch {
 	case err == nil && len(ev.Copies) > 0:
-		return t.step(ctx, arrived(r, ev, now), dlq.Change{
-			Trigger: dlq.TriggerSent, To: dlq.StateAwaiting,
-			Event: dlq.Event{Kind: dlq.EventSent, Detail: map[string]string{"detail": DetailFound, "door": string(r.Door), "target": r.Target}},
-		})
+		r = arrived(r, ev, now)
+		c := dlq.Change{Trigger: dlq.TriggerSent, To: dlq.StateAwaiting}
+		if r.TargetKind == dlq.TargetOtherTopic {
+			c = nobodyFollowed(c, &r, now)
+		}
+		c.Event = dlq.Event{Kind: dlq.EventSent, Detail: map[string]string{"detail": DetailFound, "door": string(r.Door), "target": r.Target}}
+		return note{r, &c}
 	case err == nil && r.Detail == DetailAbsentOnce:
 		r.Outcome, r.Detail, r.SettledAt, r.NextLook = dlq.OutcomeSendFailed, DetailAbsent, &now, nil
 		r.Error = errAbsent.Message
 		c := notSent(dlq.Change{}, t.again(r, errAbsent, now))
 		c.Event = dlq.Event{Kind: dlq.EventSendFailed, Detail: map[string]string{"detail": DetailAbsent}}
-		return t.step(ctx, r, c)
+		return note{r, &c}
 	case err == nil && now.Sub(r.IntendedAt) >= absentAfter:
-		return t.keep(ctx, r, DetailAbsentOnce, absentAgain)
+		return t.keep(r, last, DetailAbsentOnce, absentAgain)
 	case err == nil:
-		return t.keep(ctx, r, DetailSendUnknown, min(absentAfter, absentAfter-now.Sub(r.IntendedAt)))
+		return t.keep(r, last, DetailSendUnknown, min(absentAfter, absentAfter-now.Sub(r.IntendedAt)))
 	case now.Sub(later(r.IntendedAt, t.started)) >= undecidedFor:
 		r.Outcome, r.Detail, r.SettledAt, r.NextLook = dlq.OutcomeUnknown, DetailUndecidable, &now, nil
-		return t.step(ctx, r, dlq.Change{
+		return note{r, &dlq.Change{
 			Trigger: dlq.TriggerUndecided, To: dlq.StateOpen, AddFlags: []dlq.Flag{dlq.FlagPossibleDuplicate},
 			Event: dlq.Event{Kind: dlq.EventSendUnknown, Detail: map[string]string{"detail": DetailUndecidable}},
-		})
+		}}
 	}
 	detail := r.Detail
 	if detail == DetailIntended {
 		detail = DetailSendUnknown
 	}
-	return t.keep(ctx, r, detail, 0)
+	return t.keep(r, last, detail, 0)
 }
 
 var errAbsent = &dlq.Error{Code: dlq.CodeUnavailable, Message: "the broker has no copy of it"}
@@ -294,34 +264,105 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// step writes a change of the letter together with its replay, unless somebody else has closed the replay meanwhile: a
-// death that came back. The letter is read before the replay, so that whatever happens after both makes the version old.
-func (t *tracker) step(ctx context.Context, r dlq.Replay, c dlq.Change) error {
-	l, err := t.Store.Letter(ctx, r.LetterID)
-	if err != nil {
-		return err
+// write keeps notes, in transactions of maxBatch, and reports whether the store took them.
+func (t *tracker) write(ctx context.Context, notes []note) (ok bool) {
+	ok = true
+	var looks, steps []note
+	for i, n := range notes {
+		if n.change == nil {
+			looks = append(looks, n)
+		} else {
+			steps = append(steps, n)
+		}
+		if last := i == len(notes)-1; len(looks) == maxBatch || last && len(looks) > 0 {
+			ok = t.saveLooks(ctx, looks) && ok
+			looks = nil
+		}
+		if last := i == len(notes)-1; len(steps) == maxBatch || last && len(steps) > 0 {
+			ok = t.takeSteps(ctx, steps) && ok
+			steps = nil
+		}
 	}
-	stored, err := t.Store.Replay(ctx, r.ID)
-	if err != nil {
-		return err
+	return ok
+}
+
+// saveLooks writes notes that leave letters alone.
+func (t *tracker) saveLooks(ctx context.Context, notes []note) (ok bool) {
+	list := make([]dlq.Replay, len(notes))
+	for i, n := range notes {
+		list[i] = n.replay
 	}
-	if stored.Outcome.Final() {
-		t.count(stored)
-		return nil
+	var failed error
+	for i, err := range t.Store.SaveLooks(ctx, list) {
+		switch {
+		case err == nil:
+			t.count(list[i])
+		case dlq.CodeOf(err) == dlq.CodeConflict: // no longer open
+			t.closed(ctx, list[i].ID)
+		default:
+			failed = err
+		}
 	}
-	if c.Trigger == dlq.TriggerEdit {
-		c.To = l.State
+	return t.took(ctx, failed)
+}
+
+// takeSteps writes notes with what they change of letters. A death that came back in between has closed its replay, and a
+// letter that something else moved keeps its place: then the replay alone is closed.
+func (t *tracker) takeSteps(ctx context.Context, notes []note) (ok bool) {
+	changes := make([]dlq.Change, len(notes))
+	for i, n := range notes {
+		c := *n.change
+		c.LetterID, c.Replay = n.replay.LetterID, &notes[i].replay
+		c.Event.Actor, c.Event.ReplayID = dlq.ActorTracker, n.replay.ID
+		changes[i] = c
 	}
-	c.LetterID, c.Version, c.Replay = r.LetterID, l.Version, &r
-	c.Event.Actor, c.Event.ReplayID = dlq.ActorTracker, r.ID
-	if _, err = t.apply(ctx, c); err == nil {
+	var alone []note
+	var failed error
+	_, errs := t.Store.ApplyEach(ctx, changes)
+	for i, err := range errs {
+		r := notes[i].replay
+		switch dlq.CodeOf(err) {
+		case "":
+			t.count(r)
+		case dlq.CodeNotFound:
+			t.drop(r.ID) // its letter was deleted
+		case dlq.CodeConflict:
+			t.closed(ctx, r.ID)
+		case dlq.CodeRefused:
+			alone = append(alone, note{replay: r})
+		default:
+			failed = err
+		}
+	}
+	ok = t.took(ctx, failed)
+	if len(alone) > 0 {
+		ok = t.saveLooks(ctx, alone) && ok
+	}
+	return ok
+}
+
+// took reports whether the store took what was noted.
+func (t *tracker) took(ctx context.Context, failed error) bool {
+	if failed != nil && ctx.Err() == nil {
+		t.Logger.Error("note what became of replays", "error", failed)
+	}
+	return failed == nil
+}
+
+// closed forgets a replay that somebody else has closed, and reports whether it is so.
+func (t *tracker) closed(ctx context.Context, id string) bool {
+	r, err := t.Store.Replay(ctx, id)
+	switch {
+	case err == nil && r.Outcome.Final():
 		t.count(r)
-		return nil
+		return true
+	case dlq.CodeOf(err) == dlq.CodeNotFound:
+		t.drop(id)
+		return true
+	case err != nil && ctx.Err() == nil:
+		t.Logger.Error("read a replay", "replay", id, "error", err)
 	}
-	if dlq.CodeOf(err) == dlq.CodeConflict {
-		return t.save(ctx, t.later(stored, stored.Detail, trackRest)) // somebody wrote a note: look once more
-	}
-	return err
+	return false
 }
 
 // count keeps the metrics and forgets what is over.
