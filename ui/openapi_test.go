@@ -202,7 +202,7 @@ func TestEnumsMatchTheNouns(t *testing.T) {
 	check("OperationState", texts(dlq.OperationStates)...)
 	check("ItemState", texts(dlq.ItemStates)...)
 	check("TargetKind", texts(dlq.TargetKinds)...)
-	check("TransformDo", texts(transformDos)...)
+	check("TransformDo", string(dlq.TransformSet), string(dlq.TransformRemove), string(dlq.TransformRename), string(dlq.TransformSetProperty), string(dlq.TransformRemoveProperty))
 	var codes []string
 	for code := range statuses {
 		codes = append(codes, string(code))

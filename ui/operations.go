@@ -174,10 +174,9 @@ func (r *newOperation) check(now time.Time) (err error) {
 	if r.pick.Except, err = letterIDs("except", r.Except, operationIDsMax); err != nil {
 		return err
 	}
-	if err := checkSpec(r.Kind, r.Spec, now); err != nil {
+	if err := checkSpec(r.Spec); err != nil {
 		return err
 	}
-	r.pick.ByBirth = r.Spec.Replay != nil && r.Spec.Replay.KeepOrder
 	return checkNote(&r.Note, false)
 }
 
@@ -218,39 +217,19 @@ func filterOf(query string, now time.Time) (*dlq.Filter, error) {
 	return &chosen, nil
 }
 
-// checkSpec refuses what belongs to another kind and words that nobody knows. Who runs the operation checks the values.
-func checkSpec(kind dlq.OperationKind, spec dlq.OperationSpec, now time.Time) error {
-	if kind != "" && kind != dlq.OperationReplay && spec.Replay != nil {
-		return dlq.Errorf(dlq.CodeInvalid, "the field \"spec.replay\" belongs to the kind replay")
-	}
-	if kind != "" && kind != dlq.OperationRoute && spec.Route != "" {
-		return dlq.Errorf(dlq.CodeInvalid, "the field \"spec.route\" belongs to the kind route")
-	}
+// checkSpec refuses words that nobody knows, with the one that was probably meant. Who runs the operation checks the rest.
+func checkSpec(spec dlq.OperationSpec) error {
 	if err := oneOf("spec.route", dlq.Routes, []dlq.Route{spec.Route}); err != nil {
 		return err
 	}
-	r := spec.Replay
-	if r == nil {
+	if spec.Replay == nil {
 		return nil
 	}
-	if err := checkReplay(r.Door, r.Delay); err != nil {
+	if err := oneOf("spec.replay.door", doors, []dlq.Door{spec.Replay.Door}); err != nil {
 		return err
 	}
-	if err := checkTarget(r.Target); err != nil {
-		return err
-	}
-	for _, step := range r.Transform {
-		if err := oneOf("spec.replay.transform.do", transformDos, []dlq.TransformDo{step.Do}); err != nil {
-			return err
-		}
-	}
-	if r.DeliverAt != nil && !r.DeliverAt.After(now) {
-		return dlq.Errorf(dlq.CodeInvalid, "the field \"spec.replay.deliver_at\" is not in the future").WithHint("leave it out to send at once")
-	}
-	return nil
+	return checkTarget(spec.Replay.Target)
 }
-
-var transformDos = []dlq.TransformDo{dlq.TransformSet, dlq.TransformRemove, dlq.TransformRename, dlq.TransformSetProperty, dlq.TransformRemoveProperty}
 
 // checkTarget refuses a target that names too little or too much.
 func checkTarget(t dlq.Target) error {
@@ -309,14 +288,14 @@ type changeOperation struct {
 	Note    string             `json:"note"`
 }
 
-func (r *changeOperation) check(now time.Time) error {
+func (r *changeOperation) check(time.Time) error {
 	if err := checkVersion(r.Version); err != nil {
 		return err
 	}
 	if r.Spec == nil {
 		return dlq.Errorf(dlq.CodeInvalid, "the field \"spec\" is missing").WithHint("send the whole of it: it replaces the one before")
 	}
-	if err := checkSpec("", *r.Spec, now); err != nil {
+	if err := checkSpec(*r.Spec); err != nil {
 		return err
 	}
 	return checkNote(&r.Note, false)
@@ -354,39 +333,37 @@ func (r *steering) check(time.Time) error {
 	return checkNote(&r.Note, false)
 }
 
-// starting is the start of a draft: it names the version whose preview was agreed to.
+// starting is the start of a draft: it names the version whose preview was agreed to, and says why.
 type starting struct{ steering }
 
 func (r *starting) check(now time.Time) error {
 	if err := checkVersion(r.Version); err != nil {
 		return err
 	}
-	return r.steering.check(now)
+	if err := r.steering.check(now); err != nil {
+		return err
+	}
+	return checkNote(&r.Note, true)
 }
 
 func (s *Server) startOperation(ctx context.Context, req *starting) (dlq.Operation, error) {
-	return s.steer(ctx, &req.steering, Operations.Start, true)
+	return s.steer(ctx, &req.steering, Operations.Start)
 }
 
 func (s *Server) pauseOperation(ctx context.Context, req *steering) (dlq.Operation, error) {
-	return s.steer(ctx, req, Operations.Pause, false)
+	return s.steer(ctx, req, Operations.Pause)
 }
 
 func (s *Server) resumeOperation(ctx context.Context, req *steering) (dlq.Operation, error) {
-	return s.steer(ctx, req, Operations.Resume, true)
+	return s.steer(ctx, req, Operations.Resume)
 }
 
 func (s *Server) cancelOperation(ctx context.Context, req *steering) (dlq.Operation, error) {
-	return s.steer(ctx, req, Operations.Cancel, false)
+	return s.steer(ctx, req, Operations.Cancel)
 }
 
-// steer does one act on an operation. What makes it act is refused while the global stop is on.
-func (s *Server) steer(ctx context.Context, req *steering, do func(Operations, context.Context, string, int64, string, string) (dlq.Operation, error), acts bool) (dlq.Operation, error) {
-	if acts {
-		if err := s.refuseStopped(ctx); err != nil {
-			return dlq.Operation{}, err
-		}
-	}
+// steer does one act on an operation.
+func (s *Server) steer(ctx context.Context, req *steering, do func(Operations, context.Context, string, int64, string, string) (dlq.Operation, error)) (dlq.Operation, error) {
 	o, err := do(s.Operations, ctx, req.ID, req.Version, req.Note, actor(ctx))
 	return o, s.shownOperation(ctx, req.ID, err)
 }

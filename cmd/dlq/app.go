@@ -130,7 +130,10 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 		return nil
 	})
 
-	joined, err := openCluster(c, log, registry)
+	if env.open == nil {
+		env.open = openCluster
+	}
+	joined, err := env.open(c, log, registry)
 	if err != nil {
 		return nil, err
 	}

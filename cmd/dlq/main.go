@@ -7,9 +7,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"deadletteroffice/dlq"
 )
@@ -32,6 +35,8 @@ type environment struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+
+	open func(config, *slog.Logger, prometheus.Registerer) (joinedCluster, error) // nil for openCluster
 }
 
 // command is one subcommand.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,8 +136,12 @@ func printManner(w io.Writer, o dlq.Operation) {
 		fmt.Fprintf(w, "; it takes about %s", p.DurationEstimate)
 	}
 	fmt.Fprintln(w, ".")
-	if o.CanaryLetters > 0 {
-		fmt.Fprintf(w, "Canary: %d of them first; the others when these came good.\n", o.CanaryLetters)
+	canary := o.CanaryLetters
+	if o.State == dlq.OperationDraft { // then it is not counted yet
+		canary = max(s.Canary.Letters, int64(math.Ceil(float64(o.Letters)*s.Canary.Percent/100)))
+	}
+	if canary > 0 {
+		fmt.Fprintf(w, "Canary: %d of them first; the others when these came good.\n", min(canary, o.Letters))
 	}
 	if s.Brake.Of > 0 {
 		fmt.Fprintf(w, "Brake: it pauses when more than %g %% of the last %d outcomes failed again.\n", s.Brake.Above, s.Brake.Of)

@@ -10,6 +10,7 @@ import { Frame } from './Frame'
 const Login = lazy(() => loadMore(import('./Login')))
 const Letters = lazy(() => import('../letters/LettersView'))
 const Overview = lazy(() => loadMore(import('../overview/OverviewView')))
+const Operations = lazy(() => loadMore(import('../operations/OperationsView')))
 const Rules = lazy(() => loadMore(import('../rules/RulesView')))
 const Alerts = lazy(() => loadMore(import('../alerts/AlertsView')))
 const Groups = lazy(() => loadMore(import('../groups/GroupsView')))
@@ -73,6 +74,7 @@ export function App() {
             <Overview />
           </Route>
           <Route path="/letters/:id?">{params => <Letters whole={params.id} />}</Route>
+          <Route path="/operations/:id?">{params => <Operations id={params.id} />}</Route>
           <Route path="/rules">
             <Rules />
           </Route>

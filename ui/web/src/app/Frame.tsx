@@ -6,11 +6,12 @@ import type { Status } from '../api/types'
 import { count } from '../i18n/format'
 import { code, loadMore, t } from '../i18n/i18n'
 import { SearchBar } from '../letters/SearchBar'
+import { useActive } from '../operations/active'
 import { Icon, type IconName } from '../parts/Icon'
 import { Foreign } from '../parts/Text'
 import { useKeys } from './keys'
 import { LiveDot } from './LiveDot'
-import { LangSwitch, Logo, ThemeSwitch } from './Switches'
+import { LangSwitch, Logo, StopButton, ThemeSwitch } from './Switches'
 
 const Strips = lazy(() => import('./Strips'))
 const UndoBar = lazy(() => import('../replays/UndoBar'))
@@ -18,7 +19,7 @@ const Help = lazy(() => loadMore(import('./Help')))
 
 interface Place {
   path: string
-  name: 'nav.overview' | 'nav.letters' | 'nav.rules' | 'nav.alerts' | 'nav.groups' | 'nav.system'
+  name: 'nav.overview' | 'nav.letters' | 'nav.operations' | 'nav.rules' | 'nav.alerts' | 'nav.groups' | 'nav.system'
   icon: IconName
   key: string
 }
@@ -27,6 +28,7 @@ interface Place {
 const places: readonly Place[] = [
   { path: '/', name: 'nav.overview', icon: 'overview', key: 'g h' },
   { path: '/letters', name: 'nav.letters', icon: 'letters', key: 'g l' },
+  { path: '/operations', name: 'nav.operations', icon: 'operations', key: 'g o' },
   { path: '/rules', name: 'nav.rules', icon: 'rules', key: 'g r' },
   { path: '/alerts', name: 'nav.alerts', icon: 'bell', key: 'g a' },
   { path: '/consumer-groups', name: 'nav.groups', icon: 'groups', key: 'g c' },
@@ -79,6 +81,7 @@ export function Frame({ children }: { children: ReactNode }) {
                     {count(open)}
                   </span>
                 )}
+                {p.path === '/operations' && <Acting />}
                 {p.path === '/alerts' && <Alarm alerts={status?.alerts} />}
                 {p.path === '/rules' && status?.rules.refused && (
                   <span className="nav-mark" role="img" aria-label={t('strip.rules')} title={t('strip.rules')} />
@@ -130,6 +133,7 @@ export function Frame({ children }: { children: ReactNode }) {
         <header className="top">
           <SearchBar />
           <LiveDot />
+          <StopButton />
         </header>
         <main id="main" tabIndex={-1}>
           {children}
@@ -144,6 +148,18 @@ export function Frame({ children }: { children: ReactNode }) {
         </Suspense>
       )}
     </div>
+  )
+}
+
+/** How many operations act; marked when one of them waits for a person. */
+function Acting() {
+  const a = useActive()
+  if (!a?.n) return null
+  const words = a.paused > 0 ? t('nav.paused', { n: a.paused }) : t('nav.acting', { n: a.n })
+  return (
+    <span className={`num ${a.paused > 0 ? 'nav-alarm' : 'nav-count'}`} title={words}>
+      {count(a.paused || a.n)}
+    </span>
   )
 }
 

@@ -39,6 +39,7 @@ const groups: readonly [Key, readonly (readonly [string, Key])[]][] = [
     [
       ['g h', 'nav.overview'],
       ['g l', 'nav.letters'],
+      ['g o', 'nav.operations'],
       ['g r', 'nav.rules'],
       ['g a', 'nav.alerts'],
       ['g c', 'nav.groups'],

@@ -1,6 +1,10 @@
-import { currentLang, setLang, t } from '../i18n/i18n'
+import { lazy, Suspense, useState } from 'react'
+import { useRights, useStatus } from '../api/queries'
+import { currentLang, loadMore, setLang, t } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
 import { setTheme, type Theme, themes, useTheme } from './theme'
+
+const AutomationDialog = lazy(() => loadMore(import('./AutomationDialog')))
 
 const icons: Record<Theme, IconName> = { system: 'screen', light: 'sun', dark: 'moon' }
 
@@ -43,5 +47,32 @@ export function Logo() {
       <rect width="20" height="20" rx="5" />
       <path d="M4.5 6.5h11v7.5h-11zM4.5 7l5.5 4 5.5-4" />
     </svg>
+  )
+}
+
+/** The stop of everything automatic and of every operation, within reach on every page. */
+export function StopButton() {
+  const a = useStatus().data?.automation
+  const rights = useRights()
+  const [open, setOpen] = useState(false)
+  if (!a) return null
+  const words = t(a.stopped ? 'stop.lift' : 'stop')
+  return (
+    <>
+      <button
+        type="button"
+        className={`button small stop${a.stopped ? ' on' : ''}`}
+        disabled={!rights.admin}
+        title={rights.admin ? t(a.stopped ? 'stop.lift.text' : 'stop.text') : t('stop.why')}
+        onClick={() => setOpen(true)}
+      >
+        <Icon name={a.stopped ? 'play' : 'stop'} size={14} /> <span>{words}</span>
+      </button>
+      {open && (
+        <Suspense fallback={null}>
+          <AutomationDialog a={a} change={a.stopped ? 'go' : 'stop'} onClose={() => setOpen(false)} />
+        </Suspense>
+      )}
+    </>
   )
 }

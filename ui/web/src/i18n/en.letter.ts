@@ -4,12 +4,15 @@ export const enLetter = {
   'act.probe': 'Probe: run it in one client now…',
   'act.unquarantine': 'Release from quarantine…',
 
+  'edit.short': 'Edit…',
   'edit.title': 'Edit {title}',
-  'edit.calm': 'The original never changes. What you save is a version with your name and your reason; nothing is sent yet.',
+  'edit.calm':
+    'The original never changes. What you save is a version with your name and your reason; nothing is sent yet.',
   'edit.body': 'Body',
   'edit.properties': 'Properties',
   'edit.body.undecoded': 'The body is compressed in a way that cannot be undone here, so it cannot be edited.',
-  'edit.body.binary': 'The body is not UTF-8 text. An editor would change bytes that nobody meant to change, so it stays as it is.',
+  'edit.body.binary':
+    'The body is not UTF-8 text. An editor would change bytes that nobody meant to change, so it stays as it is.',
   'edit.body.kept': 'Its properties can be edited, and it can be replayed with them.',
   'edit.json.not': 'not JSON from line {line}, column {column} on',
   'edit.json.was': 'The original is JSON, this is not. Consumers that parse it will fail.',
@@ -20,7 +23,7 @@ export const enLetter = {
   'edit.reset': 'As the original',
   'edit.size': '{size} of {most}',
   'edit.body.big': 'The body is larger than {most}.',
-  'edit.props.big': 'The properties take {size} bytes; RocketMQ allows {most}.',
+  'edit.props.big': 'The properties take {size} bytes; with those that a replay adds there is room for {most}.',
   'edit.tags': 'Tags',
   'edit.keys': 'Keys',
   'edit.prop.name': 'Name',
@@ -54,7 +57,8 @@ export const enLetter = {
   'edit.yours.unsaved': 'not saved',
   'edit.sent': 'sent',
   'edit.older': 'of an earlier death',
-  'edit.older.text': 'It was made before the letter died again, from another dead copy. It cannot be sent any more; its text can be taken over.',
+  'edit.older.text':
+    'It was made before the letter died again, from another dead copy. It cannot be sent any more; its text can be taken over.',
   'edit.open': 'Go on from here',
   'edit.open.drop': 'Drop my changes and go on from here',
   'edit.back': 'Back to my text',
@@ -86,7 +90,8 @@ export const enLetter = {
   'edit.replay': 'Replay edit {n}…',
   'edit.conflict':
     'Your text is kept. Look at what happened meanwhile, then save again: it becomes a version of its own.',
-  'edit.conflict.died': 'The letter died again meanwhile. What you see on the left of the comparison is the new dead copy.',
+  'edit.conflict.died':
+    'The letter died again meanwhile. What you see on the left of the comparison is the new dead copy.',
 
   'replay.what': 'What is sent',
   'replay.what.original': 'The original',
@@ -102,7 +107,8 @@ export const enLetter = {
   'replay.target.asking': 'Looking it up at the broker…',
   'replay.target.there': 'It exists.',
   'replay.target.nobody': 'Nobody follows what becomes of it there: the outcome stays unknown, and the letter open.',
-  'replay.target.sure.other_topic': 'I mean the topic {name}. Every consumer group that subscribes to it gets the message.',
+  'replay.target.sure.other_topic':
+    'I mean the topic {name}. Every consumer group that subscribes to it gets the message.',
   'replay.target.sure.other_group': 'I mean {name}, although {group} failed the message.',
   'replay.to.name': 'Replay to {name}',
   'replay.way': 'Which way',
@@ -119,8 +125,10 @@ export const enLetter = {
   'target.topic': 'everyone on {topic}',
 
   'probe.title': 'Probe {title}',
-  'probe.text': 'One client runs its listener on this message now and says what happened. You see the exception itself.',
-  'probe.warn': 'It runs business code now. If it succeeds, the message has been consumed; if it times out, it may have been.',
+  'probe.text':
+    'One client runs its listener on this message now and says what happened. You see the exception itself.',
+  'probe.warn':
+    'It runs business code now. If it succeeds, the message has been consumed; if it times out, it may have been.',
   'probe.client': 'Which client',
   'probe.client.any': 'the first that can be asked',
   'probe.nobody': 'Nobody of {group} is connected, so nobody can be asked.',
@@ -171,7 +179,8 @@ export const enLetter = {
   'unquarantine.text': 'Rules and operations may replay it again. It died again after every replay so far.',
   'unquarantine.do': 'Release',
   'note.why.unquarantine': 'What is different now? For example: the consumer was mended in release 4.2',
-  'guard.quarantined': 'Quarantined: it failed again so often that neither rules nor operations replay it. You still can.',
+  'guard.quarantined':
+    'Quarantined: it failed again so often that neither rules nor operations replay it. You still can.',
   'guard.quarantined.release': 'Release…',
   'guard.stale': 'Older than the limit of its topic: look whether it still makes sense before you replay it.',
 
@@ -181,4 +190,32 @@ export const enLetter = {
   'way.target.topic': 'to the whole topic',
   'way.target.other_topic': 'to another topic',
   'way.target.other_group': 'to another consumer group',
+
+  // Sentences that the server says without a code.
+  'said.no_answer': 'The broker {broker} does not answer.',
+  'said.no_answer.time': 'The broker did not answer in time.',
+  'said.no_answer.sent': 'The broker {broker} did not answer: whether it has the message is not known.',
+  'said.not_asked': 'The broker could not be asked.',
+  'said.no_broker': 'No broker answers ({brokers}).',
+  'said.no_server': 'No name server answers ({servers}).',
+  'said.knows_none': 'The name server {server} knows no broker.',
+  'said.no_master': 'The broker {broker} has no master now.',
+  'said.no_cluster': 'No cluster is connected: no name server is set.',
+  'said.diverted': 'The broker {broker} put the message straight into the dead-letter queue.',
+  'said.unread': 'The topic {topic} may not be read: its permission is write only.',
+  'said.stopped': 'The console was stopping, so nothing was sent.',
+  'said.stop': 'The global stop is on: no selection is replayed or probed, and no operation starts.',
+  'said.earlier': 'Whether the earlier replay arrived cannot be found out now, so nothing was sent.',
+  'said.nobody': 'Nobody of the consumer group {group} is online.',
+  'said.no_client': 'The consumer group {group} has no client {client} online.',
+  'said.no_listener': 'The client {client} has no listener for the message’s topic.',
+  'said.unasked_client': 'The client {client} cannot be asked through the broker {broker}.',
+  'said.message_gone': 'No broker has the message any more, neither as it was produced nor the dead copy.',
+  'said.unconfirmed': 'No consumer has confirmed letter {id}: its last probe was no success that can be trusted.',
+  'said.body_big': 'The body has {size} bytes; brokers take {most} at the most.',
+  'said.props_big': 'The properties have {size} bytes with those that a replay adds; brokers take {most} at the most.',
+  'said.body_locked': 'The body could not be decompressed, so it cannot be edited.',
+  'said.edit_base': 'There is no edit {n} of this dead copy to go on from.',
+  'said.disk': 'The disk is full.',
+  'said.owned': 'Letter {id} is {owner}’s.',
 } as const

@@ -1,6 +1,7 @@
 import { enAlerts } from './en.alerts'
 import { enCodes } from './en.codes'
 import { enLetter } from './en.letter'
+import { enOperations } from './en.operations'
 import { enRules } from './en.rules'
 
 // English words of the letter, the dialogs and the other views.
@@ -77,43 +78,24 @@ export const enMore = {
   'route.which': 'Route',
   'route.rules': 'by the rules in force',
   'route.rules.text': 'judged anew, as if it arrived now',
-  'bulk.route.title': { one: 'Re-route {n} letter', other: 'Re-route {n} letters' },
-  'bulk.route.text': 'Open letters take the path that is chosen here. The rules stay as they are.',
-  'bulk.route.do': { one: 'Re-route {n} letter', other: 'Re-route {n} letters' },
+  'bulk.route.title': { one: 'Re-route {count} letter', other: 'Re-route {count} letters' },
+  'bulk.route.do': { one: 'Re-route {count} letter', other: 'Re-route {count} letters' },
   'route.manual.text': 'a person decides',
   'route.retry.text': 'the console replays it once, soon',
   'route.compensate.text': 'the compensation endpoint is asked what to do',
 
   'bulk.what': 'What will happen',
   'bulk.how': 'How',
-  'bulk.skipped': {
-    one: '{n} letter is left out: its state does not allow it.',
-    other: '{n} letters are left out: their state does not allow it.',
-  },
-  'bulk.doors': {
-    one: 'One consumer group gets its messages again; the console chooses the safest door.',
-    other: '{n} consumer groups get their messages again; the console chooses the safest door for each.',
-  },
-  'bulk.again': { one: '{n} of them failed again before.', other: '{n} of them failed again before.' },
-  'bulk.duplicates': {
-    one: '{n} of them may have arrived before: a possible duplicate.',
-    other: '{n} of them may have arrived before: possible duplicates.',
-  },
   'bulk.good': { one: '{n} letter done.', other: '{n} letters done.' },
   'bulk.bad': { one: '{n} was not; it stays selected.', other: '{n} were not; they stay selected.' },
-  'bulk.replay.title': { one: 'Replay {n} letter', other: 'Replay {n} letters' },
-  'bulk.replay.text':
-    'Each message is given back to the consumer group that failed it. There is no undo for a selection.',
-  'bulk.replay.do': { one: 'Replay {n} letter', other: 'Replay {n} letters' },
-  'bulk.discard.title': { one: 'Discard {n} letter', other: 'Discard {n} letters' },
-  'bulk.discard.text': 'Nobody will get these messages again. They can be restored until retention removes them.',
-  'bulk.discard.do': { one: 'Discard {n} letter', other: 'Discard {n} letters' },
-  'bulk.resolve.title': { one: 'Resolve {n} letter', other: 'Resolve {n} letters' },
-  'bulk.resolve.text': 'The letters are closed as settled by you; nothing is sent.',
-  'bulk.resolve.do': { one: 'Resolve {n} letter', other: 'Resolve {n} letters' },
-  'bulk.restore.title': { one: 'Restore {n} letter', other: 'Restore {n} letters' },
-  'bulk.restore.text': 'The letters need attention again.',
-  'bulk.restore.do': { one: 'Restore {n} letter', other: 'Restore {n} letters' },
+  'bulk.replay.title': { one: 'Replay {count} letter', other: 'Replay {count} letters' },
+  'bulk.replay.do': { one: 'Replay {count} letter', other: 'Replay {count} letters' },
+  'bulk.discard.title': { one: 'Discard {count} letter', other: 'Discard {count} letters' },
+  'bulk.discard.do': { one: 'Discard {count} letter', other: 'Discard {count} letters' },
+  'bulk.resolve.title': { one: 'Resolve {count} letter', other: 'Resolve {count} letters' },
+  'bulk.resolve.do': { one: 'Resolve {count} letter', other: 'Resolve {count} letters' },
+  'bulk.restore.title': { one: 'Restore {count} letter', other: 'Restore {count} letters' },
+  'bulk.restore.do': { one: 'Restore {count} letter', other: 'Restore {count} letters' },
   'bulk.take.title': { one: 'Take {n} letter', other: 'Take {n} letters' },
   'bulk.take.text': 'Others see that you are at work on them.',
   'bulk.take.do': { one: 'Take {n} letter', other: 'Take {n} letters' },
@@ -346,7 +328,7 @@ export const enMore = {
     'All automatic replays, compensations and replays of selections halt at once. What was sent already cannot be called back.',
   'automation.stop.do': 'Stop everything',
   'automation.go.title': 'Go on',
-  'automation.go.what': 'What was halted goes on, at the pace of the rules.',
+  'automation.go.what': 'Automation goes on, at the pace of the rules. Operations stay paused until somebody resumes them.',
   'automation.go.do': 'Go on',
 
   'system.cluster': 'Cluster',
@@ -399,6 +381,7 @@ export const enMore = {
   'overview.rest': { one: '{n} other', other: '{n} others' },
   ...enCodes,
   ...enLetter,
+  ...enOperations,
   ...enRules,
   ...enAlerts,
 } as const

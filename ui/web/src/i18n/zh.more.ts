@@ -3,6 +3,7 @@ import type { Words } from './i18n'
 import { zhAlerts } from './zh.alerts'
 import { zhCodes } from './zh.codes'
 import { zhLetter } from './zh.letter'
+import { zhOperations } from './zh.operations'
 import { zhRules } from './zh.rules'
 
 // 死信详情、对话框和其他页面的文字。
@@ -79,36 +80,24 @@ export const zhMore: Words<typeof enMore> = {
   'route.which': '处理方式',
   'route.rules': '按当前生效的规则',
   'route.rules.text': '重新判定，如同刚刚到达',
-  'bulk.route.title': { one: '更改 {n} 条死信的处理方式', other: '更改 {n} 条死信的处理方式' },
-  'bulk.route.text': '待处理的死信将改用此处选择的处理方式，规则保持不变。',
-  'bulk.route.do': { one: '更改 {n} 条死信', other: '更改 {n} 条死信' },
+  'bulk.route.title': { one: '更改 {count} 条死信的处理方式', other: '更改 {count} 条死信的处理方式' },
+  'bulk.route.do': { one: '更改 {count} 条死信', other: '更改 {count} 条死信' },
   'route.manual.text': '由人决定',
   'route.retry.text': '由控制台尽快重投一次',
   'route.compensate.text': '询问补偿接口如何处理',
 
   'bulk.what': '将会发生什么',
   'bulk.how': '如何执行',
-  'bulk.skipped': { one: '跳过 {n} 条：其状态不允许此操作。', other: '跳过 {n} 条：其状态不允许此操作。' },
-  'bulk.doors': {
-    one: '一个消费组会再次收到消息，由控制台选择最安全的通道。',
-    other: '{n} 个消费组会再次收到消息，由控制台分别选择最安全的通道。',
-  },
-  'bulk.again': { one: '其中 {n} 条曾再次失败。', other: '其中 {n} 条曾再次失败。' },
-  'bulk.duplicates': { one: '其中 {n} 条之前可能已送达，可能重复。', other: '其中 {n} 条之前可能已送达，可能重复。' },
   'bulk.good': { one: '{n} 条已完成。', other: '{n} 条已完成。' },
   'bulk.bad': { one: '{n} 条未完成，仍保持选中。', other: '{n} 条未完成，仍保持选中。' },
-  'bulk.replay.title': { one: '重投 {n} 条死信', other: '重投 {n} 条死信' },
-  'bulk.replay.text': '每条消息都会交还给当初失败的消费组。多选重投不能撤销。',
-  'bulk.replay.do': { one: '重投 {n} 条死信', other: '重投 {n} 条死信' },
-  'bulk.discard.title': { one: '丢弃 {n} 条死信', other: '丢弃 {n} 条死信' },
-  'bulk.discard.text': '不会再有人收到这些消息。过期清理之前可以恢复。',
-  'bulk.discard.do': { one: '丢弃 {n} 条死信', other: '丢弃 {n} 条死信' },
-  'bulk.resolve.title': { one: '标记解决 {n} 条死信', other: '标记解决 {n} 条死信' },
-  'bulk.resolve.text': '由你确认已解决并关闭这些死信，不会发送任何消息。',
-  'bulk.resolve.do': { one: '标记解决 {n} 条死信', other: '标记解决 {n} 条死信' },
-  'bulk.restore.title': { one: '恢复 {n} 条死信', other: '恢复 {n} 条死信' },
-  'bulk.restore.text': '这些死信会回到“待处理”。',
-  'bulk.restore.do': { one: '恢复 {n} 条死信', other: '恢复 {n} 条死信' },
+  'bulk.replay.title': { one: '重投 {count} 条死信', other: '重投 {count} 条死信' },
+  'bulk.replay.do': { one: '重投 {count} 条死信', other: '重投 {count} 条死信' },
+  'bulk.discard.title': { one: '丢弃 {count} 条死信', other: '丢弃 {count} 条死信' },
+  'bulk.discard.do': { one: '丢弃 {count} 条死信', other: '丢弃 {count} 条死信' },
+  'bulk.resolve.title': { one: '标记解决 {count} 条死信', other: '标记解决 {count} 条死信' },
+  'bulk.resolve.do': { one: '标记解决 {count} 条死信', other: '标记解决 {count} 条死信' },
+  'bulk.restore.title': { one: '恢复 {count} 条死信', other: '恢复 {count} 条死信' },
+  'bulk.restore.do': { one: '恢复 {count} 条死信', other: '恢复 {count} 条死信' },
   'bulk.take.title': { one: '认领 {n} 条死信', other: '认领 {n} 条死信' },
   'bulk.take.text': '其他人会看到你正在处理。',
   'bulk.take.do': { one: '认领 {n} 条死信', other: '认领 {n} 条死信' },
@@ -337,7 +326,7 @@ export const zhMore: Words<typeof enMore> = {
   'automation.stop.what': '所有自动重投、补偿和多选重投立即停止。已发送的无法召回。',
   'automation.stop.do': '全部停止',
   'automation.go.title': '继续',
-  'automation.go.what': '被停止的操作将按规则的速率继续。',
+  'automation.go.what': '自动处理将按规则的速率继续，批量操作保持暂停，需由人继续。',
   'automation.go.do': '继续',
 
   'system.cluster': '集群',
@@ -390,6 +379,7 @@ export const zhMore: Words<typeof enMore> = {
   'overview.rest': { one: '其余 {n} 项', other: '其余 {n} 项' },
   ...zhCodes,
   ...zhLetter,
+  ...zhOperations,
   ...zhRules,
   ...zhAlerts,
 }

@@ -11,7 +11,7 @@ import { Foreign } from '../parts/Text'
 import { doAct } from './acts'
 import { RouteChoice, type RouteWish } from './RouteChoice'
 
-export type DialogAct = 'discard' | 'resolve' | 'snooze' | 'notes' | 'route'
+export type DialogAct = 'discard' | 'resolve' | 'snooze' | 'notes' | 'route' | 'unquarantine'
 
 const hour = 3_600_000
 
@@ -41,7 +41,7 @@ export function ActDialog({ act, letter, onClose }: { act: DialogAct; letter: De
   const [route, setRoute] = useState<RouteWish>('')
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<Problem>()
-  const noted = act === 'discard' || act === 'resolve' || act === 'notes'
+  const noted = act === 'discard' || act === 'resolve' || act === 'notes' || act === 'unquarantine'
   const until = when === 'own' ? (own ? new Date(own) : undefined) : times.find(x => x.key === when)?.at
   const past = act === 'snooze' && until !== undefined && until.getTime() <= Date.now()
 

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import { asProblem, type Problem } from '../api/client'
 import { useReplayOptions, useRights, useSession } from '../api/queries'
 import { type Detail, titleOf } from '../api/types'
@@ -10,15 +10,20 @@ import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { undo, usePending } from '../replays/undo'
 import { ActDialog, type DialogAct } from './ActDialog'
-import { type Act, doAct, mayStart } from './acts'
+import { type Act, doAct, mayStart, type Way } from './acts'
 import { ReplayPanel } from './ReplayPanel'
-import { buttonWords, risky } from './replayWords'
+import { buttonWords, hasEdits, risky } from './replayWords'
+
+const EditSheet = lazy(() => import('./EditSheet'))
+const ProbeDialog = lazy(() => import('./ProbeDialog'))
 
 /** What can be done with one letter. What may not be done stays in sight and says why. */
 export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
   const rights = useRights()
   const me = useSession().data?.actor
-  const [panel, setPanel] = useState(false)
+  // The options are open, for the original or for one of its edits; without a number the panel chooses.
+  const [panel, setPanel] = useState<{ edit?: number }>()
+  const [sheet, setSheet] = useState<'edit' | 'probe'>()
   const [dialog, setDialog] = useState<DialogAct>()
   const [problem, setProblem] = useState<Problem>()
   const [menuSignal, setMenuSignal] = useState(0)
@@ -29,10 +34,12 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
   const options = useReplayOptions(letter.id, letter.version, replayable)
   const door = options.data?.doors?.find(d => d.door === options.data.default)
 
+  const edited = hasEdits(letter)
+
   // biome-ignore lint/correctness/useExhaustiveDependencies: another state of the letter closes what was open for the last
   useEffect(() => setProblem(undefined), [letter.version])
 
-  const why = (act: Act | 'replay'): string | undefined =>
+  const why = (act: Act | Way): string | undefined =>
     !rights.act
       ? t('why.role')
       : !mayStart(act, letter.state)
@@ -62,11 +69,11 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
           : undefined)
   const replay = () => {
     if (replayWhy || !options.data || !door) {
-      if (!why('replay')) setPanel(true)
+      if (!why('replay')) setPanel({})
       return
     }
-    if (risky(options.data, door)) {
-      setPanel(true)
+    if (risky(options.data, door) || edited) {
+      setPanel({})
       return
     }
     undo.add(
@@ -78,10 +85,18 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
       },
     )
   }
+  const toggle = () => setPanel(p => (p ? undefined : {}))
   const mine = letter.owner !== undefined && letter.owner !== '' && letter.owner === me
   const take = () => run(letter.owner ? 'release' : 'take')
   useKeys({
-    ...(quiet ? {} : { r: replay, R: () => !why('replay') && setPanel(p => !p), d: open('discard') }),
+    ...(quiet
+      ? {}
+      : {
+          r: replay,
+          R: () => !why('replay') && toggle(),
+          d: open('discard'),
+          e: () => !why('edit') && setSheet('edit'),
+        }),
     t: () => !why('take') && take(),
     s: open('snooze'),
     n: open('notes'),
@@ -92,12 +107,26 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
   const about = { group: plain(letter.consumer_group), topic: plain(letter.topic) }
 
   const items: (Item | 'line')[] = [
+    { key: 'edit', label: t('act.edit'), icon: 'note', keys: 'e', why: why('edit'), run: () => setSheet('edit') },
+    { key: 'probe', label: t('act.probe'), icon: 'probe', why: why('probe'), run: () => setSheet('probe') },
+    'line',
     { key: 'snooze', label: t('act.snooze'), icon: 'clock', keys: 's', why: why('snooze'), run: open('snooze') },
     { key: 'notes', label: t('act.note'), icon: 'note', keys: 'n', why: why('notes'), run: open('notes') },
     { key: 'route', label: t('act.route'), icon: 'rules', why: why('route'), run: open('route') },
     'line',
     { key: 'resolve', label: t('act.resolve'), icon: 'check', why: why('resolve'), run: open('resolve') },
     { key: 'cancel', label: t('act.cancel'), icon: 'stop', why: why('cancel'), run: () => run('cancel') },
+    ...(letter.flags?.includes('quarantined')
+      ? [
+          {
+            key: 'unquarantine',
+            label: t('act.unquarantine'),
+            icon: 'restore' as const,
+            why: why('unquarantine'),
+            run: open('unquarantine'),
+          },
+        ]
+      : []),
     { key: 'restore', label: t('act.restore'), icon: 'restore', why: why('restore'), run: () => run('restore') },
     'line',
     {
@@ -146,16 +175,16 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
               onClick={replay}
             >
               <Icon name="replay" />
-              <span>{buttonWords(letter.consumer_group, options.data, door)}</span>
+              <span>{buttonWords(letter.consumer_group, options.data, door, edited)}</span>
             </button>
             <button
               type="button"
               className="button primary"
               aria-label={t('replay.options')}
               title={`${t('replay.options')} (⇧r)`}
-              aria-expanded={panel}
+              aria-expanded={!!panel}
               disabled={!!why('replay')}
-              onClick={() => setPanel(p => !p)}
+              onClick={toggle}
             >
               <Icon name="down" />
             </button>
@@ -193,6 +222,21 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
         />
       </div>
       {replayWhy && !over && !pending && <p className="quiet small">{replayWhy}</p>}
+      {letter.flags?.includes('quarantined') && !over && (
+        <p className="note-amber">
+          <Icon name="pause" size={14} /> {t('guard.quarantined')}{' '}
+          {!why('unquarantine') && (
+            <button type="button" className="link" onClick={open('unquarantine')}>
+              {t('guard.quarantined.release')}
+            </button>
+          )}
+        </p>
+      )}
+      {letter.hold === 'stale' && letter.state === 'open' && (
+        <p className="note-amber">
+          <Icon name="clock" size={14} /> {t('guard.stale')}
+        </p>
+      )}
       {problem && <ProblemBox error={problem} about={about} />}
       {failed && (
         <ProblemBox error={failed.problem} about={about}>
@@ -202,9 +246,32 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
         </ProblemBox>
       )}
       {panel && !over && !pending && !why('replay') && (
-        <ReplayPanel letter={letter} query={options} onClose={() => setPanel(false)} />
+        <ReplayPanel
+          key={panel.edit}
+          letter={letter}
+          query={options}
+          {...(panel.edit !== undefined && { edit: panel.edit })}
+          onEdit={() => setSheet('edit')}
+          onClose={() => setPanel(undefined)}
+        />
       )}
       {dialog && <ActDialog act={dialog} letter={letter} onClose={() => setDialog(undefined)} />}
+      {sheet && (
+        <Suspense fallback={null}>
+          {sheet === 'edit' ? (
+            <EditSheet
+              letter={letter}
+              onReplay={edit => {
+                setSheet(undefined)
+                setPanel({ edit })
+              }}
+              onClose={() => setSheet(undefined)}
+            />
+          ) : (
+            <ProbeDialog letter={letter} onClose={() => setSheet(undefined)} />
+          )}
+        </Suspense>
+      )}
     </div>
   )
 }

@@ -10,6 +10,7 @@ import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 
 const weak = new Set(['broker', 'unknown', ''])
+const guarded = new Set(['quarantined', 'stale'])
 
 /** What the letter is, why it died, and what the rules advise. */
 export function Head({ letter: l }: { letter: Detail }) {
@@ -90,7 +91,8 @@ function Advice({ letter: l }: { letter: Detail }) {
   switch (l.state) {
     case 'open':
       parts.push(tx(`advice.${l.route}`, { rule }))
-      if (l.hold) parts.push(codeWords('hold', l.hold) ?? l.hold)
+      // What a guard holds is said beside the actions, in full.
+      if (l.hold && !guarded.has(l.hold)) parts.push(codeWords('hold', l.hold) ?? l.hold)
       break
     case 'snoozed':
       parts.push(tx('advice.snoozed', { due }))

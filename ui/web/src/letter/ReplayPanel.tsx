@@ -1,25 +1,32 @@
 import type { UseQueryResult } from '@tanstack/react-query'
 import { type FormEvent, useId, useState } from 'react'
 import { type Detail, type Door, type DoorOption, type ReplayOptions, titleOf } from '../api/types'
-import { apiDuration, parseDuration } from '../i18n/format'
+import { apiDuration } from '../i18n/format'
 import { code, codeWords, t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
+import { Said } from '../parts/Said'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
 import { undo } from '../replays/undo'
-import { grave } from './replayWords'
+import { firstWish, planDelay } from './delay'
+import { ReplayDelay } from './ReplayDelay'
+import { named, ReplayTarget, type TargetWish, useTargetOptions } from './ReplayTarget'
+import { grave, hasEdits } from './replayWords'
+import { useEdits } from './useEdits'
 
 interface Props {
   letter: Detail
-  query: UseQueryResult<ReplayOptions>
+  /** Number of the edit to be sent, where it was chosen already. */
+  edit?: number
+  onEdit: () => void
   onClose: () => void
 }
 
 /** Everything a person should know and can choose before a replay. */
-export function ReplayPanel({ letter, query, onClose }: Props) {
+export function ReplayPanel({ query, ...props }: Props & { query: UseQueryResult<ReplayOptions> }) {
   if (query.error) return <ProblemBox error={query.error} again={() => query.refetch()} />
   if (!query.data)
     return (
@@ -27,46 +34,63 @@ export function ReplayPanel({ letter, query, onClose }: Props) {
         <Wait lines={4} />
       </div>
     )
-  return <Form letter={letter} o={query.data} onClose={onClose} />
+  return <Form {...props} o={query.data} />
 }
 
-const beside = new Set(['not_yet', 'not_grpc'])
-
-function Form({ letter, o, onClose }: { letter: Detail; o: ReplayOptions; onClose: () => void }) {
-  // Ways that are not meant for such a group are worth a line only where no way is open at all.
-  const all = o.doors ?? []
-  const doors = all.some(d => d.allowed) ? all.filter(d => d.allowed || !beside.has(d.why)) : all
-  const [chosen, setChosen] = useState<Door | ''>(o.default)
-  const door = doors.find(d => d.door === chosen && d.allowed)
-  const [delay, setDelay] = useState(o.default_delay === '0s' ? '' : o.default_delay)
-  const [at, setAt] = useState('')
+function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: ReplayOptions }) {
+  const edits = useEdits(letter, hasEdits(letter) || firstEdit !== undefined)
+  const [edit, setEdit] = useState(firstEdit)
+  // The newest edit is what somebody made it for; the original is one choice away.
+  const sent = edit ?? edits?.[0]?.number ?? 0
+  const [target, setTarget] = useState<TargetWish>({ kind: '', name: '', sure: false })
+  const found = useTargetOptions(letter, target)
+  const [chosen, setChosen] = useState<Door | ''>('')
+  const [wish, setWish] = useState(() => firstWish(o))
   const [asNew, setAsNew] = useState(false)
   const [note, setNote] = useState('')
   const name = useId()
-  const exactTime = delay === 'at' && door?.timer
-  const max = o.timer_max ? parseDuration(o.timer_max) : Number.NaN
-  const deliverAt = exactTime && at ? new Date(at) : undefined
-  const late = deliverAt !== undefined && !Number.isNaN(max) && deliverAt.getTime() - Date.now() > max
-  const past = deliverAt !== undefined && deliverAt.getTime() <= Date.now()
-  const asDelay = delay !== 'at' && door?.delays ? delay : ''
-  const words = exactTime
-    ? tx('replay.do.at', { group: <Foreign text={letter.consumer_group} /> })
-    : asDelay
-      ? tx('replay.to.delay', { group: <Foreign text={letter.consumer_group} />, delay: apiDuration(asDelay) })
-      : door?.door === 'A'
-        ? tx('replay.to.all', { n: door.receivers?.length ?? 0 })
-        : tx('replay.to', { group: <Foreign text={letter.consumer_group} /> })
+
+  const all = (o.doors ?? []).filter(d => d.door !== 'D').map(d => carrying(d, sent))
+  const topic = all.find(d => d.door === 'A')
+  const group = all.filter(d => d.door !== 'A')
+  const kind = target.kind === '' && !group.some(d => d.allowed) && topic?.allowed ? 'topic' : target.kind
+  const ways = (
+    kind === ''
+      ? group
+      : kind === 'topic'
+        ? topic
+          ? [topic]
+          : []
+        : (found.data?.doors ?? []).map(d => carrying(d, sent))
+  ).filter(meant)
+  const best = kind === '' ? o.default : (found.data?.default ?? '')
+  const open = (which: Door | '') => ways.find(d => d.door === which && d.allowed)
+  const door = open(chosen) ?? open(best) ?? ways.find(d => d.allowed)
+  const to = kind === 'topic' ? t('target.topic', { topic: plain(letter.topic) }) : target.name.trim()
+  const plan = door ? planDelay(wish, o, door, Date.now()) : {}
+  const ready = door && edits && !plan.wrong && (!named(kind) || (target.sure && found.data))
+
+  const who = <Foreign text={kind === '' ? letter.consumer_group : to} />
+  const words = plan.deliverAt
+    ? tx('replay.do.at', { group: who })
+    : plan.delay
+      ? tx('replay.to.delay', { group: who, delay: apiDuration(plan.level?.delay ?? plan.delay) })
+      : kind === 'topic'
+        ? tx('replay.to.all', { n: topic?.receivers?.length ?? 0 })
+        : tx('replay.to', { group: who })
 
   const submit = (e: FormEvent) => {
     e.preventDefault()
-    if (!door) return
+    if (!door || !ready) return
     undo.add(
-      { id: letter.id, title: titleOf(letter), group: letter.consumer_group },
+      { id: letter.id, title: titleOf(letter), group: kind === '' ? letter.consumer_group : to },
       {
         version: letter.version,
+        ...(kind && { target: { kind, ...(named(kind) && { name: target.name.trim() }) } }),
+        ...(sent > 0 && { edit: sent }),
         door: door.door,
-        ...(asDelay && { delay: asDelay }),
-        ...(deliverAt && { deliver_at: deliverAt.toISOString() }),
+        ...(plan.delay && { delay: plan.delay }),
+        ...(plan.deliverAt && { deliver_at: plan.deliverAt.toISOString() }),
         ...(asNew && door.new_key && { as_new: true }),
         ...(note.trim() && { note: note.trim() }),
       },
@@ -75,62 +99,68 @@ function Form({ letter, o, onClose }: { letter: Detail; o: ReplayOptions; onClos
   }
   return (
     <form className="replay-panel" onSubmit={submit} aria-label={t('replay.options')}>
-      <Cause letter={letter} o={o} />
+      <Cause letter={letter} o={kind === 'other_group' && found.data ? found.data : o} />
       {o.broker_error && (
         <p className="note-amber">
-          <Icon name="alert" size={14} /> {plain(o.broker_error)}
+          <Icon name="alert" size={14} /> <Said text={o.broker_error} />
         </p>
       )}
+      <div className="replay-what">
+        <label>
+          {t('replay.what')}
+          <select value={sent} onChange={e => setEdit(Number(e.target.value))}>
+            <option value={0}>{t('replay.what.original')}</option>
+            {edits?.map(e => (
+              <option key={e.number} value={e.number}>
+                {t('replay.what.edit', { n: e.number, who: plain(code('actor', e.author), 60) })}
+                {e.note ? ` · ${plain(e.note, 60)}` : ''}
+              </option>
+            ))}
+          </select>
+        </label>
+        <button type="button" className="button" title={`${t('act.edit')} (e)`} onClick={onEdit}>
+          <Icon name="note" size={14} /> {t('edit.short')}
+        </button>
+      </div>
       {o.unwraps && (
         <p className="hint">
           <Icon name="letters" size={14} /> {t('replay.unwraps')}
         </p>
       )}
-      <fieldset className="doors">
-        <legend>{t('replay.door')}</legend>
-        {doors.map(d => (
-          <DoorChoice
-            key={d.door}
-            d={d}
-            letter={letter}
-            name={name}
-            checked={chosen === d.door}
-            isDefault={d.door === o.default}
-            onChoose={() => setChosen(d.door)}
-          />
-        ))}
-      </fieldset>
+      <ReplayTarget
+        letter={letter}
+        w={{ ...target, kind }}
+        group={group.filter(meant)}
+        topic={topic}
+        found={found}
+        onChange={w => {
+          setTarget(w)
+          setChosen('')
+        }}
+      />
+      {ways.length > 0 && (
+        <fieldset className="doors">
+          <legend>{t('replay.way')}</legend>
+          {ways.map(d => (
+            <DoorChoice
+              key={d.door}
+              d={d}
+              params={{
+                group: kind === 'other_group' ? to : letter.consumer_group,
+                topic: kind === 'other_topic' ? to : letter.topic,
+                n: d.receivers?.length ?? 0,
+              }}
+              name={name}
+              checked={door?.door === d.door}
+              isDefault={ways.length > 1 && d.door === best && d.allowed}
+              onChoose={() => setChosen(d.door)}
+            />
+          ))}
+        </fieldset>
+      )}
       {door && (
         <div className="replay-how">
-          {door.delays || door.timer ? (
-            <label>
-              {t('replay.delay')}
-              <select value={delay} onChange={e => setDelay(e.target.value)}>
-                <option value="">{t('replay.at_once')}</option>
-                {door.delays &&
-                  o.levels?.map(l => (
-                    <option key={l.level} value={l.delay}>
-                      {t('replay.level', { d: apiDuration(l.delay), n: l.level })}
-                    </option>
-                  ))}
-                {door.timer && <option value="at">{t('replay.at')}</option>}
-              </select>
-            </label>
-          ) : (
-            <p className="quiet small">{t('replay.no_delay')}</p>
-          )}
-          {exactTime && (
-            <label>
-              {t('replay.at.when')}
-              <input type="datetime-local" required step="1" value={at} onChange={e => setAt(e.target.value)} />
-            </label>
-          )}
-          {(late || past) && (
-            <p className="field-error" role="alert">
-              {late ? t('replay.at.late', { d: apiDuration(o.timer_max ?? '') }) : t('replay.at.past')}
-            </p>
-          )}
-          {(asDelay || exactTime) && <p className="quiet small">{t('replay.parked')}</p>}
+          <ReplayDelay o={o} door={door} wish={wish} plan={plan} onChange={setWish} />
           {door.new_key && (
             <label className="check">
               <input type="checkbox" checked={asNew} onChange={e => setAsNew(e.target.checked)} />
@@ -140,7 +170,7 @@ function Form({ letter, o, onClose }: { letter: Detail; o: ReplayOptions; onClos
               </span>
             </label>
           )}
-          <label>
+          <label className="whole-line">
             {t('note.optional')}
             <input
               type="text"
@@ -153,25 +183,28 @@ function Form({ letter, o, onClose }: { letter: Detail; o: ReplayOptions; onClos
         </div>
       )}
       <footer>
-        <button
-          type="submit"
-          className="button primary"
-          disabled={!door || late || past || (!!exactTime && !deliverAt)}
-        >
+        <button type="submit" className="button primary" disabled={!ready}>
           <Icon name="replay" /> <span>{words}</span>
         </button>
         <button type="button" className="button" onClick={onClose}>
           {t('cancel')}
         </button>
-        <small className="quiet">{t('replay.undo')}</small>
+        <span className="quiet small">{t('replay.undo')}</span>
       </footer>
     </form>
   )
 }
 
+/** Ways that no consumer group of this kind knows are not worth a line. */
+const meant = (d: DoorOption) => d.why !== 'not_grpc'
+
+/** A door as it is for an edit: the dead copy goes back as it is and cannot carry one. */
+const carrying = (d: DoorOption, edit: number): DoorOption =>
+  edit > 0 && d.door === 'C' && d.allowed ? { ...d, allowed: false, why: 'edited' } : d
+
 interface DoorProps {
   d: DoorOption
-  letter: Detail
+  params: { group: string; topic: string; n: number }
   name: string
   checked: boolean
   isDefault: boolean
@@ -179,8 +212,7 @@ interface DoorProps {
 }
 
 /** One way back: who gets the message, what speaks against it, or why it is shut. */
-function DoorChoice({ d, letter, name, checked, isDefault, onChoose }: DoorProps) {
-  const params = { group: letter.consumer_group, topic: letter.topic, n: d.receivers?.length ?? 0 }
+function DoorChoice({ d, params, name, checked, isDefault, onChoose }: DoorProps) {
   const receivers = d.receivers ?? []
   return (
     <label className={`door${checked ? ' checked' : ''}${d.allowed ? '' : ' shut'}`}>
@@ -193,7 +225,7 @@ function DoorChoice({ d, letter, name, checked, isDefault, onChoose }: DoorProps
             {t('replay.receivers')}
             {t('colon')}
             {receivers.map((g, i) => (
-              <span key={g} className={g === letter.consumer_group ? 'strong' : undefined}>
+              <span key={g} className={g === params.group ? 'strong' : undefined}>
                 {i > 0 ? ', ' : ''}
                 <Foreign text={g} />
               </span>

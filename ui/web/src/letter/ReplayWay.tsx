@@ -5,8 +5,10 @@ import { code, codeWords, t, tx } from '../i18n/i18n'
 import { Id } from '../parts/Copy'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
+import { Said } from '../parts/Said'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
+import { ReplayMarks } from './ReplayMarks'
 
 type StepState = 'done' | 'now' | 'todo' | 'bad' | 'unknown'
 
@@ -61,6 +63,7 @@ export function ReplayWay({ letter }: { letter: Detail }) {
           {r.delay && r.delay !== '0s' ? ` · ${t('way.delay', { d: apiDuration(r.delay) })}` : ''}
           {' · '}
           {r.automatic ? t('actor.automation') : <Foreign text={code('actor', r.actor)} />}
+          <ReplayMarks r={r} />
         </span>
       </h2>
       <ol>
@@ -98,7 +101,11 @@ export function ReplayWay({ letter }: { letter: Detail }) {
         {parked && r.deliver_at
           ? tx('way.parked', { due: <Time at={r.deliver_at} form="in" />, at: <Time at={r.deliver_at} form="clock" /> })
           : r.detail && (codeWords('detail', r.detail) ?? plain(r.detail))}{' '}
-        {r.error && <span className="bad">{plain(r.error)}</span>}
+        {r.error && (
+          <span className="bad">
+            <Said text={r.error} />
+          </span>
+        )}
         {waiting && r.next_look && !parked && (
           <span className="quiet"> {tx('way.next', { due: <Time at={r.next_look} form="in" /> })}</span>
         )}
@@ -117,7 +124,8 @@ export function ReplayWay({ letter }: { letter: Detail }) {
           </dd>
           <dt>{t('replay.door')}</dt>
           <dd>
-            {code('door', r.door)} — {code('door.why', r.why, { group: r.consumer_group, topic: r.topic })}
+            {code('door', r.door)} — {code('door.why', r.why, { group: r.consumer_group, topic: r.topic })}{' '}
+            {r.target_kind && <span className="chip amber">{code('way.target', r.target_kind)}</span>}
           </dd>
           <dt>{t('way.target')}</dt>
           <dd className="mono">

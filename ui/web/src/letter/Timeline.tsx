@@ -4,11 +4,12 @@ import { apiDuration } from '../i18n/format'
 import { code, codeWords, t } from '../i18n/i18n'
 import { Id } from '../parts/Copy'
 import { Icon, type IconName } from '../parts/Icon'
-import { plain } from '../parts/mask'
+import { middle, plain } from '../parts/mask'
 import { whyWords } from '../parts/problemWords'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import '../style/timeline.css'
+import { ReplayMarks } from './ReplayMarks'
 
 const icons: Record<string, IconName> = {
   arrived: 'letters',
@@ -36,8 +37,12 @@ const icons: Record<string, IconName> = {
   noted: 'note',
   reported: 'report',
   reclassified: 'rules',
+  edited: 'note',
+  probed: 'probe',
+  quarantined: 'pause',
+  unquarantined: 'restore',
 }
-const bad = new Set(['died_again', 'send_failed', 'send_unknown', 'outcome_unknown'])
+const bad = new Set(['died_again', 'send_failed', 'send_unknown', 'outcome_unknown', 'quarantined'])
 const good = new Set(['confirmed', 'assumed', 'compensated', 'resolved'])
 const machines = new Set(['automation', 'tracker', 'intake'])
 
@@ -58,9 +63,15 @@ export function Timeline({ letter }: { letter: Detail }) {
   )
 }
 
-function Entry({ e, letter }: { e: LetterEvent; letter: Letter }) {
+function Entry({ e, letter }: { e: LetterEvent; letter: Detail }) {
   const kind = bad.has(e.kind) ? 'bad' : good.has(e.kind) ? 'good' : ''
-  const details = Object.entries(e.detail ?? {}).filter(([k, v]) => v !== '' && !(k in elsewhere))
+  const all = e.detail ?? {}
+  const details = Object.entries(all).filter(
+    ([k, v]) => v !== '' && !(k in elsewhere) && !(e.kind === 'probed' && k in answer) && !(k === 'base' && v === '0'),
+  )
+  // Replays of an operation have no event of their intent, which would say what was sent.
+  const operation = Number(all.operation ?? 0)
+  const replay = letter.replay_list?.find(r => r.id === e.replay_id)
   return (
     <li className={kind}>
       <span className="mark">
@@ -84,6 +95,7 @@ function Entry({ e, letter }: { e: LetterEvent; letter: Letter }) {
             <Foreign text={e.note} />
           </p>
         )}
+        {e.kind === 'probed' && <Said d={all} />}
         {details.length > 0 && (
           <p className="small quiet entry-details">
             {details.map(([k, v]) => (
@@ -94,6 +106,7 @@ function Entry({ e, letter }: { e: LetterEvent; letter: Letter }) {
         {e.replay_id && (
           <p className="small quiet">
             {t('way.id')} <Id value={e.replay_id} max={20} copy />
+            {operation > 0 && <ReplayMarks r={replay ?? { operation }} />}
           </p>
         )}
       </div>
@@ -123,10 +136,49 @@ const families: Record<string, string> = {
   answer: 'call.verdict',
   origin: 'origin',
   reason_origin: 'origin',
+  target_kind: 'way.target',
 }
 
-// What stands below, in the log of the call.
-const elsewhere: Record<string, true> = { call: true }
+// What stands below: in the log of the call, and among the marks of the replay.
+const elsewhere: Record<string, true> = { call: true, operation: true }
+// What the answer of a probe says in its own way.
+const answer: Record<string, true> = {
+  verdict: true,
+  client: true,
+  trusted: true,
+  text: true,
+  reason: true,
+  language: true,
+  spent: true,
+  on_dead: true,
+}
+
+/** What the probed consumer said. */
+function Said({ d }: { d: Record<string, string> }) {
+  const trusted = d.trusted === 'true'
+  return (
+    <>
+      <p className="small">
+        <span className={`chip ${d.verdict === 'success' && trusted ? 'green' : 'amber'}`}>
+          {code('probe.short', d.verdict ?? '')}
+        </span>{' '}
+        {d.client && <Foreign className="mono" text={middle(d.client, 40)} />}{' '}
+        <span className="quiet">
+          {[d.language && plain(d.language, 20), d.spent && t('probe.spent', { d: apiDuration(d.spent) })]
+            .filter(Boolean)
+            .join(' · ')}
+        </span>
+      </p>
+      {d.text && (
+        <p className="entry-note mono small">
+          <Foreign text={d.text} />
+        </p>
+      )}
+      {!trusted && <p className="small amber">{t('probe.untrusted')}</p>}
+      {d.on_dead && <p className="small quiet">{t('event.detail.on_dead')}</p>}
+    </>
+  )
+}
 
 /** One detail of an event in words; what this page does not know is shown as it is. */
 function detailWords(kind: string, key: string, value: string, letter: Letter): ReactNode {
@@ -141,7 +193,8 @@ function detailWords(kind: string, key: string, value: string, letter: Letter): 
   else if (family) words = codeWords(family, value, { group: letter.consumer_group, topic: letter.topic }) ?? words
   else if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) words = <Time at={value} form="moment" />
   else if (value === 'true') words = t('event.detail.yes')
-  else if (key === 'delay' || key === 'wait') words = apiDuration(value)
+  else if (value === 'false') words = t('event.detail.no')
+  else if (key === 'delay' || key === 'wait' || key === 'spent') words = apiDuration(value)
   return (
     <>
       {label}

@@ -1,3 +1,4 @@
+import { lazy, Suspense, useState } from 'react'
 import { Link } from 'wouter'
 import { useExplain, useRights } from '../api/queries'
 import type { Clause, Death, Detail, RuleTrace, Verdict } from '../api/types'
@@ -12,13 +13,31 @@ import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
 import '../style/why.css'
+import { mayStart } from './acts'
+
+const ProbeDialog = lazy(() => import('./ProbeDialog'))
+const ProbeSample = lazy(() => import('./ProbeSample'))
+
+// Nobody who could know has said why.
+const weak = new Set(['broker', 'unknown', ''])
 
 /** The verdict clause by clause, the failures of the same kind, and every death. */
 export function Why({ letter }: { letter: Detail }) {
   const query = useExplain(letter)
   const rights = useRights()
+  const [asking, setAsking] = useState<'one' | 'sample'>()
+  const askable = rights.act && mayStart('probe', letter.state)
   return (
     <div className="why">
+      {askable && weak.has(letter.reason_origin) && (
+        <section aria-label={t('probe.unknown')} className="ask-why">
+          <Icon name="probe" size={14} />
+          <span className="grow">{t('probe.text')}</span>
+          <button type="button" className="button small" onClick={() => setAsking('one')}>
+            {t('probe.unknown')}…
+          </button>
+        </section>
+      )}
       <section aria-label={t('why.verdict')}>
         <h2>{t('why.verdict')}</h2>
         {query.error ? (
@@ -54,9 +73,23 @@ export function Why({ letter }: { letter: Detail }) {
           <Link href={`/letters?fingerprint=${encodeURIComponent(letter.fingerprint)}`} className="button small">
             {t('why.same.show')}
           </Link>
+          {rights.act && (
+            <button type="button" className="button small" onClick={() => setAsking('sample')}>
+              {t('probe.sample')}
+            </button>
+          )}
         </p>
       </section>
       <Deaths deaths={letter.history ?? []} />
+      {asking && (
+        <Suspense fallback={null}>
+          {asking === 'one' ? (
+            <ProbeDialog letter={letter} onClose={() => setAsking(undefined)} />
+          ) : (
+            <ProbeSample fingerprint={letter.fingerprint} onClose={() => setAsking(undefined)} />
+          )}
+        </Suspense>
+      )}
     </div>
   )
 }

@@ -2,11 +2,25 @@ import { asProblem, write } from '../api/client'
 import { landed } from '../api/queries'
 import type { Letter, State } from '../api/types'
 
-export type Act = 'discard' | 'restore' | 'resolve' | 'take' | 'release' | 'snooze' | 'notes' | 'cancel' | 'route'
+export type Act =
+  | 'discard'
+  | 'restore'
+  | 'resolve'
+  | 'take'
+  | 'release'
+  | 'snooze'
+  | 'notes'
+  | 'cancel'
+  | 'route'
+  | 'unquarantine'
+/** What leads to a replay, or stands for one. */
+export type Way = 'replay' | 'edit' | 'probe'
 
 // From which states an act may start; the twin of dlq.MayStart in Go. Acts that are not here may always start.
-const from: Partial<Record<Act | 'replay', readonly State[]>> = {
+const from: Partial<Record<Act | Way, readonly State[]>> = {
   replay: ['open', 'snoozed', 'scheduled'],
+  edit: ['open', 'snoozed', 'scheduled'],
+  probe: ['open', 'snoozed', 'scheduled'],
   discard: ['open', 'snoozed', 'scheduled'],
   resolve: ['open', 'snoozed', 'scheduled'],
   restore: ['resolved', 'discarded'],
@@ -15,7 +29,7 @@ const from: Partial<Record<Act | 'replay', readonly State[]>> = {
   route: ['open'],
 }
 
-export function mayStart(act: Act | 'replay', state: State): boolean {
+export function mayStart(act: Act | Way, state: State): boolean {
   return from[act]?.includes(state) ?? true
 }
 

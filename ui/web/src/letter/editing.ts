@@ -27,7 +27,8 @@ export interface Changes {
 }
 
 export const bodyMax = 4 << 20
-export const propertiesMax = 32_767
+/** What RocketMQ allows, less what a replay adds: its id, its count, where it goes. */
+export const propertiesMax = 32_767 - 600
 
 // Those of the machinery that belong to the user all the same, first and under names of their own.
 const own = ['TAGS', 'KEYS']

@@ -1,4 +1,4 @@
-import type { DoorOption, ReplayOptions } from '../api/types'
+import type { Detail, DoorOption, ReplayOptions } from '../api/types'
 import { apiDuration } from '../i18n/format'
 import { t, tx } from '../i18n/i18n'
 import { middle } from '../parts/mask'
@@ -21,11 +21,21 @@ export function risky(o: ReplayOptions, door: DoorOption): boolean {
 
 export const grave = (warning: string): boolean => graveWarnings.has(warning)
 
+/** Whether an edit was made of the present dead copy: then a person chooses what is sent. */
+export function hasEdits(l: Pick<Detail, 'events'>): boolean {
+  for (const e of l.events ?? []) {
+    if (e.kind === 'edited') return true
+    // Newest first: what was edited before belongs to another dead copy.
+    if (e.kind === 'died_again' || e.kind === 'arrived') return false
+  }
+  return false
+}
+
 /** What the primary button says that it will do. */
-export function buttonWords(group: string, o: ReplayOptions | undefined, door: DoorOption | undefined) {
+export function buttonWords(group: string, o: ReplayOptions | undefined, door: DoorOption | undefined, edited = false) {
   const name = <Foreign text={middle(group, 28)} />
   if (!o || !door) return tx('replay.to', { group: name })
-  const more = risky(o, door) ? '…' : ''
+  const more = risky(o, door) || edited ? '…' : ''
   return (
     <>
       {o.default_delay !== '0s' && door.delays

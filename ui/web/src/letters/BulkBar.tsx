@@ -1,60 +1,92 @@
 import { lazy, Suspense, useState } from 'react'
 import { useRights } from '../api/queries'
-import type { Letter } from '../api/types'
+import type { Letter, Tab } from '../api/types'
 import { useKeys } from '../app/keys'
+import { count } from '../i18n/format'
 import { loadMore, t } from '../i18n/i18n'
-import { Icon } from '../parts/Icon'
+import { Icon, type IconName } from '../parts/Icon'
+import { type Item, Menu } from '../parts/Menu'
 import '../style/bulk.css'
-import type { Selection } from './selection'
+import { type Selection, sizeOf } from './selection'
 
 const BulkSheet = lazy(() => loadMore(import('./BulkSheet')))
+const ActionSheet = lazy(() => loadMore(import('./ActionSheet')))
 
-export type BulkAction = 'replay' | 'discard' | 'resolve' | 'restore' | 'take' | 'route'
+/** What becomes an operation, and what is done to each letter at once. */
+export type BulkKind = 'replay' | 'discard' | 'resolve' | 'restore' | 'route'
+export type BulkAction = 'take' | 'unquarantine'
 
 interface Props {
   selection: Selection
+  tab: Tab
+  /** How many letters match the list's filter; undefined while it is not known. */
+  total: { count: number; exact: boolean } | undefined
+  onAll: () => void
   onClear: () => void
   /** Called with the letters for which it did not work; they stay marked. */
   onDone: (failed: ReadonlyMap<string, Letter>) => void
 }
 
 /** What can be done with the marked letters. */
-export function BulkBar({ selection, onClear, onDone }: Props) {
+export function BulkBar({ selection, tab, total, onAll, onClear, onDone }: Props) {
+  const [kind, setKind] = useState<BulkKind>()
   const [action, setAction] = useState<BulkAction>()
   const rights = useRights()
-  const letters = [...selection.letters.values()]
-  const n = letters.length
-  const over = letters.some(l => l.state === 'resolved' || l.state === 'discarded')
+  const { n, exact } = sizeOf(selection)
+  const letters = selection.all ? [] : [...selection.letters.values()]
+  const over = selection.all
+    ? tab === 'resolved' || tab === 'discarded'
+    : letters.some(l => l.state === 'resolved' || l.state === 'discarded')
+  const may = rights.act && n > 0
   const why = rights.act ? undefined : t('why.role')
   useKeys({
-    r: () => rights.act && setAction('replay'),
-    d: () => rights.act && setAction('discard'),
+    r: () => may && setKind('replay'),
+    d: () => may && setKind('discard'),
   })
-  const button = (
-    a: BulkAction,
-    words: string,
-    icon: 'replay' | 'trash' | 'restore' | 'person' | 'check' | 'rules',
-    keys?: string,
-    primary = false,
-  ) => (
+  const button = (k: BulkKind, icon: IconName, keys?: string, primary = false) => (
     <button
       type="button"
       className={`button small${primary ? ' primary' : ''}`}
-      disabled={!rights.act}
+      disabled={!may}
       title={why}
-      onClick={() => setAction(a)}
+      onClick={() => setKind(k)}
     >
-      <Icon name={icon} size={14} /> {words} {keys && <kbd>{keys}</kbd>}
+      <Icon name={icon} size={14} /> {t(`bulk.${k}`, { n, count: count(n, exact) })} {keys && <kbd>{keys}</kbd>}
     </button>
   )
+  const one = selection.all ? t('bulk.why.all') : undefined
+  const more: Item[] = [
+    { key: 'take', label: t('bulk.take'), icon: 'person', why: why ?? one, run: () => setAction('take') },
+    {
+      key: 'unquarantine',
+      label: t('bulk.unquarantine'),
+      icon: 'restore',
+      why: why ?? one ?? (letters.some(l => l.flags?.includes('quarantined')) ? undefined : t('bulk.why.quarantine')),
+      run: () => setAction('unquarantine'),
+    },
+  ]
   return (
     <div className="bulk-bar" role="toolbar" aria-label={t('bulk')}>
-      <strong className="num">{t('bulk.n', { n })}</strong>
-      {button('replay', t('bulk.replay'), 'replay', 'r', true)}
-      {button('discard', t('bulk.discard'), 'trash', 'd')}
-      {button('take', t('bulk.take'), 'person')}
-      {!over && button('route', t('bulk.route'), 'rules')}
-      {over ? button('restore', t('bulk.restore'), 'restore') : button('resolve', t('bulk.resolve'), 'check')}
+      <span className="bulk-count">
+        <strong className="num">{t('bulk.n', { n, count: count(n, exact) })}</strong>
+        {selection.all ? (
+          <span className="quiet">
+            {selection.letters.size > 0 ? t('bulk.all.but', { n: selection.letters.size }) : t('bulk.all')}
+          </span>
+        ) : (
+          total &&
+          total.count > n && (
+            <button type="button" className="link num" onClick={onAll}>
+              {t('bulk.select.all', { n: total.count, count: count(total.count, total.exact) })}
+            </button>
+          )
+        )}
+      </span>
+      {over ? button('restore', 'restore', undefined, true) : button('replay', 'replay', 'r', true)}
+      {!over && button('discard', 'trash', 'd')}
+      {!over && button('route', 'rules')}
+      {!over && button('resolve', 'check')}
+      <Menu items={more} button={<Icon name="dots" />} label={t('bulk.more')} className="button small icon" />
       <button
         type="button"
         className="icon-button"
@@ -64,9 +96,21 @@ export function BulkBar({ selection, onClear, onDone }: Props) {
       >
         <Icon name="close" />
       </button>
-      {action && (
+      {kind && (
         <Suspense fallback={null}>
           <BulkSheet
+            kind={kind}
+            selection={selection}
+            onClose={started => {
+              setKind(undefined)
+              if (started) onClear()
+            }}
+          />
+        </Suspense>
+      )}
+      {action && (
+        <Suspense fallback={null}>
+          <ActionSheet
             action={action}
             letters={letters}
             onClose={failed => {

@@ -18,7 +18,7 @@ import { Empty } from './Empty'
 import { Facets } from './Facets'
 import { type Filter, filterQuery, filterSearch, parseFilter } from './filter'
 import { List } from './List'
-import { mark, markAll, markRange, nothing } from './selection'
+import { mark, markAll, markMatching, markRange, nothing } from './selection'
 import { useLetters } from './useLetters'
 
 const LetterPane = lazy(() => loadMore(import('../letter/LetterPane')))
@@ -64,6 +64,7 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
   }
   const pick = useCallback((l: Letter) => go(address(l.id, panes === 1)), [go, address, panes])
   const items = list.items
+  const marking = selection.all !== undefined || selection.letters.size > 0
   const select = useCallback(
     (l: Letter, range: boolean) => setSelection(s => (range ? markRange(s, l, items) : mark(s, l))),
     [items],
@@ -84,7 +85,7 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
   }
   const current = items.find(l => l.id === cursor)
   const back = () => {
-    if (selection.letters.size > 0) setSelection(nothing)
+    if (marking) setSelection(nothing)
     else if (whole) go(address(panes > 1 ? whole : '', false))
     else if (beside) go(address('', false))
   }
@@ -137,7 +138,7 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
         <News
           list={list}
           moved={items.reduce((n, l) => n + (tabOf(l.state) === filter.tab ? 0 : 1), 0)}
-          still={selection.letters.size > 0}
+          still={marking}
           onShow={() => scroller.current?.scrollTo(0, 0)}
         />
         <div id="list" className="list-scroll" role="tabpanel" aria-labelledby={`tab-${filter.tab}`} ref={scroller}>
@@ -160,9 +161,12 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
             />
           )}
         </div>
-        {selection.letters.size > 0 && !whole && (
+        {marking && !whole && (
           <BulkBar
             selection={selection}
+            tab={filter.tab}
+            total={list.total}
+            onAll={() => list.total && setSelection(markMatching(filterQuery(filter, Date.now()), list.total))}
             onClear={() => setSelection(nothing)}
             onDone={failed => setSelection({ letters: failed, anchor: '' })}
           />
@@ -183,7 +187,7 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
             wholeHref={address(open, true)}
             backHref={address(panes > 1 ? open : '', false)}
             onClose={() => go(address('', false))}
-            quiet={selection.letters.size > 0}
+            quiet={marking}
           />
         </Suspense>
       )}

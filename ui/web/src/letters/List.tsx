@@ -4,7 +4,7 @@ import { count } from '../i18n/format'
 import { t } from '../i18n/i18n'
 import { ProblemBox } from '../parts/Problem'
 import { Row } from './Row'
-import type { Selection } from './selection'
+import { marked, type Selection } from './selection'
 import type { useLetters } from './useLetters'
 
 interface Props {
@@ -20,11 +20,11 @@ interface Props {
 
 export function List({ list, tab, cursor, selection, address, onPick, onSelect, onSelectAll }: Props) {
   const { items, total } = list
-  const marked = items.filter(l => selection.letters.has(l.id)).length
+  const n = items.filter(l => marked(selection, l.id)).length
   const box = useRef<HTMLInputElement>(null)
   useEffect(() => {
-    if (box.current) box.current.indeterminate = marked > 0 && marked < items.length
-  }, [marked, items.length])
+    if (box.current) box.current.indeterminate = n > 0 && n < items.length
+  }, [n, items.length])
   return (
     <>
       <table className="list">
@@ -36,7 +36,7 @@ export function List({ list, tab, cursor, selection, address, onPick, onSelect, 
                   ref={box}
                   type="checkbox"
                   aria-label={t('list.select.all')}
-                  checked={marked > 0 && marked === items.length}
+                  checked={n > 0 && n === items.length}
                   onChange={onSelectAll}
                 />
               </label>
@@ -73,7 +73,7 @@ export function List({ list, tab, cursor, selection, address, onPick, onSelect, 
               tab={tab}
               href={address(l.id, true)}
               current={l.id === cursor}
-              selected={selection.letters.has(l.id)}
+              selected={marked(selection, l.id)}
               onPick={onPick}
               onSelect={onSelect}
             />

@@ -1,7 +1,8 @@
-import { useEffect, useState } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import { Link } from 'wouter'
 import { apiDuration } from '../i18n/format'
-import { t, tx } from '../i18n/i18n'
+import { loadMore, t, tx } from '../i18n/i18n'
+import { useHeld } from '../operations/held'
 import { Icon } from '../parts/Icon'
 import { middle, plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
@@ -9,14 +10,22 @@ import { Foreign } from '../parts/Text'
 import '../style/undo.css'
 import { type Pending, undo, undoFor, usePending } from './undo'
 
+const HeldToasts = lazy(() => loadMore(import('../operations/HeldToasts')))
+
 /** The replays that can still be undone, and what became of those that could not. */
 export default function UndoBar() {
   const all = usePending()
+  const held = useHeld()
   return (
     <section className="undo-bar" aria-label={t('undo.region')} aria-live="polite">
       {all.map(p => (
         <Toast key={p.key} p={p} />
       ))}
+      {held.length > 0 && (
+        <Suspense fallback={null}>
+          <HeldToasts />
+        </Suspense>
+      )}
     </section>
   )
 }

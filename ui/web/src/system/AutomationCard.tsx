@@ -1,15 +1,11 @@
-import { type FormEvent, useState } from 'react'
-import { asProblem, type Problem, write } from '../api/client'
-import { client, useRights } from '../api/queries'
-import type { Automation, Status } from '../api/types'
+import { useState } from 'react'
+import { useRights } from '../api/queries'
+import type { Automation } from '../api/types'
+import AutomationDialog, { type Change } from '../app/AutomationDialog'
 import { code, t, tx } from '../i18n/i18n'
-import { Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
-import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
-
-type Change = 'on' | 'off' | 'stop' | 'go'
 
 /** The switch that lets the console act by itself, and the stop that halts everything at once. */
 export function AutomationCard({ a }: { a: Automation }) {
@@ -66,59 +62,7 @@ export function AutomationCard({ a }: { a: Automation }) {
         </button>
       </div>
       {why && <p className="quiet small">{why}</p>}
-      {change && <Confirm a={a} change={change} onClose={() => setChange(undefined)} />}
+      {change && <AutomationDialog a={a} change={change} onClose={() => setChange(undefined)} />}
     </section>
-  )
-}
-
-function Confirm({ a, change, onClose }: { a: Automation; change: Change; onClose: () => void }) {
-  const [note, setNote] = useState('')
-  const [busy, setBusy] = useState(false)
-  const [problem, setProblem] = useState<Problem>()
-  const submit = async (e: FormEvent) => {
-    e.preventDefault()
-    setBusy(true)
-    setProblem(undefined)
-    try {
-      const after = await write<Automation>('PUT', '/automation', {
-        on: change === 'on' ? true : change === 'off' ? false : a.on,
-        stopped: change === 'stop' ? true : change === 'go' ? false : a.stopped,
-        note: note.trim(),
-        version: a.version,
-      })
-      client.setQueryData<Status>(['status'], s => s && { ...s, automation: after })
-      onClose()
-    } catch (err) {
-      const p = asProblem(err)
-      if (p.code === 'conflict') client.invalidateQueries({ queryKey: ['status'] })
-      setProblem(p)
-      setBusy(false)
-    }
-  }
-  return (
-    <Dialog title={t(`automation.${change}.title`)} onClose={onClose}>
-      <form onSubmit={submit}>
-        <div className="dialog-body">
-          <p>{t(`automation.${change}.what`)}</p>
-          <label>
-            {t('note.required')}
-            <textarea rows={3} required maxLength={4000} value={note} onChange={e => setNote(e.target.value)} />
-          </label>
-          {problem && <ProblemBox error={problem} />}
-        </div>
-        <footer>
-          <button type="button" className="button" onClick={onClose}>
-            {t('cancel')}
-          </button>
-          <button
-            type="submit"
-            className={`button ${change === 'stop' ? 'danger' : 'primary'}`}
-            disabled={busy || !note.trim()}
-          >
-            {t(`automation.${change}.do`)}
-          </button>
-        </footer>
-      </form>
-    </Dialog>
   )
 }
