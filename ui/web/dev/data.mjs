@@ -13,12 +13,12 @@ export const minute = 60_000
 export const hour = 60 * minute
 export const iso = ms => new Date(ms).toISOString()
 
-const groups = [
+export const groups = [
   { name: 'pay-service', topic: 'payments', kind: 'concurrent', online: true },
   { name: 'stock-service', topic: 'orders', kind: 'concurrent', online: true },
   { name: 'order-ledger', topic: 'orders', kind: 'orderly', online: true },
   { name: 'notify-service', topic: 'notifications', kind: 'concurrent', online: false },
-  { name: 'settlement-grpc', topic: 'payments', kind: 'grpc', online: true },
+  { name: 'settlement-grpc', topic: 'payments', kind: 'grpc_fifo', online: true },
 ]
 
 const reasons = [
@@ -228,8 +228,10 @@ export function makeLetter(id, now, over = {}) {
   return { detail, body: Buffer.from(over.body ?? body) }
 }
 
-export function optionsFor(l) {
-  const g = groups.find(x => x.name === l.consumer_group) ?? groups[0]
+/** What a replay of a letter would do. `kinds` are consumer groups that are of another kind than usual. */
+export function optionsFor(l, kinds = {}) {
+  const known = groups.find(x => x.name === l.consumer_group) ?? groups[0]
+  const g = { ...known, kind: kinds[known.name] ?? known.kind }
   const others = groups.filter(x => x.topic === l.topic).map(x => x.name)
   const allowed = ['open', 'snoozed', 'scheduled'].includes(l.state)
   const door = (d, ok, why, warnings, target, receivers, more = {}) => ({
@@ -241,7 +243,7 @@ export function optionsFor(l) {
     receivers,
     complete: true,
     delays: ok && d !== 'C',
-    timer: ok && d === 'B',
+    timer: ok && (d === 'B' || d === 'P'),
     new_key: ok && d !== 'C',
     ...more,
   })
@@ -257,12 +259,15 @@ export function optionsFor(l) {
           door('A', true, 'every_group', ['other_groups', 'out_of_order'], l.topic, others),
           door('P', false, 'not_grpc', [], '', []),
         ]
-      : g.kind === 'grpc'
+      : g.kind.startsWith('grpc')
         ? [
-            door('A', true, 'only_topic', ['other_groups'], l.topic, others),
+            ...(g.kind === 'grpc'
+              ? [door('P', true, 'pop_retry_topic', [], `%RETRY%${g.name}_${l.topic}`, [g.name])]
+              : []),
+            door('A', true, g.kind === 'grpc' ? 'every_group' : 'only_topic', ['other_groups'], l.topic, others),
             door('B', false, 'grpc_never_reads', [], `%RETRY%${g.name}`, []),
             door('C', false, 'grpc_never_reads', [], '', []),
-            door('P', false, 'not_yet', [], '', []),
+            ...(g.kind === 'grpc' ? [] : [door('P', false, 'fifo_reads_no_retry', [], '', [])]),
           ]
         : [
             door(
@@ -277,6 +282,11 @@ export function optionsFor(l) {
             door('C', true, 'dead_copy', offline, `%RETRY%${g.name}`, [g.name], { delays: false, timer: false }),
             door('P', false, 'not_grpc', [], '', []),
           ]
+  const probes = g.kind.startsWith('grpc') ? ['probe_untrusted'] : []
+  doors.push({
+    ...door('D', g.online, g.online ? 'probe' : 'group_offline', g.online ? probes : [], '', [g.name]),
+    ...{ delays: false, timer: false, new_key: false },
+  })
   return {
     letter_id: l.id,
     version: l.version,
@@ -317,7 +327,7 @@ const groupInfo = g => ({
     ? [0, 1].map(n => ({
         id: `10.20.3.${17 + n}@${4711 + n}`,
         address: `10.20.3.${17 + n}:51544`,
-        language: g.kind === 'grpc' ? 'JAVA' : 'GO',
+        language: g.kind.startsWith('grpc') || n === 0 ? 'JAVA' : 'GO',
         version: 'V5_1_0',
       }))
     : [],

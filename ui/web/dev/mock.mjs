@@ -1,12 +1,13 @@
 // MOCK SERVER, for looking at the page and for its own tests, without the Go program and without a broker.
 // It serves ../dist (or lets Vite do so) and an imitation of /api/v1 over the data of data.mjs, kept in memory.
 //   node dev/mock.mjs [--port 8650] [--count 400] [--dist FOLDER/]
-// Tests steer it: POST /__mock/{arrive,status,session,reset,fail,letter,alerts}.
+// Tests steer it: POST /__mock/{arrive,status,session,reset,fail,letter,alerts,probes,kinds}.
 import { createReadStream, existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { alertRoutes, alertsStatus, makeAlerts } from './alerts.mjs'
-import { explain, groupRows, hostile, hour, infoOf, iso, makeLetter, minute, optionsFor } from './data.mjs'
+import { explain, groupRows, groups, hostile, hour, infoOf, iso, makeLetter, minute, optionsFor } from './data.mjs'
+import { editRoutes, optionsTo } from './edits.mjs'
 import { freshRules, Lines, rulesRoutes } from './rules.mjs'
 
 const arg = (name, or) => {
@@ -44,6 +45,9 @@ function reset() {
     repaired: new Set(),
     alerts: makeAlerts(now),
     fail: undefined,
+    edits: new Map(),
+    probes: [],
+    kinds: {},
     timers: new Set(),
   }
 }
@@ -234,6 +238,12 @@ const check = (l, version) => {
   throw new Refusal(409, 'conflict', detail, 'look at it again, then decide', { letter: brief(l), params })
 }
 
+const topics = [...new Set(groups.map(g => g.topic))]
+function optionsOf(l, kind, name) {
+  const o = optionsFor(l, world.kinds)
+  return kind ? optionsTo({ ...o, topic: l.topic }, kind, name ?? '', topics, groups) : o
+}
+
 function replay(l, body) {
   if (body.version && body.version !== l.version) {
     const { actor, kind, at } = l.events[0]
@@ -245,7 +255,8 @@ function replay(l, body) {
     throw new Refusal(422, 'refused', `letter ${l.id} cannot be replayed: a replay of this letter is on its way`, '', {
       params: { why: `state_${l.state}` },
     })
-  const o = optionsFor(l)
+  const { kind, name } = body.target ?? {}
+  const o = optionsOf(l, kind, name)
   const door = o.doors.find(d => d.door === (body.door || o.default))
   const delay = body.delay && body.delay !== '0s' ? body.delay : undefined
   const wait = delay ? Number.parseInt(delay, 10) * (delay.endsWith('m') ? 60 : 1) * 1000 : 0
@@ -265,6 +276,8 @@ function replay(l, body) {
     delay,
     ...(delay && { deliver_at: iso(now + wait) }),
     automatic: false,
+    ...(kind && { target_kind: kind }),
+    ...(body.edit && { edit: body.edit }),
     actor: world.session.actor,
     note: body.note,
     intended_at: iso(now),
@@ -278,7 +291,17 @@ function replay(l, body) {
   l.replay_list = [r, ...l.replay_list]
   l.state = 'awaiting'
   l.replays += 1
-  event(l, 'intended', { replay_id: r.id, note: body.note })
+  if (r.edit) l.flags = [...new Set([...l.flags, 'edited'])]
+  event(l, 'intended', {
+    replay_id: r.id,
+    note: body.note,
+    detail: {
+      door: r.door,
+      why: r.why,
+      ...(r.edit && { edit: String(r.edit) }),
+      ...(kind && { target_kind: kind }),
+    },
+  })
   event(l, 'sent', { replay_id: r.id, detail: { door: r.door, target: r.target } })
   const again = l.reason === 'data_format_error'
   later(Math.min(wait, 4000) + 1500, () => {
@@ -318,10 +341,10 @@ const acts = {
   discard: l =>
     Object.assign(l, { state: 'discarded', due_at: undefined, expires_at: iso(Date.now() + 30 * 24 * hour) }) &&
     'discarded',
-  resolve: l =>
+  resolve: (l, b) =>
     Object.assign(l, {
       state: 'resolved',
-      resolution: 'by_hand',
+      resolution: b.resolution ?? 'by_hand',
       due_at: undefined,
       expires_at: iso(Date.now() + 30 * 24 * hour),
     }) && 'resolved',
@@ -364,10 +387,15 @@ const routes = [
   ['GET', /^\/summary$/, summary],
   ['GET', /^\/facets$/, (_, __, p) => facets(p)],
   ['GET', /^\/letters$/, (_, __, p) => page(p)],
-  [
-    'POST',
-    /^\/letters\/actions$/,
-    (_, b) => ({
+  ...editRoutes({
+    get: () => world,
+    find,
+    check,
+    event,
+    changed,
+    brief,
+    Refusal,
+    act: b => ({
       results: b.ids.map(id => {
         try {
           const l = find(id).detail
@@ -378,10 +406,14 @@ const routes = [
         }
       }),
     }),
-  ],
+  }),
   ['GET', /^\/letters\/(\d+)$/, ([id]) => find(id).detail],
   ['GET', /^\/letters\/(\d+)\/explain$/, ([id]) => explain(find(id).detail)],
-  ['GET', /^\/letters\/(\d+)\/replay-options$/, ([id]) => optionsFor(find(id).detail)],
+  [
+    'GET',
+    /^\/letters\/(\d+)\/replay-options$/,
+    ([id], _, p) => optionsOf(find(id).detail, p.get('target_kind'), p.get('target_name')),
+  ],
   ['POST', /^\/letters\/(\d+)\/replay$/, ([id], b) => replay(find(id).detail, b)],
   ['POST', /^\/letters\/(\d+)\/(\w+)$/, ([id, name], b) => act(find(id).detail, name, b)],
   [
@@ -531,6 +563,12 @@ function steer(what, body) {
       return {}
     case 'rules':
       Object.assign(world.rules, body)
+      return {}
+    case 'probes':
+      world.probes = body.verdicts
+      return {}
+    case 'kinds':
+      world.kinds = body
       return {}
     case 'fail':
       world.fail = body.path ? body : undefined
