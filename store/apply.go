@@ -44,6 +44,9 @@ func (s *Store) ApplyEach(ctx context.Context, changes []dlq.Change) ([]dlq.Lett
 	errs := make([]error, len(changes))
 	err := s.do(ctx, lanePeople, func(t *tx) error {
 		clear(errs) // it may be the second try
+		if err := t.ahead(changes); err != nil {
+			return err
+		}
 		for i := range changes {
 			p, err := t.check(&changes[i])
 			var refused *dlq.Error

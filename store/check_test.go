@@ -67,7 +67,21 @@ func (s *Store) recount(t *testing.T) {
 		"full text of letters that are gone":     "SELECT count(*) FROM search WHERE rowid NOT IN (SELECT seq FROM letter)",
 		"letters that full text passed over":     "SELECT count(*) FROM letter WHERE seq <= (SELECT value FROM number WHERE name='search') AND seq NOT IN (SELECT rowid FROM search)",
 		"due work in a state that has none":      "SELECT count(*) FROM letter WHERE due_at IS NOT NULL AND state NOT IN (1, 2, 5)",
-		"numbers of replays with holes":          "SELECT count(*) FROM (SELECT count(*) n, max(number) m FROM replay GROUP BY letter) WHERE n<>m",
+		"items miscounted": `SELECT count(*) FROM (SELECT operation, state, count(*) n FROM operation_item GROUP BY operation, state) i
+			FULL JOIN (SELECT * FROM operation_count WHERE n<>0) c ON c.operation=i.operation AND c.state=i.state
+			WHERE i.n IS NOT c.n AND coalesce(i.operation, c.operation) NOT IN (SELECT operation FROM operation_gone)`,
+		"operations whose letters are not their items": "SELECT count(*) FROM operation o WHERE letters <> (SELECT count(*) FROM operation_item WHERE operation=o.number)",
+		"positions with holes":                         "SELECT count(*) FROM (SELECT operation, count(*) n, min(position) low, max(position) high, count(DISTINCT position) d FROM operation_item GROUP BY operation) WHERE operation IN (SELECT number FROM operation) AND (n<>d OR low<>0 OR high<>n-1)",
+		"things of operations that are gone": `SELECT count(*) FROM (SELECT operation FROM operation_item UNION SELECT operation FROM operation_count UNION SELECT operation FROM operation_slot
+			UNION SELECT operation FROM operation_event) WHERE operation NOT IN (SELECT number FROM operation UNION SELECT operation FROM operation_gone)`,
+		"items that stand elsewhere than their newest replay": `SELECT count(*) FROM operation_item i JOIN replay r ON r.letter=i.letter AND r.operation=i.operation
+			AND r.number=(SELECT max(number) FROM replay WHERE letter=i.letter AND operation=i.operation)
+			WHERE NOT CASE r.outcome WHEN 'sending' THEN state=1 WHEN 'waiting' THEN state=2 WHEN 'confirmed' THEN state=3 WHEN 'assumed' THEN state=4
+				WHEN 'failed_again' THEN state=5 WHEN 'unknown' THEN state=7 ELSE state IN (0, 6, 8) END
+			AND NOT (state IN (2,3,4,5,7) AND EXISTS(SELECT 1 FROM replay WHERE letter=i.letter AND operation=i.operation AND number<r.number AND outcome=CASE i.state WHEN 2 THEN 'waiting' WHEN 3 THEN 'confirmed' WHEN 4 THEN 'assumed' WHEN 5 THEN 'failed_again' ELSE 'unknown' END))`,
+		"tries that are not in the history": `SELECT count(*) FROM operation o WHERE (SELECT coalesce(sum(tries), 0) FROM operation_item WHERE operation=o.number) <>
+			(SELECT coalesce(sum(n), 0) FROM operation_slot WHERE operation=o.number AND state=1)`,
+		"numbers of replays with holes": "SELECT count(*) FROM (SELECT count(*) n, max(number) m FROM replay GROUP BY letter) WHERE n<>m",
 	} {
 		if n := s.number(t, query); n != 0 {
 			t.Fatalf("%s: %d", what, n)

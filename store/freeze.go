@@ -40,8 +40,8 @@ func (s *Store) Freeze(ctx context.Context, number int64, pick dlq.OperationPick
 		return o, err
 	}
 	ids = slices.DeleteFunc(ids, func(id int64) bool { return listed[id] })
-	if len(ids)+len(listed) > maxItems {
-		return o, errTooMany()
+	if len(ids)+len(listed) > s.maxItems {
+		return o, s.errTooMany()
 	}
 	for first := true; first || len(ids) > 0; first = false {
 		part := ids[:min(len(ids), itemChunk)]
@@ -59,9 +59,9 @@ func (s *Store) Freeze(ctx context.Context, number int64, pick dlq.OperationPick
 	return o, nil
 }
 
-func errTooMany() *dlq.Error {
-	e := dlq.Errorf(dlq.CodeTooLarge, "an operation can have %d letters at most", maxItems).WithHint("narrow the filter, and make several operations")
-	e.Params = map[string]string{"limit": strconv.Itoa(maxItems)}
+func (s *Store) errTooMany() *dlq.Error {
+	e := dlq.Errorf(dlq.CodeTooLarge, "an operation can have %d letters at most", s.maxItems).WithHint("narrow the filter, and make several operations")
+	e.Params = map[string]string{"limit": strconv.Itoa(s.maxItems)}
 	return e
 }
 
@@ -135,8 +135,8 @@ func (s *Store) chosen(ctx context.Context, pick *dlq.OperationPick) (ids []int6
 		except[id] = true
 	}
 	ids = slices.DeleteFunc(ids, func(id int64) bool { return except[id] })
-	if len(ids) > maxItems {
-		return nil, errTooMany()
+	if len(ids) > s.maxItems {
+		return nil, s.errTooMany()
 	}
 	if !pick.ByBirth {
 		return ids, nil
@@ -181,8 +181,8 @@ func (s *Store) matching(ctx context.Context, f dlq.Filter) (ids []int64, err er
 		return nil, nil
 	}
 	k, matches := s.mem.plan(w, itemChunk)
-	if w.counted && matches > 2*maxItems { // so many that no exceptions help
-		return nil, errTooMany()
+	if w.counted && matches > int64(2*s.maxItems) { // so many that no exceptions help
+		return nil, s.errTooMany()
 	}
 	for to := int64(1 << 62); to > 0; {
 		err := s.snapshot(ctx, func(ctx context.Context, q querier) error {
@@ -203,8 +203,8 @@ func (s *Store) matching(ctx context.Context, f dlq.Filter) (ids []int64, err er
 		if err != nil {
 			return nil, err
 		}
-		if len(ids) > 2*maxItems {
-			return nil, errTooMany()
+		if len(ids) > 2*s.maxItems {
+			return nil, s.errTooMany()
 		}
 	}
 	slices.Reverse(ids)

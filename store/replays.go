@@ -101,6 +101,13 @@ func (s *Store) SaveLooks(ctx context.Context, list []dlq.Replay) []error {
 	errs := make([]error, len(list))
 	err := s.do(ctx, lanePeople, func(t *tx) error {
 		clear(errs) // it may be the second try
+		ids := make([]string, len(list))
+		for i := range list {
+			ids[i] = list[i].ID
+		}
+		if err := t.standingsAhead(ids); err != nil {
+			return err
+		}
 		for i := range list {
 			err := t.saveLook(&list[i])
 			if dlq.CodeOf(err) == dlq.CodeConflict {
@@ -125,6 +132,7 @@ func (t *tx) saveLook(r *dlq.Replay) error {
 	if err != nil {
 		return err
 	}
+	delete(t.standings, r.ID)
 	n, err := t.exec(saveLook, append(progressValues(r), r.ID)...)
 	if err == nil && n == 0 {
 		err = dlq.Errorf(dlq.CodeConflict, "the replay %s is no longer open", r.ID)
@@ -155,17 +163,31 @@ type replayStanding struct {
 	operation int64
 }
 
+// selectStanding reads how replays stand; a WHERE clause on r follows.
+const selectStanding = "SELECT id, outcome, settled_at, letter, number, operation, (SELECT max(number) FROM replay o WHERE o.letter=r.letter) FROM replay r "
+
+func scanStanding(rows *sql.Rows) (id string, h replayStanding, err error) {
+	err = rows.Scan(&id, &h.outcome, &h.at, &h.letter, &h.number, &h.operation, &h.newest)
+	return id, h, err
+}
+
 func (t *tx) replayStanding(id string) (h replayStanding, err error) {
-	query := "SELECT outcome, settled_at, letter, number, operation, (SELECT max(number) FROM replay o WHERE o.letter=r.letter) FROM replay r WHERE id=?"
-	err = each(context.Background(), t, query, []any{id}, func(rows *sql.Rows) error {
-		return rows.Scan(&h.outcome, &h.at, &h.letter, &h.number, &h.operation, &h.newest)
+	if h, ahead := t.standings[id]; ahead {
+		return h, nil
+	}
+	err = each(context.Background(), t, selectStanding+"WHERE id=?", []any{id}, func(rows *sql.Rows) (err error) {
+		_, h, err = scanStanding(rows)
+		return err
 	})
 	return h, err
 }
 
 // putReplay writes a replay of a change: a new one with a claim, else one that exists.
 func (t *tx) putReplay(r *dlq.Replay, isNew bool) error {
-	if isNew {
+	if delete(t.standings, r.ID); isNew {
+		if r.Number > 1 {
+			clear(t.standings) // that of another one of the letter may be among them
+		}
 		_, err := t.exec(insertReplay, replayValues(r)...)
 		t.back = t.back || r.Door == dlq.DoorBack
 		return err

@@ -71,12 +71,14 @@ func (t *tx) insert(r *row) error {
 
 // update writes every column.
 func (t *tx) update(r *row) error {
+	t.written(r)
 	_, err := t.exec(updateLetter, append(r.values(), r.id)...)
 	return err
 }
 
 // step writes what a change of state can change.
 func (t *tx) step(r *row, tabMoves bool) error {
+	t.written(r)
 	args := []any{r.state, r.resolution, r.route, r.hold, r.severity, r.flags, r.owner, r.outcome, r.replays, r.version, r.changed, r.due, r.expires}
 	query := "UPDATE letter SET " + stepColumns + " WHERE id=?"
 	if tabMoves {
@@ -87,8 +89,11 @@ func (t *tx) step(r *row, tabMoves bool) error {
 	return err
 }
 
-// row reads one letter for writing; nil when there is none.
+// row reads one letter for writing; nil when there is none. The row must not be changed, only a copy of it.
 func (t *tx) row(id int64) (*row, error) {
+	if r, ahead := t.rows[id]; ahead {
+		return r, nil
+	}
 	var found *row
 	err := each(context.Background(), t, selectLetter+"WHERE id=?", []any{id}, func(rows *sql.Rows) error {
 		found = &row{}

@@ -34,6 +34,7 @@ type Store struct {
 	log       *slog.Logger
 	publish   func([]dlq.Event)
 	retention time.Duration
+	maxItems  int // of one operation
 
 	lock    *os.File
 	reads   *sql.DB
@@ -60,7 +61,7 @@ type Store struct {
 // (CodeUnavailable), or the binary was built without full text (CodeNotSupported).
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
-		path: o.Path, now: o.Now, log: o.Logger, publish: o.Publish, retention: o.Retention,
+		path: o.Path, now: o.Now, log: o.Logger, publish: o.Publish, retention: o.Retention, maxItems: maxItems,
 		stmts: map[string]*sql.Stmt{}, mem: newMemory(), recent: newRecent(), lanes: newLanes(),
 		closed: make(chan struct{}), follow: make(chan struct{}, 1),
 	}
