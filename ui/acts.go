@@ -51,6 +51,7 @@ type Desk interface {
 
 // Replays gives letters back.
 type Replays interface {
+	Workbench
 	Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay, dlq.Letter, error)
 }
 

@@ -27,11 +27,11 @@ func (q *optionsQuery) check(time.Time) error {
 
 // getReplayOptions answers what a replay of the letter to the target would do.
 func (s *Server) getReplayOptions(ctx context.Context, q *optionsQuery) (dlq.ReplayOptions, error) {
-	return s.Workbench.OptionsFor(ctx, q.ID, dlq.Target{Kind: q.Kind, Name: q.Name})
+	return s.Replays.OptionsFor(ctx, q.ID, dlq.Target{Kind: q.Kind, Name: q.Name})
 }
 
 func (s *Server) getEdits(ctx context.Context, req *letterID) (dlq.Editable, error) {
-	return s.Workbench.Editable(ctx, req.ID)
+	return s.Replays.Editable(ctx, req.ID)
 }
 
 // newEdit is a changed version of a letter's message as an editor sends it.
@@ -68,7 +68,7 @@ type Edited struct {
 }
 
 func (s *Server) addEdit(ctx context.Context, req *newEdit) (Edited, error) {
-	edit, letter, err := s.Workbench.Edit(ctx, dlq.Edit{LetterID: req.ID, Base: req.Base, Author: actor(ctx), Note: req.Note, Body: *req.Body,
+	edit, letter, err := s.Replays.Edit(ctx, dlq.Edit{LetterID: req.ID, Base: req.Base, Author: actor(ctx), Note: req.Note, Body: *req.Body,
 		Set: req.Set, Remove: req.Remove}, req.Version)
 	return Edited{edit, letter}, s.shown(ctx, req.ID, err)
 }
@@ -97,7 +97,7 @@ type Probed struct {
 func (s *Server) probeLetter(ctx context.Context, req *probeRequest) (Probed, error) {
 	wish := req.ProbeRequest
 	wish.LetterID, wish.Actor = req.ID, actor(ctx)
-	probe, letter, err := s.Workbench.Probe(ctx, wish)
+	probe, letter, err := s.Replays.Probe(ctx, wish)
 	return Probed{probe, letter}, s.shown(ctx, req.ID, err)
 }
 
@@ -122,7 +122,7 @@ func (s *Server) probeOne(ctx context.Context, id int64, note string) ActionResu
 	if err != nil {
 		return s.actionResult(id, err)
 	}
-	probe, letter, err := s.Workbench.Probe(ctx, dlq.ProbeRequest{LetterID: id, Version: letter.Version, Note: note, Actor: actor(ctx)})
+	probe, letter, err := s.Replays.Probe(ctx, dlq.ProbeRequest{LetterID: id, Version: letter.Version, Note: note, Actor: actor(ctx)})
 	result := s.actionResult(id, s.shown(ctx, id, err))
 	if err == nil {
 		result.Probe, result.Letter = &probe, &letter

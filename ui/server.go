@@ -49,7 +49,6 @@ type Deps struct {
 	Desk    Desk
 	Replays Replays
 
-	Workbench  Workbench
 	Operations Operations
 	Ledger     OperationLedger
 	Cluster    Cluster

@@ -399,7 +399,6 @@ var (
 	_ Book    = (*stub)(nil)
 	_ Live    = (*stub)(nil)
 
-	_ Workbench       = (*stub)(nil)
 	_ Operations      = (*operationStub)(nil)
 	_ OperationLedger = (*operationStub)(nil)
 
@@ -417,7 +416,7 @@ func newAPI(t *testing.T, change func(*Deps)) *apiTest {
 		t.Fatal(err)
 	}
 	d := Deps{Store: world, Desk: world, Replays: world, Cluster: world, Book: world, Live: world,
-		Workbench: world, Operations: world.operations, Ledger: world.operations, Alerts: world.alerts, Engine: world.alerts, Outbox: world.alerts, Listen: "127.0.0.1:8642",
+		Operations: world.operations, Ledger: world.operations, Alerts: world.alerts, Engine: world.alerts, Outbox: world.alerts, Listen: "127.0.0.1:8642",
 		Version: "test", Registerer: registry, Gatherer: registry, Now: func() time.Time { return noon }, OpenAPI: document, RulesSchema: []byte("{}"),
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Dist: fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>page</title>")},

@@ -143,8 +143,9 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	intake := handlers.NewIntake(handlers.IntakeDeps{Store: a.store, Rules: live, Automation: a.automate.Get, Policy: live.Automation,
 		Compensations: compensations, Logger: log, Registerer: registry})
 	watched := &watchedCluster{cluster: joined, foreign: intake.Foreign}
-	replays := replay.New(replay.Deps{Store: a.store, Broker: watched, Rules: live, Automation: a.automate.Get, Policy: live.Automation, Logger: log, Registerer: registry})
 	desk := handlers.NewDesk(handlers.DeskDeps{Store: a.store, Rules: live, Switch: a.automate, Policy: live.Automation, Compensations: compensations, Registerer: registry})
+	replays := replay.New(replay.Deps{Store: a.store, Broker: watched, Rules: live, Automation: a.automate.Get, Policy: live.Automation, Probed: desk.Probed,
+		Logger: log, Registerer: registry})
 	calls := webhook.New(webhook.Options{UserAgent: "dead-letter-office/" + version, AllowLoopback: c.allowLoopback, Own: ownAddress(a.listener), Registerer: registry})
 	a.onStop("webhook client", func() error { calls.Close(); return nil })
 	compensator := handlers.NewCompensator(handlers.CompensatorDeps{Store: a.store, Caller: calls, Rules: live, Compensations: compensations,
@@ -153,7 +154,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	alerting := openAlerts(alertDeps{store: a.store, data: c.data, live: told, book: a.book, cluster: watched, intake: intake, sender: calls, log: log, registry: registry})
 	alarm.engine.Store(alerting.engine)
 
-	a.server, err = ui.New(ui.Deps{Store: a.store, Alerts: silencing{a.store, alarm.wake}, Engine: alerting.engine, Outbox: alerting.outbox, Desk: desk, Replays: replays, Workbench: workbench{replays}, Ledger: a.store, Cluster: watched, Book: a.book, Live: live,
+	a.server, err = ui.New(ui.Deps{Store: a.store, Alerts: silencing{a.store, alarm.wake}, Engine: alerting.engine, Outbox: alerting.outbox, Desk: desk, Replays: replays, Ledger: a.store, Cluster: watched, Book: a.book, Live: live,
 		Listen: c.listen, TokenFile: c.tokens, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
 		Registerer: registry, Gatherer: registry, Logger: log, OpenAPI: openAPI, RulesSchema: docs.RulesSchema})
 	if err != nil {
