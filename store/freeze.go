@@ -93,12 +93,16 @@ func (t *tx) enlist(number int64, ids []int64, frozen int64, pick string) error 
 // listed returns the letters that are on an operation's list.
 func (s *Store) listed(ctx context.Context, number int64) (map[int64]bool, error) {
 	set := map[int64]bool{}
-	err := s.inList(ctx, number, "SELECT letter FROM operation_item WHERE operation=? AND letter>? ORDER BY letter LIMIT ?", func(rows *sql.Rows) (letter int64, err error) {
+	err := s.inList(ctx, number, "SELECT letter FROM operation_item WHERE operation=? AND letter>? ORDER BY letter LIMIT ?", scanInto(set))
+	return set, err
+}
+
+func scanInto(set map[int64]bool) func(*sql.Rows) (int64, error) {
+	return func(rows *sql.Rows) (letter int64, err error) {
 		err = rows.Scan(&letter)
 		set[letter] = true
 		return letter, err
-	})
-	return set, err
+	}
 }
 
 // inList goes through an operation's list in the order of the letters' ids, in chunks, for no read may be long. The query

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		childWorks(os.Getenv("DLQ_STORE_TEST_PATH"))
 	case "tell":
 		childTells(os.Getenv("DLQ_STORE_TEST_PATH"))
+	case "operate":
+		childOperates(os.Getenv("DLQ_STORE_TEST_PATH"))
 	}
 }
 
