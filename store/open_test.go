@@ -241,6 +241,9 @@ func TestMigrationsReachTheGoldenSchema(t *testing.T) {
 			if err := migrate(t.Context(), c, old); err != nil {
 				t.Fatal(err)
 			}
+			if version > 0 {
+				oldReplay(t, c)
+			}
 			if err := errors.Join(c.Close(), db.Close()); err != nil {
 				t.Fatal(err)
 			}
@@ -260,7 +263,26 @@ func TestMigrationsReachTheGoldenSchema(t *testing.T) {
 			}
 			admit(t, s, batchOf("pay", 0, 3))
 			s.checkFile(t)
+			if version == 0 {
+				return
+			}
+			replay, err := s.Replay(t.Context(), "old")
+			if err != nil || replay.LetterID != 1 || replay.Note != "a note" || replay.Operation != 0 || replay.TargetKind != dlq.TargetGroup || replay.Transformed {
+				t.Errorf("a replay from before the migration: %+v, %v", replay, err)
+			}
 		})
+	}
+}
+
+// oldReplay writes a replay in the way of the first version; its letter is yet to come.
+func oldReplay(t *testing.T, c *sql.Conn) {
+	t.Helper()
+	for _, query := range []string{"PRAGMA foreign_keys=0", `INSERT INTO replay(id, letter, number, door, why, cluster, consumer_group, target, topic, unique_key, as_new, delay, delay_level, automatic,
+		actor, note, intended_at, outcome, detail, error, broker, address, queue, offset, message_id, weak, dead_phys_offset, dead_attempts, looks, online_for)
+		VALUES('old', 1, 1, 'B', '', 'main', 'pay', '%RETRY%pay', 'orders', 'UK', 0, 0, 0, 0, 'ann', 'a note', 1, 'confirmed', '', '', '', '', 0, 0, '', 0, 0, 0, 0, 0)`} {
+		if _, err := c.ExecContext(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
