@@ -25,6 +25,7 @@ import (
 	"deadletteroffice/docs"
 	"deadletteroffice/handlers"
 	"deadletteroffice/replay"
+	"deadletteroffice/replay/operation"
 	"deadletteroffice/rulebook"
 	"deadletteroffice/store"
 	"deadletteroffice/ui"
@@ -146,6 +147,8 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	desk := handlers.NewDesk(handlers.DeskDeps{Store: a.store, Rules: live, Switch: a.automate, Policy: live.Automation, Compensations: compensations, Registerer: registry})
 	replays := replay.New(replay.Deps{Store: a.store, Broker: watched, Rules: live, Automation: a.automate.Get, Policy: live.Automation, Probed: desk.Probed,
 		Logger: log, Registerer: registry})
+	operations := operation.New(operation.Deps{Store: a.store, Replays: replays, Desk: desk, Cluster: watched, Automation: a.automate.Get, Policy: live.Automation,
+		Logger: log, Registerer: registry})
 	calls := webhook.New(webhook.Options{UserAgent: "dead-letter-office/" + version, AllowLoopback: c.allowLoopback, Own: ownAddress(a.listener), Registerer: registry})
 	a.onStop("webhook client", func() error { calls.Close(); return nil })
 	compensator := handlers.NewCompensator(handlers.CompensatorDeps{Store: a.store, Caller: calls, Rules: live, Compensations: compensations,
@@ -154,7 +157,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	alerting := openAlerts(alertDeps{store: a.store, data: c.data, live: told, book: a.book, cluster: watched, intake: intake, sender: calls, log: log, registry: registry})
 	alarm.engine.Store(alerting.engine)
 
-	a.server, err = ui.New(ui.Deps{Store: a.store, Alerts: silencing{a.store, alarm.wake}, Engine: alerting.engine, Outbox: alerting.outbox, Desk: desk, Replays: replays, Ledger: a.store, Cluster: watched, Book: a.book, Live: live,
+	a.server, err = ui.New(ui.Deps{Store: a.store, Alerts: silencing{a.store, alarm.wake}, Engine: alerting.engine, Outbox: alerting.outbox, Desk: desk, Replays: replays, Operations: operations, Ledger: a.store, Cluster: watched, Book: a.book, Live: live,
 		Listen: c.listen, TokenFile: c.tokens, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
 		Registerer: registry, Gatherer: registry, Logger: log, OpenAPI: openAPI, RulesSchema: docs.RulesSchema})
 	if err != nil {
@@ -168,6 +171,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	}
 	a.workers = []loop{
 		{"rules", a.book.Run}, {"reload on SIGHUP", a.reloadOnHangup}, {"scheduled replays", replays.RunDue}, {"outcomes", replays.RunTracker},
+		{"operations", operations.Run},
 		{"compensations", compensator.Run}, {"snoozed letters", waker.Run}, {"store", a.store.Run},
 	}
 	a.workers = append(a.workers, alerting.loops()...)

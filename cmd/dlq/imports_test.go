@@ -24,6 +24,7 @@ var edges = map[[2]string]string{
 	{"demo", "broker/rocketmq"}:                     "the client library finds name servers, and is kept quiet, in one way",
 	{"demo", "broker/rocketmq/remoting"}:            "the shop prepares its topics",
 	{"replay", "replay/transform"}:                  "what an operation changes in each message before it is sent",
+	{"replay/operation", "replay/transform"}:        "a transform that makes no sense is refused before an operation starts",
 	{"replay/operation", "replay/transform"}:        "a transform that cannot work is refused before anything is stored",
 	{"classifier", "rulebook/yamlnode"}:             "one reader of YAML nodes with positions for every section of rules.yaml",
 	{"handlers", "rulebook/yamlnode"}:               "the same, for compensations",

@@ -230,8 +230,8 @@ func TestReplayIsFollowed(t *testing.T) {
 			o.State, o.End, o.Because = dlq.OperationSettled, dlq.EndFailed, map[string]string{"error": "no such topic"}
 		}), 3, []string{"failed: no such topic"}},
 		"until it is braked": {following(func(o *dlq.Operation) {
-			o.State, o.Cause, o.Because = dlq.OperationPaused, dlq.PauseBreaker, map[string]string{"fingerprint": "00112233aabbccdd"}
-		}), 3, []string{"paused (breaker, fingerprint 00112233aabbccdd)", "dlq operations resume 7"}},
+			o.State, o.Cause, o.Because = dlq.OperationPaused, dlq.PauseBreaker, map[string]string{"fingerprint": "00112233aabbccdd", "reason": "sql_error", "failed": "11", "of": "20", "above": "50"}
+		}), 3, []string{"paused (breaker: 11 of 20 failed again, and 50 % is the limit; most often sql_error, failure group 00112233aabbccdd)", "dlq operations resume 7"}},
 		"through its window": {following(func(o *dlq.Operation) { o.State, o.Cause = dlq.OperationPaused, dlq.PauseWindow },
 			settled(dlq.EndCompleted, nil)), 0, []string{"paused (window)", "settled"}},
 	} {

@@ -86,9 +86,9 @@ func printPreview(w io.Writer, o dlq.Operation) {
 	table(w, "ROUTE\tLETTERS", facetRows(p.Routes))
 	rows = nil
 	for _, c := range p.Causes {
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d", c.Fingerprint, shown(c.Reason), shown(c.ReasonText), c.Letters, c.SameLast5m))
+		rows = append(rows, fmt.Sprintf("%s\t%d\t%d\t%s\t%s", c.Fingerprint, c.Letters, c.SameLast5m, shown(c.Reason), shown(c.ReasonText)))
 	}
-	table(w, "FAILURE GROUP\tREASON\tTEXT\tLETTERS\tDIED IN THE LAST 5 MINUTES", rows)
+	table(w, "FAILURE GROUP\tLETTERS\tDIED IN THE LAST 5 MINUTES\tREASON\tTEXT", rows)
 	printRisks(w, p)
 	printManner(w, o)
 }
@@ -194,12 +194,15 @@ func progress(o dlq.Operation) string {
 
 // pauseWords says why an operation is paused.
 func pauseWords(o dlq.Operation) string {
-	words := strings.ReplaceAll(string(o.Cause), "_", " ")
-	for _, k := range slices.Sorted(maps.Keys(o.Because)) {
-		words += fmt.Sprintf(", %s %s", strings.ReplaceAll(k, "_", " "), shown(o.Because[k]))
+	words, because := strings.ReplaceAll(string(o.Cause), "_", " "), o.Because
+	if because["failed"] != "" {
+		words += fmt.Sprintf(": %s of %s failed again, and %s %% is the limit", because["failed"], because["of"], because["above"])
+	}
+	if because["fingerprint"] != "" {
+		words += fmt.Sprintf("; most often %s, failure group %s", shown(because["reason"]), because["fingerprint"])
 	}
 	if o.OpensAt != nil {
-		words += ", opens " + clock(*o.OpensAt)
+		words += ": opens " + clock(*o.OpensAt)
 	}
 	return words
 }
