@@ -1,7 +1,7 @@
 // Command bench prints what the console reaches on a real RocketMQ beside limits measured in the same run: absolute figures
 // depend on the machine and its other users, the ratios much less.
 //
-//	go run -tags sqlite_fts5 ./cmd/bench [-letters N] [-large N] [-rounds N] [intake] [replay] [lists] [rules]
+//	go run -tags sqlite_fts5 ./cmd/bench [-letters N] [-large N] [-rounds N] [-bulk N] [intake] [replay] [operation] [lists] [rules]
 package main
 
 import (
@@ -26,6 +26,7 @@ type bench struct {
 	letters int    // in each round of the intake
 	large   int    // in the file that lists are measured on
 	replays int
+	bulk    int // letters of an operation
 	rounds  int
 }
 
@@ -43,6 +44,7 @@ func run(ctx context.Context) (err error) {
 	flag.IntVar(&b.letters, "letters", 60000, "dead letters in each round of the intake")
 	flag.IntVar(&b.large, "large", 1000000, "letters in the file that lists are measured on")
 	flag.IntVar(&b.replays, "replays", 5000, "replays in each round")
+	flag.IntVar(&b.bulk, "bulk", 100000, "letters of each operation")
 	flag.IntVar(&b.rounds, "rounds", 3, "rounds; medians are printed")
 	flag.StringVar(&b.binary, "dlq", "bin/dlq", "the console's program, for the measurements of a whole process")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the run to this file")
@@ -60,7 +62,7 @@ func run(ctx context.Context) (err error) {
 	}
 	parts := flag.Args()
 	if len(parts) == 0 {
-		parts = []string{"rules", "intake", "replay", "lists"}
+		parts = []string{"rules", "intake", "replay", "operation", "lists"}
 	}
 	if b.dir, err = os.MkdirTemp("", "dlq-bench-"); err != nil {
 		return err
@@ -75,9 +77,9 @@ func run(ctx context.Context) (err error) {
 		}
 	}()
 	for _, part := range parts {
-		f, ok := map[string]func(context.Context) error{"rules": b.rules, "intake": b.intake, "replay": b.replay, "lists": b.lists}[part]
+		f, ok := map[string]func(context.Context) error{"rules": b.rules, "intake": b.intake, "replay": b.replay, "operation": b.operation, "lists": b.lists}[part]
 		if !ok {
-			return fmt.Errorf("there is no part %q: rules, intake, replay, lists", part)
+			return fmt.Errorf("there is no part %q: rules, intake, replay, operation, lists", part)
 		}
 		if part != "rules" && b.node == nil {
 			// The optimizing compiler's threads take half a core and more for as long as a run lasts, from whatever is measured.

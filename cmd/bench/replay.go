@@ -11,11 +11,9 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/producer"
 	"golang.org/x/sync/errgroup"
 
-	"deadletteroffice/broker/rocketmq"
 	"deadletteroffice/broker/rocketmq/remoting"
 	"deadletteroffice/classifier"
 	"deadletteroffice/dlq"
-	"deadletteroffice/handlers"
 	"deadletteroffice/replay"
 )
 
@@ -42,7 +40,7 @@ func (b *bench) replay(ctx context.Context) error {
 			return err
 		}
 		replayed = append(replayed, r)
-		if r, err = b.sendRound(ctx, callers); err != nil {
+		if r, err = b.sendRound(ctx, b.replays, callers); err != nil {
 			return err
 		}
 		raw = append(raw, r)
@@ -61,22 +59,11 @@ func (b *bench) replayRound(ctx context.Context, live *classifier.Live, callers 
 	if err := admit(ctx, s, b.arrivals("bench-replay", 0, b.replays, live)); err != nil {
 		return 0, err
 	}
-	broker, err := rocketmq.New(rocketmq.Options{NameServers: []string{b.node.NameServer()}, Logger: quiet()})
+	broker, stop, err := b.connect(ctx, s, live)
 	if err != nil {
 		return 0, err
 	}
-	defer broker.Close()
-	reading, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	in := handlers.NewIntake(handlers.IntakeDeps{Store: s, Rules: live, Automation: off, Policy: live.Automation, Compensations: &handlers.LiveCompensations{}, Logger: quiet()})
-	go func() { ended <- broker.Run(reading, onlyGroup{in, ""}) }() // as in a console: it looks at the cluster, here it reads nothing
-	defer func() {
-		stop()
-		<-ended
-	}()
-	for !broker.Status().Reachable && ctx.Err() == nil {
-		time.Sleep(10 * time.Millisecond)
-	}
+	defer stop()
 	service := replay.New(replay.Deps{Store: s, Broker: broker, Rules: live, Automation: off, Policy: live.Automation, Logger: quiet()})
 	group, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
@@ -98,7 +85,7 @@ func (b *bench) replayRound(ctx context.Context, live *classifier.Live, callers 
 	return rate(b.replays, time.Since(started)), err
 }
 
-func (b *bench) sendRound(ctx context.Context, callers int) (float64, error) {
+func (b *bench) sendRound(ctx context.Context, n, callers int) (float64, error) {
 	p, err := client.NewProducer(producer.WithNameServer(primitive.NamesrvAddr{b.node.NameServer()}), producer.WithGroupName("bench-raw"),
 		producer.WithInstanceName("bench-raw"), producer.WithRetry(0))
 	if err != nil {
@@ -113,7 +100,7 @@ func (b *bench) sendRound(ctx context.Context, callers int) (float64, error) {
 	started := time.Now()
 	for range callers {
 		group.Go(func() error {
-			for i := next.Add(1); i <= int64(b.replays); i = next.Add(1) {
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
 				if _, err := p.SendSync(ctx, primitive.NewMessage("bench-replay-topic", body(int(i)))); err != nil {
 					return err
 				}
@@ -122,5 +109,5 @@ func (b *bench) sendRound(ctx context.Context, callers int) (float64, error) {
 		})
 	}
 	err = group.Wait()
-	return rate(b.replays, time.Since(started)), err
+	return rate(n, time.Since(started)), err
 }
