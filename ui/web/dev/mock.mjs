@@ -1,6 +1,6 @@
 // MOCK SERVER, for looking at the page and for its own tests, without the Go program and without a broker.
 // It serves ../dist (or lets Vite do so) and an imitation of /api/v1 over the data of data.mjs, kept in memory.
-//   node dev/mock.mjs [--port 8650] [--count 400] [--dist FOLDER/]
+//   node dev/mock.mjs [--port 8650] [--count 400] [--dist FOLDER/] [--live yes]
 // Tests steer it: POST /__mock/{arrive,status,session,reset,fail,letter,alerts,probes,kinds}.
 import { createReadStream, existsSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -8,6 +8,7 @@ import { extname, join, normalize } from 'node:path'
 import { alertRoutes, alertsStatus, makeAlerts } from './alerts.mjs'
 import { explain, groupRows, groups, hostile, hour, infoOf, iso, makeLetter, minute, optionsFor } from './data.mjs'
 import { editRoutes, optionsTo } from './edits.mjs'
+import { makeOperations, operationRoutes } from './operations.mjs'
 import { freshRules, Lines, rulesRoutes } from './rules.mjs'
 
 const arg = (name, or) => {
@@ -44,6 +45,7 @@ function reset() {
     rules: freshRules(now),
     repaired: new Set(),
     alerts: makeAlerts(now),
+    operations: makeOperations(now, letters),
     fail: undefined,
     edits: new Map(),
     probes: [],
@@ -366,7 +368,20 @@ function act(l, name, body) {
   return brief(l)
 }
 
+const operations = operationRoutes({
+  get: () => world,
+  details,
+  find: id => find(id),
+  brief,
+  matches,
+  changed,
+  later,
+  Refusal,
+})
+if (arg('live')) setInterval(() => operations.steps.step({}), 1000)
+
 const routes = [
+  ...operations.routes,
   ...alertRoutes(
     () => world,
     Refusal,
@@ -433,6 +448,7 @@ const routes = [
         ...(b.on && { since: iso(Date.now()) }),
         version: b.version + 1,
       }
+      if (b.stopped) operations.steps.halt()
       tell('status', status())
       return world.automation
     },
@@ -577,6 +593,8 @@ function steer(what, body) {
       Object.assign(world.alerts, body)
       tell('status', status())
       return {}
+    case 'step':
+      return operations.steps.step(body)
     case 'letter': {
       const l = find(body.id).detail
       if (body.by) event(l, 'taken', { actor: body.by })

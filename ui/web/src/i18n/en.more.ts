@@ -328,7 +328,8 @@ export const enMore = {
     'All automatic replays, compensations and replays of selections halt at once. What was sent already cannot be called back.',
   'automation.stop.do': 'Stop everything',
   'automation.go.title': 'Go on',
-  'automation.go.what': 'Automation goes on, at the pace of the rules. Operations stay paused until somebody resumes them.',
+  'automation.go.what':
+    'Automation goes on, at the pace of the rules. Operations stay paused until somebody resumes them.',
   'automation.go.do': 'Go on',
 
   'system.cluster': 'Cluster',

@@ -67,7 +67,10 @@ export default function BulkSheet({ kind, selection, onClose }: Props) {
   const eligible = draft?.preview?.eligible
   return (
     <Dialog
-      title={t(`bulk.${kind}.title`, { n: eligible ?? n, count: eligible === undefined ? count(n, exact) : count(eligible) })}
+      title={t(`bulk.${kind}.title`, {
+        n: eligible ?? n,
+        count: eligible === undefined ? count(n, exact) : count(eligible),
+      })}
       kind="sheet"
       className="bulk-sheet"
       onClose={close}
