@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -302,4 +303,81 @@ func TestDueEndsWithItsContext(t *testing.T) {
 			t.Errorf("%d sent, %d awaiting, %d scheduled", sent, count(store, dlq.StateAwaiting), count(store, dlq.StateScheduled))
 		}
 	})
+}
+
+// A message that says of itself that consoles gave it back too often is not given back by a rule, even when this store has
+// never seen it; a person may.
+func TestDueLeavesWhatGoesRound(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		count      string
+		quarantine int
+		flags      []dlq.Flag
+		events     []dlq.Event
+		sent       bool
+	}{
+		{"below the limit", "2", 3, nil, nil, true},
+		{"at the limit", "3", 3, nil, nil, false},
+		{"without a limit", "19", 0, nil, nil, true},
+		{"without a limit, for ever", "20", 0, nil, nil, false},
+		{"a number of somebody else's", "99999999999999999999", 0, nil, nil, false},
+		{"no number", "many", 3, nil, nil, true},
+		{"a person put it there although it is marked", "3", 3, []dlq.Flag{dlq.FlagQuarantined}, nil, true},
+		{"a person let it go", "3", 3, nil, []dlq.Event{{LetterID: 1, Kind: dlq.EventArrived}, {LetterID: 1, Kind: dlq.EventUnquarantined}}, true},
+		{"a person let it go before it died again", "3", 3, nil, []dlq.Event{{LetterID: 1, Kind: dlq.EventUnquarantined}, {LetterID: 1, Kind: dlq.EventDiedAgain}}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store, broker := newFakeStore(), &stubBroker{}
+			store.add(1, dlq.StateScheduled, func(l *dlq.Letter, m *dlq.DeadMessage) {
+				l.Flags, m.Properties[dlq.PropReplayCount] = tt.flags, tt.count
+			})
+			store.events = tt.events
+			s := newService(store, broker)
+			s.Policy = func() dlq.AutomationPolicy { return dlq.AutomationPolicy{Rate: 10, Quarantine: tt.quarantine} }
+			if _, err := newDueRun(s).runOnce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			l := store.letter(1)
+			if tt.sent {
+				if l.State != dlq.StateAwaiting || len(broker.sends()) != 1 {
+					t.Errorf("letter %s", dump(l))
+				}
+				return
+			}
+			if l.State != dlq.StateOpen || l.Hold != dlq.HoldQuarantined || !l.HasFlag(dlq.FlagQuarantined) || len(broker.sends()) != 0 {
+				t.Errorf("letter %s", dump(l))
+			}
+			if e := store.events[len(store.events)-1]; e.Kind != dlq.EventQuarantined || e.Detail["why"] != WhyWentRound || e.Actor != dlq.ActorAutomation {
+				t.Errorf("event %s", dump(e))
+			}
+			// A person's replay counts on from there.
+			if _, _, err := s.Replay(t.Context(), dlq.ReplayRequest{LetterID: 1, Version: l.Version, Actor: "lin"}); err != nil {
+				t.Fatal(err)
+			}
+			if m := store.messages[1]; broker.sends()[0].Properties[dlq.PropReplayCount] != strconv.Itoa(m.ReplayCount()+1) {
+				t.Errorf("sent with count %s", broker.sends()[0].Properties[dlq.PropReplayCount])
+			}
+		})
+	}
+}
+
+// The stop is pulled between the look for due letters and a send.
+func TestDueStopsAtEachSend(t *testing.T) {
+	store := newFakeStore()
+	scheduled(store, 5, "g")
+	var stopped atomic.Bool
+	sent := 0
+	s := newService(store, &stubBroker{send: func(dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error) {
+		sent++
+		stopped.Store(true)
+		return dlq.Receipt{}, dlq.Sent, nil
+	}})
+	s.sends = make(chan struct{}, 1)
+	s.Automation = func() dlq.Automation { return dlq.Automation{On: true, Stopped: stopped.Load()} }
+	if _, err := newDueRun(s).runOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if sent != 1 || count(store, dlq.StateAwaiting) != 1 || count(store, dlq.StateScheduled) != 4 {
+		t.Errorf("%d sent, %d awaiting, %d scheduled", sent, count(store, dlq.StateAwaiting), count(store, dlq.StateScheduled))
+	}
 }

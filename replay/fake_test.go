@@ -312,6 +312,23 @@ func (f *fakeStore) only(t *testing.T) dlq.Replay {
 	return f.replays[f.order[0]]
 }
 
+// called is how often the store was called.
+func (f *fakeStore) called() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls
+}
+
+// written are the replays in the order of their intents.
+func (f *fakeStore) written() (out []dlq.Replay) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range f.order {
+		out = append(out, f.replays[id])
+	}
+	return out
+}
+
 func (f *fakeStore) firstEvent() dlq.Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -343,6 +360,7 @@ type stubBroker struct {
 	mu    sync.Mutex
 	sent  []dlq.SendRequest
 	looks int
+	asked []int // replays of each LookMany
 }
 
 func (b *stubBroker) Status() dlq.ClusterStatus {
@@ -401,6 +419,9 @@ func (b *stubBroker) Look(_ context.Context, r dlq.Replay) (dlq.Evidence, error)
 }
 
 func (b *stubBroker) LookMany(ctx context.Context, list []dlq.Replay) (evidence []dlq.Evidence, errs []error) {
+	b.mu.Lock()
+	b.asked = append(b.asked, len(list))
+	b.mu.Unlock()
 	for _, r := range list {
 		ev, err := b.Look(ctx, r)
 		evidence, errs = append(evidence, ev), append(errs, err)

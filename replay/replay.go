@@ -4,8 +4,10 @@
 // end an outcome. Whatever is killed in between, the intent is found again and the broker is asked whether the message
 // arrived: nothing is sent twice on a guess, and nothing is forgotten.
 //
-// Three parts share one Service: Replay for people, RunDue for letters that rules have scheduled, RunTracker for sends
-// that are not settled and outcomes that are not known.
+// The parts share one Service: Replay for people, Batch for operations, RunDue for letters that rules have scheduled,
+// RunTracker for sends that are not settled and outcomes that are not known, Edit for what is changed before it is sent,
+// Probe for asking a listener instead. They share it because one thing must hold for all of them: which door leads where,
+// how an intent is claimed and settled, and what is on its way at this moment. That is why the package is large.
 package replay
 
 import (
