@@ -231,7 +231,7 @@ func checkMetrics(t *testing.T, c *console) {
 	}
 	for _, name := range []string{"dlq_build_info", "dlq_config_last_reload_successful", "dlq_config_last_reload_success_timestamp_seconds", "dlq_db_size_bytes",
 		"dlq_sqlite_wal_bytes", "dlq_sqlite_busy_total", "dlq_sqlite_tx_duration_seconds", "dlq_queue_depth", "dlq_http_requests_total", "dlq_http_request_duration_seconds",
-		"dlq_alerts", "dlq_alert_evaluations_total", "dlq_alert_last_evaluation_timestamp_seconds"} {
+		"dlq_alerts", "dlq_operations", "dlq_alert_evaluations_total", "dlq_alert_last_evaluation_timestamp_seconds"} {
 		if !bytes.Contains(text, []byte("# TYPE "+name+" ")) {
 			t.Errorf("/metrics lacks %s", name)
 		}

@@ -80,7 +80,11 @@ func printPreview(w io.Writer, o dlq.Operation) {
 		}
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s", shown(d.ConsumerGroup), door, d.Why, shown(who), d.Letters, strings.Join(d.Warnings, ", ")))
 	}
-	table(w, "CONSUMER GROUP\tDOOR\tWHY\tWHO GETS IT\tLETTERS\tWARNINGS", rows)
+	letters := "LETTERS"
+	if p.Examined < p.Letters {
+		letters = fmt.Sprintf("OF THE FIRST %d", p.Examined)
+	}
+	table(w, "CONSUMER GROUP\tDOOR\tWHY\tWHO GETS IT\t"+letters+"\tWARNINGS", rows)
 	table(w, "TOPIC\tLETTERS", facetRows(p.Topics))
 	table(w, "REASON\tLETTERS", facetRows(p.Reasons))
 	table(w, "ROUTE\tLETTERS", facetRows(p.Routes))
@@ -186,7 +190,7 @@ func progress(o dlq.Operation) string {
 	if o.Rate > 0 {
 		fmt.Fprintf(&b, "  %.1f/s", o.Rate)
 	}
-	if o.DoneAt != nil {
+	if o.DoneAt != nil && o.State == dlq.OperationRunning && o.WaitsFor == "" {
 		fmt.Fprintf(&b, "  last letter about %s", o.DoneAt.Local().Format(time.TimeOnly))
 	}
 	return b.String()
