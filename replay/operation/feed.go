@@ -181,7 +181,7 @@ func (r *run) serve(ctx context.Context, g *group, now time.Time, b bounds) (n i
 		if w := f.spread.wait(1, total); w > 0 {
 			return 0, w, "", nil
 		}
-		n = min(n, int(f.spread.tokens))
+		n = min(n, max(1, int(f.spread.tokens)))
 	}
 	tasks := r.pick(g, n)
 	if len(tasks) == 0 {
@@ -207,8 +207,12 @@ func (r *run) slots() (all, perGroup, sends int) {
 		all, perGroup = min(slots+len(r.feed.groups)-1, maxSlots), groupSlots
 	}
 	if c := r.op.Spec.Pace.Concurrency; c > 0 {
-		all = min(all, c)
-		sends = c / all
+		best := 0
+		for n := 1; n <= slots; n++ { // as many sends as were asked for, in as many batches as that allows
+			if c/n*n >= best {
+				best, all, sends = c/n*n, n, c/n
+			}
+		}
 	}
 	return all, perGroup, sends
 }

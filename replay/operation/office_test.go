@@ -18,22 +18,24 @@ import (
 	"deadletteroffice/store"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // office is all that stands behind an operation: a real store, a real replay service with its tracker, a desk, and the
 // simulated broker with a consumer group that does what work says.
 type office struct {
 	*operation.Manager
-	t       *testing.T
-	path    string
-	store   *store.Store
-	broker  *simulated.Broker
-	replays *replay.Service
-	stub    operation.Replays // in place of replays, if set before opening
-	policy  dlq.AutomationPolicy
-	stopped atomic.Bool // the global stop
-	log     *slog.Logger
-	now     func() time.Time // nil: time.Now
+	t        testing.TB
+	path     string
+	store    *store.Store
+	broker   *simulated.Broker
+	replays  *replay.Service
+	mortal   *mortal                                   // nil for a process that lives
+	wrap     func(operation.Replays) operation.Replays // nil: replays as they are
+	registry prometheus.Registerer
+	policy   dlq.AutomationPolicy
+	stopped  atomic.Bool // the global stop
+	log      *slog.Logger
 
 	mu   sync.Mutex
 	work func(simulated.Seen) bool // nil: all is well
@@ -42,10 +44,10 @@ type office struct {
 }
 
 // open opens an office. Call it inside a synctest bubble.
-func open(t *testing.T, with func(*office)) *office {
+func open(t testing.TB, with func(*office)) *office {
 	t.Helper()
 	o := &office{t: t, path: filepath.Join(t.TempDir(), "dlq.db"), log: slog.New(slog.NewTextHandler(t.Output(), nil))}
-	o.broker = simulated.New(simulated.Options{})
+	o.broker = simulated.New(simulated.Options{Step: 500 * time.Millisecond})
 	o.consume("pay", "orders")
 	o.consume("ship", "parcels")
 	if with != nil {
@@ -82,10 +84,14 @@ func (o *office) run() {
 	}
 	d := operation.Deps{
 		Store: st, Replays: o.replays, Desk: handlers.NewDesk(handlers.DeskDeps{Store: st, Switch: sw, Policy: policy, Compensations: &handlers.LiveCompensations{}}),
-		Cluster: o.broker, Automation: automation, Policy: policy, Zone: time.UTC, Logger: o.log,
+		Cluster: o.broker, Automation: automation, Policy: policy, Zone: time.UTC, Logger: o.log, Registerer: o.registry,
 	}
-	if o.stub != nil {
-		d.Replays = o.stub
+	if o.wrap != nil {
+		d.Replays = o.wrap(d.Replays)
+	}
+	if o.mortal != nil {
+		o.mortal.Store, o.mortal.Replays = st, d.Replays
+		d.Store, d.Replays = o.mortal, o.mortal
 	}
 	o.Manager = operation.New(d)
 	ctx, cancel := context.WithCancel(context.Background())

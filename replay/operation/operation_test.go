@@ -17,7 +17,9 @@ func TestReplayToTheEnd(t *testing.T) {
 		o := open(t, nil)
 		o.die(250, nil)
 		// Every fifth fails again.
-		o.does(func(s simulated.Seen) bool { return !strings.HasSuffix(string(s.Body), "0}") && !strings.HasSuffix(string(s.Body), "5}") })
+		o.does(func(s simulated.Seen) bool {
+			return !strings.HasSuffix(string(s.Body), "0}") && !strings.HasSuffix(string(s.Body), "5}")
+		})
 
 		d := o.draft("spring", dlq.OperationSpec{})
 		if d.State != dlq.OperationDraft || d.Letters != 250 || d.Preview == nil || d.Preview.Eligible != 250 {

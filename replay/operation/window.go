@@ -18,12 +18,15 @@ func newWindow(w *dlq.ReplayWindow, zone *time.Location) (*window, error) {
 		return nil, nil
 	}
 	out := &window{zone: zone}
-	for text, at := range map[string]*int{w.From: &out.from, w.To: &out.to} {
-		t, err := time.Parse("15:04", text)
-		if err != nil || len(text) != len("15:04") {
-			return nil, dlq.Errorf(dlq.CodeInvalid, "%q is not a time of day", text).WithHint("write it as 02:00")
+	for _, end := range []struct {
+		text string
+		at   *int
+	}{{w.From, &out.from}, {w.To, &out.to}} {
+		t, err := time.Parse("15:04", end.text)
+		if err != nil || len(end.text) != len("15:04") {
+			return nil, dlq.Errorf(dlq.CodeInvalid, "%q is not a time of day", end.text).WithHint("write it as 02:00")
 		}
-		*at = t.Hour()*60 + t.Minute()
+		*end.at = t.Hour()*60 + t.Minute()
 	}
 	if out.from == out.to {
 		return nil, dlq.Errorf(dlq.CodeInvalid, "a window from %s to %s has no length", w.From, w.To)
