@@ -36,6 +36,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,6 +85,9 @@ type Broker struct {
 	memory *semaphore.Weighted
 	gauges *gauges
 	kick   chan struct{} // asks for a discovery round at once
+	limits limits
+
+	requests [512]atomic.Int64 // that were sent, by code
 
 	mu        sync.Mutex
 	status    dlq.ClusterStatus
@@ -97,6 +101,9 @@ type Broker struct {
 	presences map[string]presence   // likewise, for seconds
 	tables    map[string]groupTable // by broker address
 	routes    map[string]holders    // by topic, for seconds
+	follows   map[string]*following // by consumer group, while replays of it are open
+	heard     map[whom]hearing
+	busy      map[string]chan struct{} // clients that are being asked; closed when they are free again
 }
 
 // New makes a Broker. It connects when it is first asked something, or by Run.
@@ -120,10 +127,11 @@ func New(o Options) (*Broker, error) {
 	o.TotalMemory = max(cmp.Or(o.TotalMemory, 64<<20), o.QueueMemory)
 	b := &Broker{
 		opt: o, log: o.Logger, now: o.Now, names: strings.Join(addrs, ";"),
-		memory: semaphore.NewWeighted(o.TotalMemory), gauges: newGauges(), kick: make(chan struct{}, 1),
+		memory: semaphore.NewWeighted(o.TotalMemory), gauges: newGauges(), kick: make(chan struct{}, 1), limits: defaultLimits(),
 		status:  dlq.ClusterStatus{NameServers: addrs},
 		readers: map[dlq.Queue]*running{}, ages: map[dlq.Queue]age{}, known: map[string]traits{},
 		groups: map[string]seen{}, presences: map[string]presence{}, tables: map[string]groupTable{}, routes: map[string]holders{},
+		follows: map[string]*following{}, heard: map[whom]hearing{}, busy: map[string]chan struct{}{},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -132,7 +140,7 @@ func New(o Options) (*Broker, error) {
 		b.now = time.Now
 	}
 	BridgeClientLog(b.log)
-	b.wire = remoting.New(remoting.Options{Credentials: o.Credentials, TLS: o.TLS, Logger: b.log})
+	b.wire = remoting.New(remoting.Options{Credentials: o.Credentials, TLS: o.TLS, Logger: b.log, Count: b.count})
 	b.sender = newSender(o, addrs)
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(b); err != nil {

@@ -2,7 +2,6 @@ package rocketmq
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"regexp"
 	"slices"
@@ -255,38 +254,6 @@ var grpcClient = regexp.MustCompile(`^[^@]+@[0-9]+@[0-9]+@[0-9a-z]+$`)
 
 func speakGRPC(clients []dlq.GroupClient) bool {
 	return !slices.ContainsFunc(clients, func(c dlq.GroupClient) bool { return !grpcClient.MatchString(c.ID) })
-}
-
-// listener has a broker ask a client whether its listener is an orderly one, and whether it pops. A Go client fails to
-// encode its answer between 10 and 20 s after its start, and says success with an empty body then
-// (rocketmq-client-go v2.1.2 consumer/statistics.go divides by zero).
-func (b *Broker) listener(ctx context.Context, addr, group, client string) (orderly, pops bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	ans, err := b.wire.Do(ctx, addr, &remoting.Command{Code: remoting.RequestConsumerRunningInfo, Ext: map[string]string{
-		"consumerGroup": group, "clientId": client, "jstackEnable": "false",
-	}})
-	if err == nil {
-		err = ans.Err()
-	}
-	if err != nil {
-		return false, false, err
-	}
-	return parseListener(ans.Body)
-}
-
-// The tables in a client's answer have objects as keys, which is no JSON; what matters can be found without them.
-var (
-	orderlyListener = regexp.MustCompile(`"` + propConsumeOrderly + `":\s*"(true|false)"`)
-	popQueues       = regexp.MustCompile(`"mqPopTable":\s*\{\s*[^}\s]`) // 5.x clients print {} when they pop nothing
-)
-
-func parseListener(body []byte) (orderly, pops bool, err error) {
-	m := orderlyListener.FindSubmatch(body)
-	if m == nil {
-		return false, false, errors.New("the client's answer does not name its listener")
-	}
-	return string(m[1]) == "true", popQueues.Match(body), nil
 }
 
 // kindOffline reads the traces of a dead message.

@@ -1,10 +1,8 @@
 package rocketmq
 
 import (
-	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,28 +41,19 @@ func (b *Broker) Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error) {
 	if err != nil {
 		return dlq.Evidence{}, err
 	}
-	ev := dlq.Evidence{At: b.now().UTC()}
-	p, err := b.presence(ctx, c, r.ConsumerGroup)
+	return b.moment(c).look(ctx, r)
+}
+
+func (m *moment) look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error) {
+	s, err := m.standing(ctx, r.ConsumerGroup)
 	if err != nil {
-		return ev, err
+		return dlq.Evidence{}, err
 	}
-	ev.Online = p.online
-	traces, err := b.search(ctx, c, r)
+	traces, err := m.b.search(ctx, m.c, r)
 	if err != nil {
-		return ev, err
+		return dlq.Evidence{}, err
 	}
-	view := classify(r, traces)
-	ev.Copies = view.copies
-	kind, why := b.kind(ctx, r.ConsumerGroup, p, nil)
-	if kind == dlq.GroupUnknown && (view.popped || why == KindByPull || r.Door == dlq.DoorTopic && c.pops(r.ConsumerGroup, r.Topic)) {
-		kind = dlq.GroupGRPC // or one whose offset says as little
-	}
-	ev.Retry = b.retryLeft(ctx, r, view, kind, p)
-	ev.Filtered = b.filtered(r, view, p)
-	if err := b.offsets(ctx, r, view, kind, &ev); err != nil {
-		return ev, err
-	}
-	return ev, nil
+	return m.weigh(ctx, r, s, traces)
 }
 
 // pops says whether a POP retry topic of the group for the topic is there: its clients popped and failed.
@@ -101,7 +90,7 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 	for _, name := range holders {
 		addr := c.brokers[name].Master()
 		if addr == "" {
-			return nil, dlq.Errorf(dlq.CodeUnavailable, "the broker %s has no master now, so not every copy can be looked for", name)
+			return nil, noMaster(name)
 		}
 		for _, topic := range topics {
 			if r.UniqueKey == "" || topic == "" {
@@ -123,6 +112,10 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 		all = append(all, extra)
 	}
 	return all, nil
+}
+
+func noMaster(broker string) error {
+	return dlq.Errorf(dlq.CodeUnavailable, "the broker %s has no master now, so not every copy can be looked for", broker)
 }
 
 func (b *Broker) searchOne(ctx context.Context, name, addr, topic string, r dlq.Replay) ([]trace, error) {
@@ -194,241 +187,4 @@ func ours(r dlq.Replay, broker string, m *remoting.Message) bool {
 		return false
 	}
 	return m.Reconsumed > r.DeadAttempts && m.StoredAt.After(r.IntendedAt.Add(-clockSlack))
-}
-
-// picture is what the copies of a replay show.
-type picture struct {
-	copies    []dlq.Copy // oldest first
-	delivered *trace     // newest copy in a topic that consumers read
-	parked    bool       // a newer one is parked on its way to a retry, or no copy was delivered yet
-	popped    bool       // a copy went through a POP retry topic
-	tags      string
-}
-
-// classify says of every copy where it lies. A parked copy stays in the log and in the key index after its delivery, so
-// those that have arrived are left out.
-func classify(r dlq.Replay, traces []trace) picture {
-	slices.SortFunc(traces, func(x, y trace) int {
-		return cmp.Or(x.m.StoredAt.Compare(y.m.StoredAt), cmp.Compare(x.broker, y.broker), cmp.Compare(x.m.PhysicalOffset, y.m.PhysicalOffset))
-	})
-	retry, dead := dlq.RetryPrefix+r.ConsumerGroup, dlq.DLQPrefix+r.ConsumerGroup
-	first := 0 // counter of the first delivery
-	if r.Door == dlq.DoorBack {
-		first = r.DeadAttempts + 1
-	}
-	place := func(topic string, m *remoting.Message, parked bool) dlq.CopyPlace {
-		_, pop := popRest(r.ConsumerGroup, topic)
-		switch {
-		case topic == dead:
-			return dlq.PlaceDead
-		case topic == r.Target && m.Reconsumed <= first && parked:
-			return dlq.PlaceParked
-		case topic == r.Target && m.Reconsumed <= first:
-			return dlq.PlaceTarget
-		case topic == retry || pop:
-			return dlq.PlaceRetry
-		}
-		return "" // another consumer group's
-	}
-	var v picture
-	var newestParked, newestDelivered time.Time
-	for i := range traces {
-		t := &traces[i]
-		topic, parked := t.m.Topic, isParking(t.m.Topic)
-		if parked {
-			topic = t.m.Properties[dlq.PropRealTopic]
-			if arrived(traces, t, topic) {
-				continue
-			}
-		}
-		where := place(topic, &t.m, parked)
-		if where == "" {
-			continue
-		}
-		v.copies = append(v.copies, dlq.Copy{
-			Place: where, Broker: t.broker, Topic: t.m.Topic, Queue: t.m.QueueID, Offset: t.m.QueueOffset,
-			MessageID: t.m.OffsetID(), StoredAt: t.m.StoredAt, ReconsumeTimes: t.m.Reconsumed,
-		})
-		v.tags = t.m.Properties[dlq.PropTags]
-		if _, pop := t.m.Properties[propFirstPop]; pop {
-			v.popped = true
-		}
-		switch {
-		case where == dlq.PlaceDead:
-		case parked:
-			newestParked = t.m.StoredAt
-		default:
-			v.delivered, newestDelivered = t, t.m.StoredAt
-		}
-	}
-	v.parked = v.delivered == nil || newestParked.After(newestDelivered)
-	return v
-}
-
-func isParking(topic string) bool { return topic == topicSchedule || topic == topicTimer }
-
-// arrived says whether the copy that a parked one stood for has been delivered, or parked anew by a rolling timer.
-func arrived(all []trace, parked *trace, topic string) bool {
-	return slices.ContainsFunc(all, func(t trace) bool {
-		same := t.broker == parked.broker && t.m.Reconsumed == parked.m.Reconsumed && t.m.PhysicalOffset > parked.m.PhysicalOffset
-		return same && (t.m.Topic == topic || isParking(t.m.Topic) && t.m.Properties[dlq.PropRealTopic] == topic)
-	})
-}
-
-// offsets fills in whether the group's committed offset passed the delivered copy, and whether the copy can still be
-// seen at all.
-func (b *Broker) offsets(ctx context.Context, r dlq.Replay, v picture, kind dlq.GroupKind, ev *dlq.Evidence) error {
-	if v.delivered == nil {
-		return b.expired(ctx, r, v, ev)
-	}
-	d := v.delivered
-	addr, err := b.master(d.broker)
-	if err != nil {
-		return err
-	}
-	actx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	lowest, err := b.wire.MinOffset(actx, addr, d.m.Topic, d.m.QueueID)
-	if err != nil {
-		return unreachable(d.broker, "the start of a queue", err)
-	}
-	ev.Expired = d.m.QueueOffset < lowest
-	committed, known, err := b.wire.QueryConsumerOffset(actx, addr, r.ConsumerGroup, d.m.Topic, d.m.QueueID)
-	if err != nil {
-		return unreachable(d.broker, "the offset of "+r.ConsumerGroup, err)
-	}
-	passed := known && !v.parked && committed > d.m.QueueOffset
-	if !offsetSpeaks(r, v, kind) {
-		ev.Online = ev.Online || passed && (kind == dlq.GroupGRPC || kind == dlq.GroupGRPCFIFO)
-		return nil
-	}
-	ev.Passed, ev.PassedKnown = passed, known
-	if ev.Passed && !ev.Online {
-		b.mu.Lock()
-		last := b.groups[r.ConsumerGroup].online
-		b.mu.Unlock()
-		if last.Before(d.m.StoredAt.Add(-clockSlack)) {
-			ev.Passed, ev.PassedKnown = false, false
-		}
-	}
-	if r.Door == dlq.DoorTopic && b.subscription(r).ExpressionType == "SQL92" {
-		ev.PassedKnown = false
-	}
-	return nil
-}
-
-// offsetSpeaks says whether a committed offset behind the copy means that a listener was done with it.
-func offsetSpeaks(r dlq.Replay, v picture, kind dlq.GroupKind) bool {
-	switch kind {
-	case dlq.GroupGRPC, dlq.GroupGRPCFIFO, dlq.GroupBroadcast:
-		return false
-	case dlq.GroupPop:
-		// Java POP consumers pull %RETRY%<group> in the old way and pop the rest.
-		return v.delivered.m.Topic == dlq.RetryPrefix+r.ConsumerGroup
-	}
-	_, pop := popRest(r.ConsumerGroup, v.delivered.m.Topic)
-	return !pop && !v.popped
-}
-
-// expired tells of a replay without a delivered copy whether one can have been there and gone.
-func (b *Broker) expired(ctx context.Context, r dlq.Replay, v picture, ev *dlq.Evidence) error {
-	if len(v.copies) > 0 || r.SentAt == nil {
-		return nil
-	}
-	keep, err := b.retention(ctx, r.Receipt.Broker)
-	if r.Receipt.Broker == "" || err != nil {
-		return nil // nobody says how long: it is looked for on
-	}
-	ev.Expired = keep > 0 && ev.At.Sub(*r.SentAt) > keep+time.Duration(r.Delay)
-	if r.Door == dlq.DoorBack || r.DelayLevel > 0 || r.DeliverAt != nil || ev.Expired {
-		return nil
-	}
-	addr, err := b.master(r.Receipt.Broker)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	lowest, err := b.wire.MinOffset(ctx, addr, r.Target, r.Receipt.Queue)
-	if err != nil {
-		return unreachable(r.Receipt.Broker, "the start of a queue", err)
-	}
-	ev.Expired = r.Receipt.Offset < lowest
-	return nil
-}
-
-// subscription is what the group wants of the replay's topic, now or when it was last seen.
-func (b *Broker) subscription(r dlq.Replay) remoting.Subscription {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.groups[r.ConsumerGroup].subs[r.Target]
-}
-
-// filtered says whether the group's subscription drops the copy unread. Retry topics are subscribed to whole.
-func (b *Broker) filtered(r dlq.Replay, v picture, p presence) bool {
-	if r.Door != dlq.DoorTopic {
-		return false
-	}
-	if _, wants := p.subs[r.Target]; p.online && !wants {
-		return true
-	}
-	sub := b.subscription(r)
-	if len(sub.Tags) == 0 || slices.Contains(sub.Tags, "*") || sub.ExpressionType == "SQL92" {
-		return false
-	}
-	return !slices.Contains(sub.Tags, strings.TrimSpace(v.tags))
-}
-
-// retryLeft is how long the group goes on trying after the newest copy, at the longest; 0 when nobody can say.
-func (b *Broker) retryLeft(ctx context.Context, r dlq.Replay, v picture, kind dlq.GroupKind, p presence) time.Duration {
-	broker := r.Receipt.Broker
-	if v.delivered != nil {
-		broker = v.delivered.broker
-	}
-	t, err := b.traits(ctx, broker)
-	if err != nil || len(t.Levels) == 0 || p.consume == consumeActively { // who pulls says each time how long it keeps a message
-		return 0
-	}
-	tries := maxReconsume
-	if p.configured && p.config.RetryMaxTimes > 0 {
-		tries = p.config.RetryMaxTimes
-	}
-	made := 0
-	if n := len(v.copies); n > 0 {
-		made = v.copies[n-1].ReconsumeTimes
-	}
-	return schedule(t.Levels, kind, made, tries)
-}
-
-const (
-	second = dlq.Duration(time.Second)
-	minute = dlq.Duration(time.Minute)
-)
-
-// policyLevels are the pauses that gRPC and POP clients make, whatever the broker's delay levels are (apache/rocketmq
-// CustomizedRetryPolicy, DefaultMQPushConsumerImpl.popDelayLevel).
-var policyLevels = []dlq.Duration{
-	second, 5 * second, 10 * second, 30 * second, minute, 2 * minute, 3 * minute, 4 * minute, 5 * minute, 6 * minute, 7 * minute,
-	8 * minute, 9 * minute, 10 * minute, 20 * minute, 30 * minute, 60 * minute, 120 * minute,
-}
-
-// schedule adds up the retries that are left: level 3 after the first failure and one more each time
-// (AbstractSendMessageProcessor.consumerSendMsgBack). What is popped pays for each round. gRPC groups begin with the first
-// level and have one round more: the proxy dead-letters what it gets after the last failure. Clients of FIFO groups keep the
-// message and do both by themselves.
-func schedule(levels []dlq.Duration, kind dlq.GroupKind, made, tries int) time.Duration {
-	first, extra := 3, time.Duration(0)
-	switch kind {
-	case dlq.GroupGRPC:
-		levels, first, extra, tries = policyLevels, 1, popRound, tries+1
-	case dlq.GroupGRPCFIFO:
-		levels, first = policyLevels, 1
-	case dlq.GroupPop:
-		levels, extra = policyLevels, popRound
-	}
-	var sum time.Duration
-	for n := made; n < tries; n++ {
-		sum += time.Duration(levels[min(first+n, len(levels))-1]) + extra
-	}
-	return sum
 }

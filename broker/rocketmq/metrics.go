@@ -1,11 +1,14 @@
 package rocketmq
 
 import (
+	"cmp"
 	"context"
 	"maps"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"deadletteroffice/broker/rocketmq/remoting"
 	"deadletteroffice/dlq"
 )
 
@@ -17,7 +20,7 @@ const (
 
 // gauges show the last discovery round: a topic that is gone has no series any more.
 type gauges struct {
-	up, lag, last, expiring *prometheus.Desc
+	up, lag, last, expiring, requests *prometheus.Desc
 
 	round *reading // guarded by Broker.mu
 }
@@ -35,6 +38,7 @@ func newGauges() *gauges {
 		up:       prometheus.NewDesc("dlq_broker_up", "Whether the cluster answers: 1 or 0.", []string{"cluster"}, nil),
 		lag:      prometheus.NewDesc("dlq_consumer_lag_messages", "Dead messages at the brokers that are not read yet.", []string{"cluster", "topic"}, nil),
 		last:     prometheus.NewDesc("dlq_consumer_last_message_timestamp_seconds", "When the newest dead message that was read had been stored by its broker.", []string{"cluster", "topic"}, nil),
+		requests: prometheus.NewDesc("dlq_broker_requests_total", "Requests to brokers and name servers by what they ask; those of the client library, which sends through door A, are not among them.", []string{"request"}, nil),
 		expiring: prometheus.NewDesc("dlq_messages_expiring", "Unread dead messages that the brokers may delete within 12 hours.", []string{"cluster", "consumer_group"}, nil),
 	}
 }
@@ -72,6 +76,7 @@ func (b *Broker) Describe(ch chan<- *prometheus.Desc) {
 	ch <- b.gauges.lag
 	ch <- b.gauges.last
 	ch <- b.gauges.expiring
+	ch <- b.gauges.requests
 }
 
 // Collect implements prometheus.Collector.
@@ -84,6 +89,11 @@ func (b *Broker) Collect(ch chan<- prometheus.Metric) {
 		up = 1
 	}
 	ch <- prometheus.MustNewConstMetric(b.gauges.up, prometheus.GaugeValue, up, st.Cluster)
+	for code := range b.requests {
+		if n := b.requests[code].Load(); n > 0 {
+			ch <- prometheus.MustNewConstMetric(b.gauges.requests, prometheus.CounterValue, float64(n), cmp.Or(remoting.RequestName(code), strconv.Itoa(code)))
+		}
+	}
 	if m == nil {
 		return
 	}
@@ -109,4 +119,11 @@ func (b *Broker) Collect(ch chan<- prometheus.Metric) {
 	maps.DeleteFunc(last, func(_ key, v float64) bool { return v == 0 })
 	put(b.gauges.last, last)
 	put(b.gauges.expiring, soon)
+}
+
+// count counts a request.
+func (b *Broker) count(code int) {
+	if code >= 0 && code < len(b.requests) {
+		b.requests[code].Add(1)
+	}
 }

@@ -81,6 +81,11 @@ func (b *Broker) Probe(ctx context.Context, group, clientID string, m *dlq.DeadM
 
 // probe asks one client once. Of its errors, answers of code 1 come back as they are: the client was not reached.
 func (b *Broker) probe(ctx context.Context, addr, group string, s specimen, m *dlq.DeadMessage, a *dlq.ProbeAnswer) error {
+	release, err := b.turn(ctx, a.ClientID)
+	if err != nil {
+		return dlq.Errorf(dlq.CodeUnavailable, "the client %s is busy with other questions: %w", a.ClientID, err)
+	}
+	defer release()
 	ctx, cancel := context.WithTimeout(ctx, probePatience)
 	defer cancel()
 	begun := b.now()
@@ -104,14 +109,13 @@ func (b *Broker) probe(ctx context.Context, addr, group string, s specimen, m *d
 	if strings.HasPrefix(res.Remark, "the consume callback missing") {
 		return dlq.Errorf(dlq.CodeRefused, "the client %s has no listener for the message's topic", a.ClientID)
 	}
-	a.Text = res.Remark
-	switch res.Result {
+	switch res.Result { // with others than exceptions the remark is empty, or "from gRPC client"
 	case "CR_SUCCESS", "CR_COMMIT":
-		a.Verdict, a.Text = dlq.ProbeSuccess, "" // "from gRPC client"
+		a.Verdict = dlq.ProbeSuccess
 	case "CR_LATER", "CR_ROLLBACK":
 		a.Verdict = dlq.ProbeLater
 	case "CR_THROW_EXCEPTION":
-		a.Verdict = dlq.ProbeException
+		a.Verdict, a.Text = dlq.ProbeException, res.Remark
 	case "CR_RETURN_NULL":
 		a.Verdict = dlq.ProbeNull
 	default:

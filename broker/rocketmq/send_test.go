@@ -64,6 +64,9 @@ func (s *scene) request(door dlq.Door) dlq.SendRequest {
 	if door == dlq.DoorTopic {
 		r.Target = s.topic
 	}
+	if door == dlq.DoorPop {
+		r.Target = dlq.RetryPrefix + s.group + "_" + s.topic
+	}
 	if door == dlq.DoorRetry {
 		props[dlq.PropRetryTopic] = s.topic
 	}

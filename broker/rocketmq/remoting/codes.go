@@ -65,7 +65,15 @@ const (
 )
 
 func requestName(code int) string {
-	if name, ok := map[int]string{
+	if name := RequestName(code); name != "" {
+		return name + " (" + strconv.Itoa(code) + ")"
+	}
+	return strconv.Itoa(code)
+}
+
+// RequestName names a request code, "" for one that is not among those above.
+func RequestName(code int) string {
+	return map[int]string{
 		RequestSendMessage: "send message", RequestPullMessage: "pull message", RequestQueryMessage: "query message",
 		RequestQueryConsumerOffset: "query consumer offset", RequestUpdateConsumerOffset: "update consumer offset",
 		RequestUpdateTopic: "update topic", RequestAllTopicConfigs: "all topic configs", RequestBrokerConfig: "broker config",
@@ -76,8 +84,5 @@ func requestName(code int) string {
 		RequestTopicStats: "topic stats", RequestConsumerConnection: "consumer connection", RequestTopicList: "topic list",
 		RequestConsumeStats: "consume stats", RequestDeleteTopicInBroker: "delete topic", RequestTopicConsumers: "topic consumers",
 		RequestConsumerRunningInfo: "consumer running info", RequestConsumeDirectly: "consume directly", RequestTopicConfig: "topic config",
-	}[code]; ok {
-		return name + " (" + strconv.Itoa(code) + ")"
-	}
-	return strconv.Itoa(code)
+	}[code]
 }

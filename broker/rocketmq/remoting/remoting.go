@@ -39,6 +39,8 @@ type Options struct {
 	DialTimeout time.Duration
 	// MaxFrame is the largest answer accepted, in bytes. Default 32 MiB; servers send at most 16 MiB by default.
 	MaxFrame int
+	// Count, if not nil, is told the code of every request before it is sent. It must not block.
+	Count func(code int)
 	// Logger gets connection events at debug level; bodies and secrets are never logged. Default: silence.
 	Logger *slog.Logger
 }
@@ -108,6 +110,9 @@ func (c *Client) Close() error {
 func (c *Client) Do(ctx context.Context, addr string, req *Command) (*Command, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, &Unsent{Addr: addr, Err: err}
+	}
+	if c.opt.Count != nil {
+		c.opt.Count(req.Code)
 	}
 	out := req.forSending()
 	c.opt.Credentials.sign(out)

@@ -1,6 +1,9 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyContext;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
@@ -12,7 +15,9 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /**
- * A real push consumer of the Java client for tests, with the lines and the output of the Go one beside it.
+ * A real push consumer of the Java client for tests, with the lines and the output of the Go one beside it. What begins with
+ * "bad" it always fails; what begins with "throw" it throws an exception about, "null" makes it return nothing, and
+ * "slow 3" makes it take three seconds.
  * Arguments: name server, consumer group, topic, "concurrent", "orderly" or "pop".
  */
 public class Consumer {
@@ -34,14 +39,20 @@ public class Consumer {
             c.registerMessageListener(new MessageListenerOrderly() {
                 public ConsumeOrderlyStatus consumeMessage(List<MessageExt> msgs, ConsumeOrderlyContext ctx) {
                     print(msgs);
-                    return well ? ConsumeOrderlyStatus.SUCCESS : ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
+                    if (text(msgs).startsWith("null")) {
+                        return null;
+                    }
+                    return takes(msgs) ? ConsumeOrderlyStatus.SUCCESS : ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
                 }
             });
         } else {
             c.registerMessageListener(new MessageListenerConcurrently() {
                 public ConsumeConcurrentlyStatus consumeMessage(List<MessageExt> msgs, ConsumeConcurrentlyContext ctx) {
                     print(msgs);
-                    return well ? ConsumeConcurrentlyStatus.CONSUME_SUCCESS : ConsumeConcurrentlyStatus.RECONSUME_LATER;
+                    if (text(msgs).startsWith("null")) {
+                        return null;
+                    }
+                    return takes(msgs) ? ConsumeConcurrentlyStatus.CONSUME_SUCCESS : ConsumeConcurrentlyStatus.RECONSUME_LATER;
                 }
             });
         }
@@ -54,6 +65,20 @@ public class Consumer {
         }
         c.shutdown();
         System.exit(0);
+    }
+
+    static String text(List<MessageExt> msgs) {
+        return new String(msgs.get(0).getBody(), StandardCharsets.UTF_8);
+    }
+
+    static boolean takes(List<MessageExt> msgs) {
+        if (text(msgs).startsWith("slow")) { // as in "slow 3": seconds
+            LockSupport.parkNanos(TimeUnit.SECONDS.toNanos(Long.parseLong(text(msgs).substring(5))));
+        }
+        if (text(msgs).startsWith("throw")) {
+            throw new IllegalStateException("no stock: \u5e93\u5b58\u4e0d\u8db3");
+        }
+        return well && !text(msgs).startsWith("bad");
     }
 
     static synchronized void print(List<MessageExt> msgs) {

@@ -1,5 +1,5 @@
 // Command consumer is a real push consumer for tests: it prints a line of JSON for each delivery, fails or takes messages as
-// the lines "sick" and "well" on its input say, and says that it does. The end of its input ends it in an orderly way. It is a program of its own because the client library's push consumers have data races.
+// the lines "sick" and "well" on its input say, and says that it does. What begins with "bad" it always fails. The end of its input ends it in an orderly way. It is a program of its own because the client library's push consumers have data races.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,11 +42,13 @@ func main() {
 	err = c.Subscribe(*topic, consumer.MessageSelector{Type: consumer.TAG, Expression: *tags}, func(ctx context.Context, msgs ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 		mu.Lock()
 		defer mu.Unlock()
+		bad := false
 		for _, m := range msgs {
+			bad = bad || strings.HasPrefix(string(m.Body), "bad")
 			out.Encode(map[string]any{"topic": m.Topic, "attempts": m.ReconsumeTimes, "body": string(m.Body), "properties": m.GetProperties()})
 		}
 		switch {
-		case well:
+		case well && !bad:
 			return consumer.ConsumeSuccess, nil
 		case *orderly:
 			if oc, ok := primitive.GetOrderlyCtx(ctx); ok {
