@@ -29,8 +29,8 @@ func TestRealGRPCGroups(t *testing.T) {
 	}
 }
 
-// A push consumer: its letter dies again after a replay although the committed offset passed it; once it is offline a replay
-// waits for it.
+// A push consumer: its letter dies again after a replay through its own retry topic, although the committed offset passed it;
+// once it is offline a replay waits for it.
 func grpcPush(t *testing.T, n *node.Node) {
 	m := newGRPCMarket(t, n, "push", false)
 	o := openOffice(t, join(t, n.NameServer()), "")
@@ -38,7 +38,7 @@ func grpcPush(t *testing.T, n *node.Node) {
 	m.produce("pay 5", map[string]string{dlq.PropKeys: "k1"})
 	l := o.letter(m.group, patience, dead(1))
 	first := m.isDeadCopy(o, l, 3, dlq.RetryPrefix+m.group+"_"+m.topic) // retryMaxTimes + 2
-	m.onlyTopicLeads(o, l, dlq.GroupGRPC, rocketmq.KindByNoRetry)
+	m.leads(o, l, dlq.GroupGRPC, rocketmq.KindByNoRetry)
 	again := m.failsAgain(o, l)
 
 	m.disconnect()
@@ -46,7 +46,7 @@ func grpcPush(t *testing.T, n *node.Node) {
 		options, err := o.service.Options(t.Context(), l.ID)
 		return err == nil && options.BrokerError == "" && !options.Group.Online
 	})
-	m.onlyTopicLeads(o, again, dlq.GroupGRPC, rocketmq.KindRemembered)
+	m.leads(o, again, dlq.GroupGRPC, rocketmq.KindRemembered)
 	m.kindAfterRestart(&first, dlq.GroupGRPC, rocketmq.KindByPopTrace)
 	r := m.throughTopic(o, again)
 	o.letter(m.group, patience, func(dlq.Letter) bool { return o.stored(r.ID).Detail == replay.DetailOffline })
@@ -69,7 +69,7 @@ func grpcFIFO(t *testing.T, n *node.Node) {
 	m.produce("pay 5", map[string]string{dlq.PropKeys: "k1"})
 	l := o.letter(m.group, patience, dead(1))
 	first := m.isDeadCopy(o, l, 1, m.topic)
-	m.onlyTopicLeads(o, l, dlq.GroupGRPCFIFO, rocketmq.KindByConfig)
+	m.leads(o, l, dlq.GroupGRPCFIFO, rocketmq.KindByConfig)
 	m.kindAfterRestart(&first, dlq.GroupGRPCFIFO, rocketmq.KindByConfig)
 	again := m.failsAgain(o, l)
 
@@ -89,7 +89,7 @@ func grpcSimple(t *testing.T, n *node.Node) {
 	m.produce("pay 5", map[string]string{dlq.PropKeys: "k1"})
 	l := o.letter(m.group, patience, dead(1))
 	m.isDeadCopy(o, l, 3, dlq.RetryPrefix+m.group+"_"+m.topic)
-	m.onlyTopicLeads(o, l, dlq.GroupGRPC, rocketmq.KindByNoRetry)
+	m.leads(o, l, dlq.GroupGRPC, rocketmq.KindByNoRetry)
 	m.failsAgain(o, l)
 }
 
@@ -136,8 +136,8 @@ func (m *market) isDeadCopy(o *office, l dlq.Letter, attempts int, retryTopic st
 	return d
 }
 
-// onlyTopicLeads checks that the console knows the kind of group, offers door A and refuses B and C.
-func (m *market) onlyTopicLeads(o *office, l dlq.Letter, kind dlq.GroupKind, why string) {
+// leads checks that the console knows the kind of group, chooses door P, or A where no other leads to it, and refuses B and C.
+func (m *market) leads(o *office, l dlq.Letter, kind dlq.GroupKind, why string) {
 	m.t.Helper()
 	options, err := o.service.Options(m.t.Context(), l.ID)
 	if err != nil {
@@ -146,13 +146,21 @@ func (m *market) onlyTopicLeads(o *office, l dlq.Letter, kind dlq.GroupKind, why
 	if g := options.Group; g.Kind != kind || g.KindWhy != why || g.Online != (m.consumer != nil) {
 		m.t.Errorf("group %+v, want %s by %s", g, kind, why)
 	}
-	if options.Default != dlq.DoorTopic {
+	def, topicWhy, popWhy := dlq.DoorPop, replay.WhyEveryGroup, replay.WhyPopRetry
+	if kind == dlq.GroupGRPCFIFO {
+		def, topicWhy, popWhy = dlq.DoorTopic, replay.WhyOnlyTopic, replay.ShutFIFO
+	}
+	if options.Default != def {
 		m.t.Errorf("default door %s", options.Default)
 	}
 	for _, d := range options.Doors {
 		switch d.Door {
+		case dlq.DoorPop:
+			if d.Allowed != (kind == dlq.GroupGRPC) || d.Why != popWhy || d.Target != dlq.RetryPrefix+m.group+"_"+m.topic {
+				m.t.Errorf("door P: %+v", d)
+			}
 		case dlq.DoorTopic:
-			if !d.Allowed || d.Why != replay.WhyOnlyTopic || d.Target != m.topic || !slices.Equal(d.Receivers, []string{m.group}) {
+			if !d.Allowed || d.Why != topicWhy || d.Target != m.topic || !slices.Equal(d.Receivers, []string{m.group}) {
 				m.t.Errorf("door A: %+v", d)
 			}
 		case dlq.DoorRetry, dlq.DoorBack:
@@ -176,7 +184,7 @@ func (m *market) throughTopic(o *office, l dlq.Letter) dlq.Replay {
 // the replay for consumed, whatever the committed offset says.
 func (m *market) failsAgain(o *office, l dlq.Letter) dlq.Letter {
 	m.t.Helper()
-	r := m.throughTopic(o, l)
+	r := o.replay(l, nil) // nobody but the group subscribes to the topic, so that A needs no choice
 	m.passes(r)
 	again := o.letter(m.group, patience, func(l dlq.Letter) bool {
 		if r := o.stored(r.ID); r.Outcome != dlq.OutcomeWaiting && r.Outcome != dlq.OutcomeFailedAgain {
@@ -195,7 +203,7 @@ func (m *market) failsAgain(o *office, l dlq.Letter) dlq.Letter {
 func (m *market) passes(r dlq.Replay) {
 	m.t.Helper()
 	m.poll("the offset passes the replay", func() bool {
-		at, known, err := m.wire.QueryConsumerOffset(m.t.Context(), m.n.BrokerAddr(), m.group, m.topic, r.Receipt.Queue)
+		at, known, err := m.wire.QueryConsumerOffset(m.t.Context(), m.n.BrokerAddr(), m.group, r.Target, r.Receipt.Queue)
 		return err == nil && known && at > r.Receipt.Offset
 	})
 	m.t.Logf("the committed offset passed %.1f s after the send", time.Since(*r.SentAt).Seconds())

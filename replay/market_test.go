@@ -94,7 +94,14 @@ func (m *market) produce(body string, properties map[string]string) {
 	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
 	defer cancel()
 	properties[dlq.PropUniqueKey] = fmt.Sprintf("%032X", time.Now().UnixNano())
-	if _, err := m.wire.SendMessage(ctx, m.n.BrokerAddr(), remoting.SendRequest{ProducerGroup: "market", Topic: m.topic, Body: []byte(body), Properties: properties}); err != nil {
-		m.t.Fatal(err)
+	for {
+		_, err := m.wire.SendMessage(ctx, m.n.BrokerAddr(), remoting.SendRequest{ProducerGroup: "market", Topic: m.topic, Body: []byte(body), Properties: properties})
+		if err == nil {
+			return
+		}
+		if !remoting.IsCode(err, remoting.AnswerBusy) { // a busy broker has stored nothing
+			m.t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }

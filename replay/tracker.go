@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"deadletteroffice/dlq"
@@ -12,6 +13,7 @@ const (
 	trackHorizon = time.Hour              // longest sleep
 	trackRest    = 200 * time.Millisecond // shortest
 	trackWait    = time.Minute            // for the brokers' answers of one look
+	trackAgain   = 3 * time.Second        // until what one look did not come to is looked at again
 	absentAfter  = 5 * time.Second        // a send younger than this may still be on its way
 	absentAgain  = 5 * time.Second        // between the two searches that prove that it was not sent
 	undecidedFor = 10 * time.Minute
@@ -136,9 +138,10 @@ func (t *tracker) lookAt(ctx context.Context, replays []dlq.Replay) bool {
 	if ctx.Err() != nil {
 		return true
 	}
+	away := !slices.Contains(errs, nil)
 	notes := make([]note, len(replays))
 	for i, r := range replays {
-		notes[i] = t.read(r, evidence[i], errs[i])
+		notes[i] = t.read(r, evidence[i], errs[i], away)
 	}
 	return t.write(ctx, notes)
 }
@@ -149,12 +152,16 @@ type note struct {
 	change *dlq.Change // nil: the replay alone
 }
 
-// read makes a note of a look.
-func (t *tracker) read(r dlq.Replay, ev dlq.Evidence, err error) note {
+// read makes a note of a look. away says that nothing at all could be told.
+func (t *tracker) read(r dlq.Replay, ev dlq.Evidence, err error, away bool) note {
 	last := t.sightOf(r)
 	r.Looks++
 	if r.Outcome == dlq.OutcomeSending {
 		return t.decide(r, last, ev, err)
+	}
+	if err != nil && !away { // one look has its limits, and did not come to this one
+		last.steps--
+		return t.keep(r, last, r.Detail, trackAgain)
 	}
 	if err != nil {
 		return t.keep(r, last, r.Detail, 0) // the broker is away; what was seen last still stands
