@@ -25,7 +25,6 @@ var edges = map[[2]string]string{
 	{"demo", "broker/rocketmq/remoting"}:            "the shop prepares its topics",
 	{"replay", "replay/transform"}:                  "what an operation changes in each message before it is sent",
 	{"replay/operation", "replay/transform"}:        "a transform that makes no sense is refused before an operation starts",
-	{"replay/operation", "replay/transform"}:        "a transform that cannot work is refused before anything is stored",
 	{"classifier", "rulebook/yamlnode"}:             "one reader of YAML nodes with positions for every section of rules.yaml",
 	{"handlers", "rulebook/yamlnode"}:               "the same, for compensations",
 	{"alerts", "rulebook/yamlnode"}:                 "the same, for alerts and receivers",
