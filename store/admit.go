@@ -275,13 +275,13 @@ func (t *tx) nextDeath(r, before *row, p place, a *arrival) error {
 
 // replayDied notes that the message of a letter's replay is back.
 func (t *tx) replayDied(r *row, id string) error {
-	have, err := t.replayStanding(id)
+	have, err := t.replayStanding(r.id, id)
 	if err != nil || have.letter != r.id {
 		return err
 	}
 	const to = dlq.OutcomeFailedAgain
 	t.countSettled(r, have.settled, to)
-	delete(t.standings, id)
+	t.unlearn(r.id)
 	if _, err := t.exec("UPDATE replay SET outcome='failed_again', detail=CASE detail WHEN 'diverted' THEN detail ELSE 'back_in_dlq' END, settled_at=?, next_look=NULL WHERE id=?", t.now, id); err != nil {
 		return err
 	}
@@ -303,7 +303,7 @@ func (t *tx) arrive(r *row, p place, a *arrival) error {
 	r.attempts, r.size = int64(m.ReconsumeTimes), int64(len(m.Body))
 	r.born, r.died, r.arrived, r.changed = m.BornAt.UnixMilli(), m.StoredAt.UnixMilli(), t.now, t.now
 	r.originID, r.uniqueKey = m.Properties[dlq.PropOriginID], m.Properties[dlq.PropUniqueKey]
-	r.keys, r.tags = m.Properties[dlq.PropKeys], m.Properties[dlq.PropTags]
+	r.keys, r.tags, r.messageID = m.Properties[dlq.PropKeys], m.Properties[dlq.PropTags], m.MessageID
 	t.setTimes(r, a.Plan.DueAt)
 	if err := t.words(wordInto{&r.group, wordConsumerGroup, m.ConsumerGroup}, wordInto{&r.hold, wordHold, string(a.Plan.Hold)}); err != nil {
 		return err

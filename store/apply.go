@@ -146,7 +146,7 @@ func (t *tx) checkReplay(p *pending) error {
 	r := *p.change.Replay
 	r.LetterID = p.change.LetterID
 	p.replay = &r
-	have, err := t.replayStanding(r.ID)
+	have, err := t.replayStanding(r.LetterID, r.ID)
 	p.standing = have
 	claim := p.change.Trigger == dlq.TriggerClaim
 	switch {

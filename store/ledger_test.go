@@ -304,10 +304,15 @@ func (b *bureau) settle() {
 		changes = append(changes, dlq.Change{LetterID: l.ID, Version: l.Version, Trigger: w.trigger, To: w.to, Replay: &stored})
 		moved = append(moved, func() { b.outcome(r, w.outcome, stored.Detail) })
 	}
-	_, errs := b.s.ApplyEach(context.Background(), changes)
+	letters, errs := b.s.ApplyEach(context.Background(), changes)
 	for i, err := range errs {
 		b.fail(err)
 		moved[i]()
+		stored, err := b.s.Letter(context.Background(), letters[i].ID)
+		b.fail(err)
+		if diff := cmp.Diff(stored, letters[i]); diff != "" {
+			b.t.Fatalf("letter %d as it is in the file and as it was answered:\n%s", stored.ID, diff)
+		}
 	}
 }
 

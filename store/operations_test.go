@@ -375,6 +375,18 @@ func TestItemsFollowTheirReplays(t *testing.T) {
 	end(t, s, send(t, s, 0, 5, "by hand"), dlq.OutcomeConfirmed)
 	want(5, dlq.ItemFailedAgain, 1)
 
+	// A death that comes in before the send is settled closes the replay: the settle is too late.
+	early := dlq.Replay{ID: "early", ConsumerGroup: "pay", Outcome: dlq.OutcomeSending, IntendedAt: s.now()}
+	apply(t, s, dlq.Change{LetterID: 6, Trigger: dlq.TriggerClaim, To: dlq.StateSending, Replay: &early})
+	b = batchOf("pay", 7, 8)
+	b.Arrivals[0].Join = &dlq.Join{LetterID: 6, ReplayID: early.ID}
+	admit(t, s, b)
+	early.Outcome = dlq.OutcomeWaiting
+	_, err := s.Apply(ctx, dlq.Change{LetterID: 6, Trigger: dlq.TriggerEdit, Replay: &early})
+	wantCode(t, err, dlq.CodeConflict)
+	wantCode(t, s.SaveLook(ctx, early), dlq.CodeConflict)
+	s.recount(t)
+
 	// An operation that acts no more tries nothing again.
 	o.State = dlq.OperationSettling
 	if _, err := s.SaveOperation(ctx, o, 0, dlq.OperationEvent{}); err != nil {

@@ -101,11 +101,11 @@ func (s *Store) SaveLooks(ctx context.Context, list []dlq.Replay) []error {
 	errs := make([]error, len(list))
 	err := s.do(ctx, lanePeople, func(t *tx) error {
 		clear(errs) // it may be the second try
-		ids := make([]string, len(list))
+		letters := make(map[string]int64, len(list))
 		for i := range list {
-			ids[i] = list[i].ID
+			letters[list[i].ID] = list[i].LetterID
 		}
-		if err := t.standingsAhead(ids); err != nil {
+		if err := t.standingsAhead(letters); err != nil {
 			return err
 		}
 		for i := range list {
@@ -128,11 +128,11 @@ func (s *Store) SaveLooks(ctx context.Context, list []dlq.Replay) []error {
 }
 
 func (t *tx) saveLook(r *dlq.Replay) error {
-	have, err := t.replayStanding(r.ID)
+	have, err := t.replayStanding(r.LetterID, r.ID)
 	if err != nil {
 		return err
 	}
-	delete(t.standings, r.ID)
+	t.unlearn(have.letter)
 	n, err := t.exec(saveLook, append(progressValues(r), r.ID)...)
 	if err == nil && n == 0 {
 		err = dlq.Errorf(dlq.CodeConflict, "the replay %s is no longer open", r.ID)
@@ -166,28 +166,30 @@ type replayStanding struct {
 // selectStanding reads how replays stand; a WHERE clause on r follows.
 const selectStanding = "SELECT id, outcome, settled_at, letter, number, operation, (SELECT max(number) FROM replay o WHERE o.letter=r.letter) FROM replay r "
 
-func scanStanding(rows *sql.Rows) (id string, h replayStanding, err error) {
-	err = rows.Scan(&id, &h.outcome, &h.at, &h.letter, &h.number, &h.operation, &h.newest)
-	return id, h, err
+func scanStanding(rows *sql.Rows) (h namedStanding, err error) {
+	err = rows.Scan(&h.id, &h.outcome, &h.at, &h.letter, &h.number, &h.operation, &h.newest)
+	return h, err
 }
 
-func (t *tx) replayStanding(id string) (h replayStanding, err error) {
-	if h, ahead := t.standings[id]; ahead {
+// replayStanding reads how a replay stands, which should be one of the letter.
+func (t *tx) replayStanding(letter int64, id string) (replayStanding, error) {
+	if h, known := t.knownStanding(letter, id); known {
 		return h, nil
 	}
-	err = each(context.Background(), t, selectStanding+"WHERE id=?", []any{id}, func(rows *sql.Rows) (err error) {
-		_, h, err = scanStanding(rows)
+	var h namedStanding
+	err := each(context.Background(), t, selectStanding+"WHERE id=?", []any{id}, func(rows *sql.Rows) (err error) {
+		h, err = scanStanding(rows)
 		return err
 	})
-	return h, err
+	return h.replayStanding, err
 }
 
 // putReplay writes a replay of a change: a new one with a claim, else one that exists.
 func (t *tx) putReplay(r *dlq.Replay, isNew bool) error {
-	if delete(t.standings, r.ID); isNew {
-		if r.Number > 1 {
-			clear(t.standings) // that of another one of the letter may be among them
-		}
+	t.unlearn(r.LetterID)
+	if isNew {
+		number := int64(r.Number)
+		t.standings[r.LetterID] = namedStanding{r.ID, replayStanding{settled: settled{outcome: r.Outcome, at: optMillis(r.SettledAt)}, letter: r.LetterID, number: number, newest: number, operation: r.Operation}}
 		_, err := t.exec(insertReplay, replayValues(r)...)
 		t.back = t.back || r.Door == dlq.DoorBack
 		return err

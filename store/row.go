@@ -91,7 +91,7 @@ func (t *tx) step(r *row, tabMoves bool) error {
 
 // row reads one letter for writing; nil when there is none. The row must not be changed, only a copy of it.
 func (t *tx) row(id int64) (*row, error) {
-	if r, ahead := t.rows[id]; ahead {
+	if r, known := t.knownRow(id); known {
 		return r, nil
 	}
 	var found *row

@@ -170,7 +170,8 @@ func (t *tx) deleteLetters(old []*row) error {
 				return err
 			}
 		}
-		delete(t.rows, r.id)
+		t.rows[r.id] = nil
+		t.unlearn(r.id)
 		if r.seq <= t.search {
 			if _, err := t.exec("DELETE FROM search WHERE rowid=?", r.seq); err != nil {
 				return err

@@ -45,6 +45,7 @@ type Store struct {
 	gate    sync.RWMutex         // every read holds it shared, never nested; a checkpoint holds it alone
 	mem     *memory
 	recent  *recent
+	held    *held
 	lanes   *lanes
 	full    atomic.Bool
 	closed  chan struct{} // closed when the write goroutine has ended
@@ -62,7 +63,7 @@ type Store struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		path: o.Path, now: o.Now, log: o.Logger, publish: o.Publish, retention: o.Retention, maxItems: maxItems,
-		stmts: map[string]*sql.Stmt{}, mem: newMemory(), recent: newRecent(), lanes: newLanes(),
+		stmts: map[string]*sql.Stmt{}, mem: newMemory(), recent: newRecent(), held: newHeld(), lanes: newLanes(),
 		closed: make(chan struct{}), follow: make(chan struct{}, 1),
 	}
 	if s.now == nil {

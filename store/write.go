@@ -199,8 +199,8 @@ type tx struct {
 	events               []dlq.Event
 	items, entered       map[itemState]int64 // of operations: differences, and how many came into a state
 
-	rows      map[int64]*row // letters that were read ahead, as they are now
-	standings map[string]replayStanding
+	rows      map[int64]*row // letters that need not be read, as they are now
+	standings map[int64]namedStanding
 
 	arrived map[sameFailure]int64           // arrivals
 	settled map[groupInCluster]settledCount // replays
@@ -216,7 +216,7 @@ func newTx(s *Store) *tx {
 		ids: map[word]int64{}, kinds: map[wordKind]int{}, places: map[dlq.Queue]place{}, tally: map[tallyKey]int64{},
 		hours: map[hourKey]int64{}, spans: map[int64][2]int64{}, arrived: map[sameFailure]int64{}, settled: map[groupInCluster]settledCount{},
 		pending: map[string]int{}, dropped: map[string]int{}, items: map[itemState]int64{}, entered: map[itemState]int64{},
-		rows: map[int64]*row{}, standings: map[string]replayStanding{},
+		rows: map[int64]*row{}, standings: map[int64]namedStanding{},
 		letter: m.letter, death: m.death, event: m.event, search: m.search, gaps: m.gaps, report: m.report, back: m.back,
 	}
 }
@@ -275,6 +275,7 @@ func (t *tx) remember(m *memory) {
 	}
 	t.s.metrics.drop(t.dropped)
 	t.s.recent.add(t)
+	t.s.held.take(t)
 	if t.death > m.death {
 		select {
 		case t.s.follow <- struct{}{}:
