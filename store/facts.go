@@ -19,20 +19,20 @@ const (
 
 // listedLetter is what is counted of one letter of an operation.
 type listedLetter struct {
-	letter                                                                int64
-	state, group, topic, reason, route, fingerprint, flags, replays, died sql.NullInt64 // not valid: the letter is gone
-	expires                                                               sql.NullInt64
-	ownTopic                                                              sql.NullString
+	letter                                                                      int64
+	state, group, topic, reason, route, fingerprint, flags, replays, born, died sql.NullInt64 // not valid: the letter is gone
+	expires                                                                     sql.NullInt64
+	ownTopic                                                                    sql.NullString
 }
 
-const listedColumns = "i.letter, l.state, l.consumer_group, l.topic, l.reason, l.route, l.fingerprint, l.flags, l.replays, l.died, l.expires, l.own_topic"
+const listedColumns = "i.letter, l.state, l.consumer_group, l.topic, l.reason, l.route, l.fingerprint, l.flags, l.replays, l.born, l.died, l.expires, l.own_topic"
 
 // eachListed calls f for every letter of an operation.
 func (s *Store) eachListed(ctx context.Context, number int64, f func(*listedLetter)) error {
 	query := "SELECT " + listedColumns + " FROM operation_item i LEFT JOIN letter l ON l.id=i.letter WHERE i.operation=? AND i.letter>? ORDER BY i.letter LIMIT ?"
 	return s.inList(ctx, number, query, func(rows *sql.Rows) (int64, error) {
 		var l listedLetter
-		err := rows.Scan(&l.letter, &l.state, &l.group, &l.topic, &l.reason, &l.route, &l.fingerprint, &l.flags, &l.replays, &l.died, &l.expires, &l.ownTopic)
+		err := rows.Scan(&l.letter, &l.state, &l.group, &l.topic, &l.reason, &l.route, &l.fingerprint, &l.flags, &l.replays, &l.born, &l.died, &l.expires, &l.ownTopic)
 		f(&l)
 		return l.letter, err
 	})
@@ -125,7 +125,8 @@ func (s *Store) causes(ctx context.Context, number int64, counts map[int64]int64
 	return list, nil
 }
 
-// StaleItems counts the letters of an operation that it can act on and that died longer ago than the limit of their topic.
+// StaleItems counts the letters of an operation that it can act on and whose messages are older than the limit of their
+// topic: as old as their producers say, and not as their newest death.
 func (s *Store) StaleItems(ctx context.Context, number int64, p dlq.AutomationPolicy, now time.Time) (n int64, err error) {
 	if len(p.Stale) == 0 {
 		return 0, nil
@@ -148,7 +149,11 @@ func (s *Store) StaleItems(ctx context.Context, number int64, p dlq.AutomationPo
 			limit = p.StaleAfter(topic)
 			limits[topic] = limit
 		}
-		if limit > 0 && now.Sub(instant(l.died.Int64)) > limit {
+		since := instant(l.born.Int64)
+		if died := instant(l.died.Int64); since.IsZero() || since.After(died) {
+			since = died
+		}
+		if limit > 0 && now.Sub(since) > limit {
 			n++
 		}
 	})

@@ -15,7 +15,12 @@ func TestFactsOfAnOperation(t *testing.T) {
 	c := newClock()
 	s := open(t, Options{Now: c.now, Retention: 5 * time.Hour})
 	ctx := t.Context()
-	admit(t, s, batchOf("pay", 0, 9), batchOf("stock", 0, 3))
+	pay, stock := batchOf("pay", 0, 9), batchOf("stock", 0, 3)
+	for i := range pay.Arrivals { // for Java orderly consumers: when it died
+		pay.Arrivals[i].Message.BornAt = pay.Arrivals[i].Message.StoredAt
+	}
+	stock.Arrivals[0].Message.BornAt = time.Time{}
+	admit(t, s, pay, stock)
 	var ids []int64
 	for id := range int64(12) {
 		ids = append(ids, id+1)
@@ -71,7 +76,8 @@ func TestFactsOfAnOperation(t *testing.T) {
 	}{
 		{nil, 0},
 		{[]dlq.StaleLimit{{Topic: "coupon*", After: 1}}, 0},
-		{[]dlq.StaleLimit{{Topic: "ord*", After: dlq.Duration(time.Hour - 5*time.Second)}}, 6}, // died in seconds 0 to 4: letters 3, 4, 5 and 10, 11, 12
+		{[]dlq.StaleLimit{{Topic: "ord*", After: dlq.Duration(time.Hour - 5*time.Second)}}, 6}, // of seconds 0 to 4 or an hour before: letters 3, 4, 5 and 10, 11, 12
+		{[]dlq.StaleLimit{{Topic: "ord*", After: dlq.Duration(90 * time.Minute)}}, 2},          // 11 and 12
 		{[]dlq.StaleLimit{{Topic: "orders", After: 0}, {Topic: "*", After: 1}}, 0},
 	} {
 		if n, err := s.StaleItems(ctx, o.Number, dlq.AutomationPolicy{Stale: tt.limits}, now); err != nil || n != tt.want {
