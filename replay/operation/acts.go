@@ -35,6 +35,9 @@ func (m *Manager) Start(ctx context.Context, id string, version int64, note, act
 		if err := m.refuseStopped(); err != nil {
 			return e, err
 		}
+		if o.Preview == nil {
+			return e, dlq.Errorf(dlq.CodeRefused, "the letters of operation %d are still being chosen", o.Number)
+		}
 		if o.Letters == 0 {
 			return e, dlq.Errorf(dlq.CodeRefused, "operation %d has no letters", o.Number)
 		}

@@ -2,6 +2,7 @@ package operation_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"deadletteroffice/broker/simulated"
 	"deadletteroffice/dlq"
+	"deadletteroffice/replay/operation"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -102,6 +104,52 @@ func TestWhatIsRefused(t *testing.T) {
 			t.Errorf("%d operations were made all the same, %v", p.Total.Count, err)
 		}
 	})
+}
+
+func TestDraftThatIsHalfMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := open(t, func(o *office) {
+			o.wrap = func(r operation.Replays) operation.Replays { return doors{r, &o.doorsFail} }
+		})
+		o.die(10, nil)
+		ctx := context.Background()
+		create := func() (dlq.Operation, error) {
+			return o.Create(ctx, dlq.Operation{ID: "spring", Kind: dlq.OperationReplay, Actor: "li"}, dlq.OperationPick{Filter: &dlq.Filter{}})
+		}
+		// What asking again does not help leaves nothing behind.
+		o.doorsFail = dlq.Errorf(dlq.CodeInvalid, "there is no such topic")
+		if _, err := create(); dlq.CodeOf(err) != dlq.CodeInvalid {
+			t.Fatal(err)
+		}
+		if _, err := o.Get(ctx, "spring"); dlq.CodeOf(err) != dlq.CodeNotFound {
+			t.Errorf("the draft is still there: %v", err)
+		}
+		// What is our fault leaves a draft that cannot be started, and is finished by whoever asks again.
+		o.doorsFail = errors.New("disk on fire")
+		if _, err := create(); dlq.CodeOf(err) != dlq.CodeInternal {
+			t.Fatal(err)
+		}
+		if _, err := o.Start(ctx, "spring", o.get("spring").Version, "go", "li"); dlq.CodeOf(err) != dlq.CodeRefused {
+			t.Errorf("half made, it was started: %v", err)
+		}
+		o.doorsFail = nil
+		if op, err := create(); err != nil || op.Letters != 10 || op.Preview == nil {
+			t.Errorf("%+v, %v", op, err)
+		}
+	})
+}
+
+// doors is a replay service that may fail to tell the doors.
+type doors struct {
+	operation.Replays
+	fail *error
+}
+
+func (d doors) Doors(ctx context.Context, spec dlq.ReplaySpec, tasks []dlq.OperationTask) ([]dlq.DoorOption, error) {
+	if *d.fail != nil {
+		return nil, *d.fail
+	}
+	return d.Replays.Doors(ctx, spec, tasks)
 }
 
 func TestDraftThatOthersChange(t *testing.T) {

@@ -53,15 +53,18 @@ func (m *Manager) Create(ctx context.Context, o dlq.Operation, pick dlq.Operatio
 	// What is not fresh and has no preview was left half made by a process that was killed: the list is frozen to its end.
 	// Replays always go in the order in which the messages were produced, for whether order is kept may still be changed.
 	pick.ByBirth = o.Kind == dlq.OperationReplay
+	number := made.Number
 	if made, err = m.Store.Freeze(ctx, made.Number, pick); err == nil {
 		made, err = m.savePreview(ctx, made, dlq.OperationEvent{}) // the store has logged "created"
 	}
-	if err != nil {
-		if dlq.CodeOf(err) == dlq.CodeTooLarge {
-			if e := m.Store.DropDraft(ctx, made.Number); e != nil {
-				m.Logger.Warn("drop a draft that is too large", "operation", made.Number, "error", e)
-			}
+	switch dlq.CodeOf(err) {
+	case "":
+	case dlq.CodeTooLarge, dlq.CodeInvalid, dlq.CodeRefused, dlq.CodeNotSupported: // asking again does not help
+		if e := m.Store.DropDraft(ctx, number); e != nil {
+			m.Logger.Warn("drop a draft that could not be made", "operation", number, "error", e)
 		}
+		return dlq.Operation{}, err
+	default:
 		return dlq.Operation{}, err
 	}
 	return m.Get(ctx, o.ID)

@@ -206,9 +206,11 @@ func (r *run) slots() (all, perGroup, sends int) {
 	if len(r.feed.groups) > 1 {
 		all, perGroup = min(slots+len(r.feed.groups)-1, maxSlots), groupSlots
 	}
-	if c := r.op.Spec.Pace.Concurrency; c > 0 {
+	// The replay service makes no more than 16 sends at once anyway. Below that each batch has its share: as many sends as
+	// were asked for, in as many batches as that allows.
+	if c := r.op.Spec.Pace.Concurrency; c > 0 && c < maxSends {
 		best := 0
-		for n := 1; n <= slots; n++ { // as many sends as were asked for, in as many batches as that allows
+		for n := 1; n <= slots; n++ {
 			if c/n*n >= best {
 				best, all, sends = c/n*n, n, c/n
 			}

@@ -203,23 +203,37 @@ func TestOtherKinds(t *testing.T) {
 	})
 }
 
-// hung is a replay service whose sends to one consumer group hang for twenty seconds.
-type hung struct {
+// batcher is a replay service with a Batch of its own.
+type batcher struct {
 	operation.Replays
-	group string
+	batch func(context.Context, dlq.ReplayBatch) []dlq.BatchResult
 }
 
-func (h hung) Batch(ctx context.Context, b dlq.ReplayBatch) []dlq.BatchResult {
-	if b.Tasks[0].Letter.ConsumerGroup == h.group {
-		time.Sleep(20 * time.Second)
+func (b batcher) Batch(ctx context.Context, batch dlq.ReplayBatch) []dlq.BatchResult {
+	return b.batch(ctx, batch)
+}
+
+// answers gives every letter of a batch the same result.
+func answers(b dlq.ReplayBatch, r dlq.BatchResult) []dlq.BatchResult {
+	out := make([]dlq.BatchResult, len(b.Tasks))
+	for i, t := range b.Tasks {
+		out[i] = r
+		out[i].LetterID = t.LetterID
 	}
-	return h.Replays.Batch(ctx, b)
+	return out
 }
 
 func TestOneGroupDoesNotHoldTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := open(t, func(o *office) {
-			o.wrap = func(r operation.Replays) operation.Replays { return hung{r, "pay"} }
+			o.wrap = func(r operation.Replays) operation.Replays {
+				return batcher{r, func(ctx context.Context, b dlq.ReplayBatch) []dlq.BatchResult {
+					if b.Tasks[0].Letter.ConsumerGroup == "pay" {
+						time.Sleep(20 * time.Second)
+					}
+					return r.Batch(ctx, b)
+				}}
+			}
 		})
 		o.die(900, nil)
 		o.dieIn("ship", "parcels", 300, nil)
@@ -236,31 +250,20 @@ func TestOneGroupDoesNotHoldTheOthers(t *testing.T) {
 	})
 }
 
-// away says for a time that the broker is away, as Status does not know yet.
-type away struct {
-	operation.Replays
-	until time.Time
-	calls *atomic.Int64
-}
-
-func (a away) Batch(ctx context.Context, b dlq.ReplayBatch) []dlq.BatchResult {
-	a.calls.Add(1)
-	if !time.Now().Before(a.until) {
-		return a.Replays.Batch(ctx, b)
-	}
-	out := make([]dlq.BatchResult, len(b.Tasks))
-	for i, t := range b.Tasks {
-		out[i] = dlq.BatchResult{LetterID: t.LetterID, Later: true, Err: dlq.Errorf(dlq.CodeUnavailable, "the broker is away")}
-	}
-	return out
-}
-
 func TestBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
 		back := time.Now().Add(5 * time.Minute)
 		o := open(t, func(o *office) {
-			o.wrap = func(r operation.Replays) operation.Replays { return away{r, back, &calls} }
+			o.wrap = func(r operation.Replays) operation.Replays {
+				return batcher{r, func(ctx context.Context, b dlq.ReplayBatch) []dlq.BatchResult {
+					calls.Add(1)
+					if time.Now().Before(back) { // as Status does not know yet
+						return answers(b, dlq.BatchResult{Later: true, Err: dlq.Errorf(dlq.CodeUnavailable, "the broker is away")})
+					}
+					return r.Batch(ctx, b)
+				}}
+			}
 		})
 		o.die(500, nil)
 		o.does(func(simulated.Seen) bool { return true })
@@ -312,30 +315,15 @@ func TestConcurrency(t *testing.T) {
 	})
 }
 
-// batcher has a Batch of its own.
-type batcher struct {
-	operation.Replays
-	batch func(context.Context, dlq.ReplayBatch) []dlq.BatchResult
-}
-
-func (b batcher) Batch(ctx context.Context, batch dlq.ReplayBatch) []dlq.BatchResult {
-	return b.batch(ctx, batch)
-}
-
-// broken answers every letter with an error that is nobody's fault but ours.
-type broken struct{ operation.Replays }
-
-func (broken) Batch(_ context.Context, b dlq.ReplayBatch) []dlq.BatchResult {
-	out := make([]dlq.BatchResult, len(b.Tasks))
-	for i, t := range b.Tasks {
-		out[i] = dlq.BatchResult{LetterID: t.LetterID, Err: fmt.Errorf("write intents: %w", context.DeadlineExceeded)}
-	}
-	return out
-}
-
 func TestLettersThatCannotBeSentForAnUnknownReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := open(t, func(o *office) { o.wrap = func(r operation.Replays) operation.Replays { return broken{r} } })
+		o := open(t, func(o *office) {
+			o.wrap = func(r operation.Replays) operation.Replays {
+				return batcher{r, func(_ context.Context, b dlq.ReplayBatch) []dlq.BatchResult {
+					return answers(b, dlq.BatchResult{Err: fmt.Errorf("write intents: %w", context.DeadlineExceeded)})
+				}}
+			}
+		})
 		o.die(5, nil)
 		o.start("spring", dlq.OperationSpec{})
 		op := o.comes("spring", dlq.OperationSettled)

@@ -8,6 +8,9 @@
 //
 // Every step of an operation's state is one compare-and-set on its version, together with the event that tells of it. One
 // goroutine runs each operation that is neither a draft nor settled.
+//
+// It is a little larger than packages are here: pace, canary, brake, window and order all decide about the same next letter,
+// and apart they would only hand the run's innards to one another.
 package operation
 
 import (
@@ -58,7 +61,6 @@ type Outcomes interface {
 	RecentOutcomes(ctx context.Context, number int64, since time.Time, limit int) ([]dlq.SettledReplay, error)
 	Items(ctx context.Context, number int64, states []dlq.ItemState, cursor string, limit int) (dlq.ItemPage, error)
 	Messages(ctx context.Context, ids []int64) (map[int64]dlq.DeadMessage, error)
-	SameFailures(ctx context.Context, fingerprint string, since time.Time) (int64, error)
 }
 
 // Store is all that this package asks of the store.

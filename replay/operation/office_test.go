@@ -40,7 +40,8 @@ type office struct {
 	mu   sync.Mutex
 	work func(simulated.Seen) bool // nil: all is well
 
-	halt func() // ends the loops and closes the store
+	doorsFail error  // for a test of its own
+	halt      func() // ends the loops and closes the store
 }
 
 // open opens an office. Call it inside a synctest bubble.

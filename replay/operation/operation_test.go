@@ -26,11 +26,10 @@ func TestReplayToTheEnd(t *testing.T) {
 			t.Fatalf("the draft is %+v", d)
 		}
 		o.counts(d, map[dlq.ItemState]int64{dlq.ItemPending: 250})
-		op, err := o.Start(context.Background(), "spring", d.Version, "the card service is back", "li")
-		if err != nil {
+		if _, err := o.Start(context.Background(), "spring", d.Version, "the card service is back", "li"); err != nil {
 			t.Fatal(err)
 		}
-		op = o.comes("spring", dlq.OperationSettled)
+		op := o.comes("spring", dlq.OperationSettled)
 		o.counts(op, map[dlq.ItemState]int64{dlq.ItemConfirmed: 200, dlq.ItemFailedAgain: 50})
 		if op.End != dlq.EndCompleted || op.Note != "the card service is back" || op.StartedAt == nil || op.EndedAt == nil || op.SettledAt == nil {
 			t.Errorf("it ended as %+v", op)
