@@ -33,7 +33,14 @@ export default defineConfig({
   projects: [
     {
       name: 'views',
-      testMatch: ['views.spec.ts', 'rules.spec.ts', 'alerts.spec.ts', 'a11y.spec.ts'],
+      testMatch: [
+        'views.spec.ts',
+        'letter.spec.ts',
+        'operations.spec.ts',
+        'rules.spec.ts',
+        'alerts.spec.ts',
+        'a11y.spec.ts',
+      ],
       use: { baseURL: mock },
     },
     { name: 'main', testMatch: 'main.spec.ts' },

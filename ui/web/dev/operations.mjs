@@ -66,7 +66,7 @@ export function makeOperations(now, letters) {
     log(op, 'created', op.actor, Date.parse(op.created_at), { detail: { letters: String(op.letters) } })
     if (op.state !== 'draft') {
       log(op, 'started', op.actor, Date.parse(at), { note: op.note })
-      log(op, 'began', 'local', Date.parse(at))
+      log(op, 'began', 'automation', Date.parse(at))
     }
     if (op.kind !== 'replay') {
       op.canary_letters = 0
@@ -90,10 +90,10 @@ export function makeOperations(now, letters) {
     },
     { confirmed: 12_204, assumed: 311, failed_again: 96, send_failed: 2, unknown: 4, skipped: 223 },
   )
-  log(first, 'canary_passed', 'local', now - 9 * hour + 20_000)
+  log(first, 'canary_passed', 'automation', now - 9 * hour + 20_000)
   log(first, 'paced', 'li.wei', now - 9 * hour + 2 * minute, { detail: { rate: '200' } })
-  log(first, 'completed', 'local', Date.parse(first.ended_at))
-  log(first, 'settled', 'local', Date.parse(first.settled_at))
+  log(first, 'completed', 'automation', Date.parse(first.ended_at))
+  log(first, 'settled', 'automation', Date.parse(first.settled_at))
   add(
     {
       kind: 'discard',
@@ -131,7 +131,7 @@ export function makeOperations(now, letters) {
     },
     { done: 12, skipped: 38 },
   )
-  log(failed, 'failed', 'local', Date.parse(failed.ended_at), { detail: { error: 'the disk is full' } })
+  log(failed, 'failed', 'automation', Date.parse(failed.ended_at), { detail: { error: 'the disk is full' } })
   const settling = add(
     {
       note: '支付网关恢复后重投',
@@ -144,7 +144,7 @@ export function makeOperations(now, letters) {
     },
     { confirmed: 288, waiting: 54, failed_again: 3, skipped: 5 },
   )
-  log(settling, 'completed', 'local', Date.parse(settling.ended_at))
+  log(settling, 'completed', 'automation', Date.parse(settling.ended_at))
   const worst = all.find(l => l.reason === 'data_format_error')
   const broken = add(
     {
@@ -157,17 +157,16 @@ export function makeOperations(now, letters) {
       cause_detail: {
         fingerprint: worst.fingerprint,
         reason: worst.reason,
-        reason_text: worst.reason_text,
         failed: '11',
         of: '20',
-        limit: '50',
+        above: '50',
       },
       version: 6,
     },
     { confirmed: 31, waiting: 4, failed_again: 24, skipped: 3, pending: 238 },
   )
-  log(broken, 'canary_passed', 'local', now - 25 * minute)
-  log(broken, 'paused', 'local', now - 22 * minute, { detail: { cause: 'breaker', ...broken.cause_detail } })
+  log(broken, 'canary_passed', 'automation', now - 25 * minute)
+  log(broken, 'paused', 'automation', now - 22 * minute, { detail: { cause: 'breaker', ...broken.cause_detail } })
   add(
     {
       note: 'coupons, only at night',
@@ -198,7 +197,7 @@ export function makeOperations(now, letters) {
     },
     { confirmed: 702, assumed: 12, waiting: 61, sending: 8, failed_again: 22, skipped: 7, pending: 500 },
   )
-  log(running, 'canary_passed', 'local', now - 2 * minute)
+  log(running, 'canary_passed', 'automation', now - 2 * minute)
   return o
 }
 
@@ -241,7 +240,11 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
     return o
   }
   const letterOf = (o, i) => get().letters.get(o.ids[i])?.detail
-  const view = ({ ids, states: _, details: __, log: ___, points, every, clock, own, ...o }) => ({
+  const view = o => {
+    o.preview ??= previewOf(o)
+    return shown(o)
+  }
+  const shown = ({ ids, states: _, details: __, log: ___, points, every, clock, own, ...o }) => ({
     ...o,
     counts: countsOf({ states: _ }),
     ...(o.state === 'draft' && { drift: driftOf({ ...o, ids }) }),
@@ -335,7 +338,7 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
       failed_again: all.filter(l => l.flags.includes('failed_again')).length,
       quarantined: all.filter(l => l.flags.includes('quarantined')).length,
       stale: all.filter(stale).length,
-      examined: o.kind === 'replay' ? examined.length : 0,
+      examined: o.kind === 'replay' ? Math.min(1000, all.length) : 0,
       duplicates: examined.filter(l => Number(l.id) % 40 === 0).length,
       order_risk: examined.filter(l => l.consumer_group === 'order-ledger').length,
       doors: o.kind === 'replay' ? [...doors.values()].sort((a, b) => b.letters - a.letters) : [],
@@ -441,8 +444,8 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
     o.canary_letters = Math.min(left, Math.max(letters, Math.ceil((percent * left) / 100)))
     o.state = o.canary_letters > 0 ? 'canary' : 'running'
     delete o.hold_until
-    log(o, 'began', 'local', Date.now())
-    touch(o, 'local')
+    log(o, 'began', 'automation', Date.now())
+    touch(o, 'automation')
   }
 
   /** Five seconds of an operation's time. */
@@ -475,20 +478,19 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
       o.cause_detail = {
         fingerprint: l?.fingerprint ?? '',
         reason: l?.reason ?? '',
-        reason_text: l?.reason_text ?? '',
         failed: String(failed),
         of: String(last.length),
-        limit: String(o.spec.brake.above),
+        above: String(o.spec.brake.above),
       }
-      log(o, 'paused', 'local', o.clock, { detail: { cause, ...o.cause_detail } })
-      touch(o, 'local')
+      log(o, 'paused', 'automation', o.clock, { detail: { cause, ...o.cause_detail } })
+      touch(o, 'automation')
     }
     if (o.state === 'canary' && outcomes.length >= o.canary_letters) {
       if (over) trip('canary')
       else {
         o.state = 'running'
-        log(o, 'canary_passed', 'local', o.clock)
-        touch(o, 'local')
+        log(o, 'canary_passed', 'automation', o.clock)
+        touch(o, 'automation')
       }
     } else if (o.state === 'running' && over && full) trip('breaker')
     if (o.state === 'canary' || o.state === 'running') {
@@ -502,15 +504,15 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
         o.end = 'completed'
         o.rate = 0
         o.ended_at = iso(o.clock)
-        log(o, 'completed', 'local', o.clock)
-        touch(o, 'local')
+        log(o, 'completed', 'automation', o.clock)
+        touch(o, 'automation')
       } else o.done_at = iso(Date.now() + ((pending.length - size) / size) * slot)
     }
     if (o.state === 'settling' && !o.states.includes('waiting')) {
       o.state = 'settled'
       o.settled_at = iso(o.clock)
-      log(o, 'settled', 'local', o.clock)
-      touch(o, 'local')
+      log(o, 'settled', 'automation', o.clock)
+      touch(o, 'automation')
     }
     if (Object.keys(counts).length > 0) o.points.push({ at: iso(o.clock), counts })
     if (o.own) changed(o.ids.slice(0, 50))
@@ -536,7 +538,7 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
 
   const turn = {
     pause: (o, b) => {
-      check(o, b.version, ['canary', 'running'])
+      check(o, b.version, o.cause === 'window' ? ['paused'] : ['canary', 'running'])
       Object.assign(o, { state: 'paused', cause: 'by_hand', cause_detail: undefined, rate: 0 })
       log(o, 'paused', get().session.actor, Date.now(), { note: b.note, detail: { cause: 'by_hand' } })
     },
@@ -594,7 +596,7 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
       for (const o of list().filter(acts)) {
         Object.assign(o, { state: 'paused', cause: 'stop', cause_detail: undefined, rate: 0 })
         log(o, 'paused', get().session.actor, Date.now(), { detail: { cause: 'stop' } })
-        touch(o, 'local')
+        touch(o, 'automation')
       }
     },
   }
@@ -641,7 +643,7 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
         check(o, b.version, ['draft'])
         if (b.add && o.query) {
           const have = new Set(o.ids)
-          const fresh = picked(o).filter(x => !have.has(x))
+          const fresh = picked({ query: o.query, except: o.except }).filter(x => !have.has(x))
           o.ids.push(...fresh)
           o.states.push(...fresh.map(() => 'pending'))
           o.letters = o.ids.length

@@ -213,7 +213,8 @@ test.describe('one letter', () => {
     await page.getByRole('button', { name: 'Replay to 2 consumer groups…' }).click()
     const options = page.getByRole('form', { name: 'Replay options' })
     await expect(options).toContainText('Other consumer groups get it too')
-    await expect(options.getByRole('radio', { name: /retry topic \(door B\)/ })).toBeDisabled()
+    await expect(options.getByRole('radio', { name: /^Only settlement-grpc/ })).toBeDisabled()
+    await expect(options.getByRole('radio', { name: /^Everyone who subscribes to payments/ })).toBeChecked()
     await expect(options).toContainText('the broker would say success and nobody would get it')
     await expect(page.locator('.toast')).toHaveCount(0)
   })
@@ -296,31 +297,6 @@ test.describe('one letter', () => {
     await expect(page.locator('.toast')).toHaveCount(0)
     await page.goto('/system')
     await expect(page.getByRole('switch', { name: 'Automation' })).toBeDisabled()
-  })
-})
-
-test.describe('some letters', () => {
-  test.use({ allowed: [/422/] })
-
-  test('are replayed with a note, and each has its result', async ({ page }) => {
-    await page.goto('/letters?consumer_group=stock-service')
-    for (const i of [0, 1, 2]) await rows(page).nth(i).getByRole('checkbox').check()
-    const id = ((await rows(page).nth(1).getAttribute('id')) ?? '').replace('row-', '')
-    await page.getByRole('button', { name: 'Replay… r' }).click()
-    const sheet = page.getByRole('dialog', { name: 'Replay 3 letters' })
-    await expect(sheet).toContainText('stock-service')
-    await expect(sheet.getByRole('button', { name: 'Replay 3 letters' })).toBeDisabled()
-    await sheet.getByLabel('Note (required)').fill('warehouse is back')
-    await steer(page, 'letter', { id, letter: { state: 'sending' } })
-    const asked = page.waitForRequest(r => r.url().endsWith('/letters/actions'))
-    await sheet.getByRole('button', { name: 'Replay 3 letters' }).click()
-    expect((await asked).postDataJSON()).toMatchObject({ action: 'replay', note: 'warehouse is back' })
-    await expect(sheet.getByRole('status')).toContainText('2 letters done. 1 was not; it stays selected.')
-    await expect(sheet.getByRole('listitem').first()).toContainText(
-      `Refused: letter ${id} cannot be replayed: a replay of this letter is on its way`,
-    )
-    await sheet.getByRole('button', { name: 'Close' }).last().click()
-    await expect(page.getByRole('toolbar', { name: 'Selected letters' })).toContainText('1 selected')
   })
 })
 

@@ -1,10 +1,11 @@
 import { lazy, Suspense, useEffect, useState } from 'react'
-import { Redirect, Route, Switch } from 'wouter'
+import { Redirect, Route, Switch, useLocation } from 'wouter'
 import { asProblem, type Problem, unauthorized } from '../api/client'
 import { client, live, useSession } from '../api/queries'
 import { code, loadMore, t, useLang } from '../i18n/i18n'
 import { plain } from '../parts/mask'
 import { Wait } from '../parts/Wait'
+import { Boundary } from './Boundary'
 import { Frame } from './Frame'
 
 const Login = lazy(() => loadMore(import('./Login')))
@@ -68,6 +69,15 @@ export function App() {
   if (!session.data) return <Wait />
   return (
     <Frame>
+      <Views />
+    </Frame>
+  )
+}
+
+function Views() {
+  const [place] = useLocation()
+  return (
+    <Boundary place={place}>
       <Suspense fallback={<Wait lines={6} />}>
         <Switch>
           <Route path="/">
@@ -95,7 +105,7 @@ export function App() {
           </Route>
         </Switch>
       </Suspense>
-    </Frame>
+    </Boundary>
   )
 }
 

@@ -2,9 +2,10 @@ import type { ReactNode } from 'react'
 import { Link } from 'wouter'
 import { useLive, useStatus } from '../api/queries'
 import type { Status } from '../api/types'
-import { t, tx } from '../i18n/i18n'
+import { code, t, tx } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
 import { plain } from '../parts/mask'
+import { Foreign } from '../parts/Text'
 import { Time, useNow } from '../parts/Time'
 
 interface Strip {
@@ -59,7 +60,17 @@ export function stripsOf(s: Status): Strip[] {
       'warn',
       'stop',
       <>
-        {t('strip.stopped')} <Link href="/system">{t('strip.change')}</Link>
+        {t('strip.stopped')}{' '}
+        {s.automation.actor && s.automation.changed_at && s.automation.note && (
+          <span>
+            {tx('strip.stopped.by', {
+              who: <Foreign text={code('actor', s.automation.actor)} />,
+              at: <Time at={s.automation.changed_at} form="moment" />,
+              note: <Foreign text={plain(s.automation.note, 200)} />,
+            })}{' '}
+          </span>
+        )}
+        <Link href="/system">{t('strip.change')}</Link>
       </>,
     )
   else if (!s.automation.on)

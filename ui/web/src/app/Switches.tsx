@@ -1,4 +1,5 @@
 import { lazy, Suspense, useState } from 'react'
+import { createPortal } from 'react-dom'
 import { useRights, useStatus } from '../api/queries'
 import { currentLang, loadMore, setLang, t } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
@@ -68,11 +69,13 @@ export function StopButton() {
       >
         <Icon name={a.stopped ? 'play' : 'stop'} size={14} /> <span>{words}</span>
       </button>
-      {open && (
-        <Suspense fallback={null}>
-          <AutomationDialog a={a} change={a.stopped ? 'go' : 'stop'} onClose={() => setOpen(false)} />
-        </Suspense>
-      )}
+      {open &&
+        createPortal(
+          <Suspense fallback={null}>
+            <AutomationDialog a={a} change={a.stopped ? 'go' : 'stop'} onClose={() => setOpen(false)} />
+          </Suspense>,
+          document.body,
+        )}
     </>
   )
 }

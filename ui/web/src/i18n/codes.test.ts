@@ -92,6 +92,44 @@ describe('every code of the Go sources has words', () => {
     expectWords(family, codes)
   })
 
+  it.each([
+    ['kinds of operations', 'Kind', 'operation.kind'],
+    ['states of operations', 'State', 'operation.state'],
+    ['ends of operations', 'End', 'operation.end'],
+    ['why operations are paused', 'Pause', 'operation.cause.short'],
+    ['what became of letters', 'Item', 'item'],
+    ['changes of messages', 'Transform', 'transform'],
+  ])('%s', (_, prefix, family) => {
+    const type = { Kind: 'OperationKind', State: 'OperationState', End: 'OperationEnd' }[prefix]
+    const form = {
+      Pause: /\bPause\w+\s+PauseCause = "(\w+)"/g,
+      Item: /\bItem\w+\s+ItemState = "(\w+)"/g,
+      Transform: /\bTransform\w+\s+TransformDo = "(\w+)"/g,
+    }[prefix]
+    const codes = found(read('dlq/operation.go'), form ?? new RegExp(`\\s${type} = "(\\w+)"`, 'g'))
+    expect(codes.length).toBeGreaterThan(2)
+    expectWords(family, codes)
+  })
+
+  it('why letters of operations are skipped', () => {
+    const codes = found(read('dlq/operation.go'), /^\tSkip\w+\s+= "(\w+)"/gm)
+    expect(codes.length).toBeGreaterThan(5)
+    expectWords('skip', codes)
+  })
+
+  it('what operations wait for, what happens to them, and its details', () => {
+    const text = sources('replay/operation/')
+    expectWords('operation.waits', found(text, /^\twaits\w+\s+= "(\w+)"/gm))
+    const kinds = new Set(found(text, /OperationEvent\{Kind: "(\w+)"/g))
+    expect(kinds.size).toBeGreaterThan(7)
+    expectWords('operation.event', [...kinds])
+    // Parameters of errors are not details of events.
+    const literals = found(text, /(?<!Params = )map\[string\]string\{([^}]*)\}/g)
+    const keys = new Set(literals.flatMap(l => found(l, /"(\w+)":/g)))
+    expect(keys.size).toBeGreaterThan(8)
+    expectWords('operation.detail', [...keys])
+  })
+
   it('operators of rules', () => {
     const list = found(sources('classifier/'), /^var operators = \[\]string\{(.*)\}$/gm)[0] ?? ''
     const operators = found(list, /"(\w+)"/g)

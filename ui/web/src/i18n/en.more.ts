@@ -315,7 +315,7 @@ export const enMore = {
   'automation.changed': 'Last changed {at} by {who}.',
   'automation.switch': 'Automation',
   'automation.stop': 'Stop everything',
-  'automation.go': 'Go on',
+  'automation.go': 'Lift the stop',
   'automation.on.title': 'Switch automation on',
   'automation.on.what':
     'Letters that die from now on are retried, compensated or discarded as the rules say. Letters that are here already stay with people.',
@@ -325,12 +325,12 @@ export const enMore = {
   'automation.off.do': 'Switch off',
   'automation.stop.title': 'Stop everything',
   'automation.stop.what':
-    'All automatic replays, compensations and replays of selections halt at once. What was sent already cannot be called back.',
+    'All automatic replays and compensations and all operations halt at once. What was sent already cannot be called back.',
   'automation.stop.do': 'Stop everything',
-  'automation.go.title': 'Go on',
+  'automation.go.title': 'Lift the stop',
   'automation.go.what':
     'Automation goes on, at the pace of the rules. Operations stay paused until somebody resumes them.',
-  'automation.go.do': 'Go on',
+  'automation.go.do': 'Lift the stop',
 
   'system.cluster': 'Cluster',
   'system.state': 'State',

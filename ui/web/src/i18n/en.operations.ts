@@ -31,6 +31,7 @@ export const enOperations = {
   'operation.end.failed': 'could not go on',
   'operation.waits.window': 'waits for its window',
   'operation.waits.broker_away': 'The broker does not answer. It goes on by itself as soon as it does.',
+  'operation.waits.order': 'The next letters of each order wait for the outcome of those before them.',
   'operation.waits.canary': 'It waits for the outcomes of the canary.',
 
   'item.pending': 'still to come',
@@ -83,12 +84,12 @@ export const enOperations = {
   'operation.failed.why': 'It could not go on: {error}',
   'operation.cause.by_hand': 'Somebody paused it.',
   'operation.cause.breaker.n': {
-    one: 'The brake paused it: {n} of the last {of} outcomes failed again (limit {limit} %).',
-    other: 'The brake paused it: {n} of the last {of} outcomes failed again (limit {limit} %).',
+    one: 'The brake paused it: {n} of the last {of} outcomes failed again (limit {above} %).',
+    other: 'The brake paused it: {n} of the last {of} outcomes failed again (limit {above} %).',
   },
   'operation.cause.canary.n': {
-    one: 'The canary went badly: {n} of {of} failed again (limit {limit} %).',
-    other: 'The canary went badly: {n} of {of} failed again (limit {limit} %).',
+    one: 'The canary went badly: {n} of {of} failed again (limit {above} %).',
+    other: 'The canary went badly: {n} of {of} failed again (limit {above} %).',
   },
   'operation.cause.most': 'Most often: {failure}.',
   'operation.cause.items': {
@@ -105,6 +106,7 @@ export const enOperations = {
   'operation.cause.short.window': 'outside its window',
   'operation.cause.short.stop': 'everything was stopped',
 
+  'operation.pause.window': 'Then it does not go on by itself when its window opens.',
   'operation.controls': 'What can be done with it',
   'operation.pause': 'Pause',
   'operation.resume': 'Resume',
@@ -172,17 +174,20 @@ export const enOperations = {
   'operation.event.settled': 'Every letter has its outcome',
   'operation.detail.rate': 'rate',
   'operation.detail.from': 'before',
-  'operation.detail.to': 'then',
   'operation.detail.concurrency': 'at once',
   'operation.detail.ramp_up': 'ramp-up',
   'operation.detail.failed': 'failed again',
   'operation.detail.of': 'of',
-  'operation.detail.limit': 'limit %',
+  'operation.detail.above': 'limit %',
+  'operation.detail.gone': 'no longer eligible',
+  'operation.detail.arrived': 'arrived since',
+  'operation.detail.opens_at': 'goes on at',
+  'operation.detail.cause': 'why',
+  'operation.detail.fingerprint': 'failure group',
   'operation.detail.reason': 'reason',
   'operation.detail.error': 'error',
   'operation.detail.letters': 'letters',
   'operation.detail.added': 'added',
-  'operation.detail.hold': 'begins after',
 
   'preview.headline': 'How many',
   'preview.eligible.replay': {
@@ -356,5 +361,4 @@ export const enOperations = {
   'bulk.unquarantine.why': 'Why will it go well now? For example: the parser is mended',
   'bulk.unquarantine.do': { one: 'Release {n} letter', other: 'Release {n} letters' },
   'bulk.not.quarantined': { one: '{n} is not quarantined.', other: '{n} are not quarantined.' },
-  'strip.stopped.by': 'By {who}, {at}: {note}',
 } as const

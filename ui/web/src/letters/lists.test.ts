@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Letter } from '../api/types'
-import { mark, markAll, markRange, nothing } from './selection'
+import { mark, markAll, marked, markMatching, markRange, nothing, sizeOf } from './selection'
 import { countNew } from './useLetters'
 import { initials } from './words'
 
@@ -45,6 +45,28 @@ describe('marking letters', () => {
     expect(all.letters.size).toBe(5)
     expect(markAll(all, list).letters.size).toBe(0)
     expect(markAll(nothing, []).letters.size).toBe(0)
+  })
+})
+
+describe('marking all that match', () => {
+  const all = markMatching('tab=attention', { count: 1312, exact: true })
+  it('marks what is not even shown', () => {
+    expect(marked(all, 'never seen')).toBe(true)
+    expect(sizeOf(all)).toEqual({ n: 1312, exact: true })
+    expect(sizeOf(markMatching('', { count: 10_000, exact: false }))).toEqual({ n: 10_000, exact: false })
+  })
+  it('takes letters out one by one and in ranges, and puts them back', () => {
+    const one = mark(all, at(1))
+    expect([marked(one, '8'), marked(one, '7'), sizeOf(one).n]).toEqual([false, true, 1311])
+    const range = markRange(one, at(3), list)
+    expect([...range.letters.keys()]).toEqual(['8', '7', '6'])
+    expect(range.all?.query).toBe('tab=attention')
+    const back = markRange({ ...range, anchor: '8' }, at(2), list)
+    expect([...back.letters.keys()]).toEqual(['6'])
+    expect(sizeOf(mark(one, at(1))).n).toBe(1312)
+  })
+  it('ends with the box over the list', () => {
+    expect(markAll(mark(all, at(1)), list)).toBe(nothing)
   })
 })
 

@@ -47,7 +47,7 @@ export function Controls({ o }: { o: Operation }) {
   return (
     <div className="op-controls">
       <div className="op-buttons" role="toolbar" aria-label={t('operation.controls')}>
-        {o.state === 'paused' ? (
+        {o.state === 'paused' && o.cause !== 'window' ? (
           <button
             type="button"
             className="button primary"
@@ -74,7 +74,7 @@ export function Controls({ o }: { o: Operation }) {
               type="button"
               className="button"
               disabled={busy || !!role}
-              title={role}
+              title={role ?? (o.state === 'paused' ? t('operation.pause.window') : undefined)}
               onClick={() => run(() => turn(o, 'pause'))}
             >
               <Icon name="pause" size={14} /> {t('operation.pause')}

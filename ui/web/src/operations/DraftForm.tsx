@@ -47,7 +47,7 @@ export function DraftForm({ o, onStarted, children }: Props) {
 
   const why = !rights.act
     ? t('why.role')
-    : stopped && o.kind === 'replay'
+    : stopped
       ? t('draft.why.stopped')
       : n === 0 && p
         ? t('draft.why.none')
@@ -58,7 +58,7 @@ export function DraftForm({ o, onStarted, children }: Props) {
             : !note.trim()
               ? t('draft.why.note')
               : undefined
-  const waiting = draft.stale && !problem
+  const waiting = draft.stale && !problem && !gap
 
   const submit = async (e: FormEvent) => {
     e.preventDefault()

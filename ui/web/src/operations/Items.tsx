@@ -1,4 +1,4 @@
-import { useId } from 'react'
+import { type ReactNode, useId } from 'react'
 import { Link } from 'wouter'
 import { titleOf } from '../api/types'
 import { count } from '../i18n/format'
@@ -7,6 +7,7 @@ import { Reason } from '../letters/words'
 import { More } from '../parts/More'
 import { middle, plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
+import { Said } from '../parts/Said'
 import { Table } from '../parts/Table'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
@@ -107,12 +108,12 @@ function Row({ i }: { i: Item }) {
 }
 
 /** Why it was skipped, or what was seen of its replay. */
-function detailOf(i: Item): string {
+function detailOf(i: Item): ReactNode {
   const l = i.letter
   const params = { group: l?.consumer_group ?? '', topic: l?.topic ?? '' }
   if (i.state === 'skipped') return i.detail ? skipWords(i.detail, params) : ''
   const seen = i.detail || i.replay?.detail
-  if (i.replay?.error && (i.state === 'send_failed' || i.state === 'unknown')) return plain(i.replay.error, 200)
+  if (i.replay?.error && (i.state === 'send_failed' || i.state === 'unknown')) return <Said text={i.replay.error} />
   if (!seen || i.state === 'pending') return seen ? (codeWords('detail', seen) ?? '') : ''
   return codeWords('detail', seen) ?? code('replay.why', seen)
 }

@@ -1,4 +1,4 @@
-import { apiDuration, parseDuration } from '../i18n/format'
+import { apiDuration, moment, parseDuration } from '../i18n/format'
 import { code, codeWords, t } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
 import { plain } from '../parts/mask'
@@ -9,6 +9,7 @@ import { Wait } from '../parts/Wait'
 import '../style/timeline.css'
 import { useLog } from './api'
 import type { Operation, OperationEvent } from './types'
+import { rateWords } from './words'
 
 const icons: Record<string, IconName> = {
   created: 'letters',
@@ -27,6 +28,9 @@ const icons: Record<string, IconName> = {
 }
 const bad = new Set(['failed'])
 const good = new Set(['canary_passed', 'completed', 'settled'])
+
+// Said beside the event's name, or by the failure's reason.
+const elsewhere = new Set(['cause', 'fingerprint'])
 
 /** What happened to an operation and who did it, newest first. */
 export function Log({ o }: { o: Operation }) {
@@ -47,7 +51,9 @@ export function Log({ o }: { o: Operation }) {
 function Entry({ e }: { e: OperationEvent }) {
   const cause = e.detail?.cause
   const kind = bad.has(e.kind) ? 'bad' : good.has(e.kind) ? 'good' : ''
-  const details = Object.entries(e.detail ?? {}).filter(([k, v]) => v !== '' && k !== 'cause' && k !== 'fingerprint')
+  const details = Object.entries(e.detail ?? {}).filter(
+    ([k, v]) => v !== '' && !elsewhere.has(k) && !(v === '0' && (k === 'gone' || k === 'arrived')),
+  )
   return (
     <li className={kind}>
       <span className="mark">
@@ -75,7 +81,7 @@ function Entry({ e }: { e: OperationEvent }) {
           <p className="small quiet entry-details">
             {details.map(([k, v]) => (
               <span key={k}>
-                {code('operation.detail', k)} <Foreign text={valueWords(k, v)} />
+                {code('operation.detail', k)} <Foreign text={valueWords(e.kind, k, v)} />
               </span>
             ))}
           </p>
@@ -90,8 +96,10 @@ function Entry({ e }: { e: OperationEvent }) {
   )
 }
 
-function valueWords(name: string, v: string): string {
+function valueWords(kind: string, name: string, v: string): string {
   if (name === 'reason') return codeWords('reason', v) ?? plain(v, 120)
-  if (name === 'cause') return code('operation.cause.short', v)
+  if (name === 'rate' || (name === 'from' && kind === 'paced')) return rateWords(Number(v))
+  if (name === 'from') return code('operation.state', v)
+  if (name.endsWith('_at')) return moment(new Date(v))
   return Number.isNaN(parseDuration(v)) ? plain(v, 300) : apiDuration(v)
 }

@@ -6,6 +6,7 @@ import { grave } from '../letter/replayWords'
 import { Reason } from '../letters/words'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
+import { Said } from '../parts/Said'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import '../style/preview.css'
@@ -93,7 +94,7 @@ export function Preview({ o, p, onInclude, onRefresh, replay = o.spec.replay }: 
           <h4>{t('preview.doors')}</h4>
           {p.broker_error && (
             <p className="note-amber">
-              <Icon name="alert" size={14} /> <Foreign text={plain(p.broker_error)} />
+              <Icon name="alert" size={14} /> <Said text={p.broker_error} />
             </p>
           )}
           <ul className="op-doors">
@@ -244,7 +245,7 @@ function CauseGone({ p }: { p: Found }) {
               <span>
                 <Foreign text={g.name} className="strong" />{' '}
                 {error ? (
-                  <Foreign text={plain(error)} />
+                  <Said text={error} />
                 ) : g.online ? (
                   t('cause.online', { n: g.clients?.length ?? 0 })
                 ) : g.last_seen ? (

@@ -4,7 +4,9 @@ import { t } from '../i18n/i18n'
 import { BodyChange } from '../letter/Compare'
 import { Icon } from '../parts/Icon'
 import { middle, plain } from '../parts/mask'
+import { Said } from '../parts/Said'
 import { Foreign } from '../parts/Text'
+import '../style/edit.css'
 import type { TransformSample } from './types'
 
 interface Props {
@@ -51,7 +53,7 @@ export function Samples({ samples, errors, of }: Props) {
       </p>
       {s.error ? (
         <p className="field-error">
-          <Foreign text={plain(s.error, 300)} />
+          <Said text={s.error} />
         </p>
       ) : (
         <>

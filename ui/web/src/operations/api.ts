@@ -149,7 +149,7 @@ export const setPace = async (o: Operation, pace: Pace): Promise<Operation> =>
 
 /** Throws a draft away. Should that fail, it is dropped by itself after a day. */
 export function drop(o: Operation): void {
-  write('POST', path(o, 'cancel'), { version: o.version })
+  write('POST', path(o, 'cancel'), {})
     .catch(() => undefined)
     .then(() => {
       client.removeQueries({ queryKey: ['operation', String(o.number)] })

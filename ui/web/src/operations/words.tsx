@@ -6,6 +6,7 @@ import { Reason } from '../letters/words'
 import type { IconName } from '../parts/Icon'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
+import { Said } from '../parts/Said'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import '../style/outcomes.css'
@@ -81,8 +82,9 @@ export function Split({ counts, className = '' }: { counts: Operation['counts'];
 }
 
 /** A failure group that stopped an operation, as a link to its letters. */
-export function FailureLink({ detail }: { detail: Record<string, string> }) {
-  const { fingerprint, reason, reason_text: text } = detail
+export function FailureLink({ o }: { o: Operation }) {
+  const { fingerprint, reason } = o.cause_detail ?? {}
+  const text = o.preview?.causes?.find(c => c.fingerprint === fingerprint)?.reason_text
   if (!fingerprint && !reason) return null
   const words = (
     <>
@@ -108,12 +110,10 @@ export function FailureLink({ detail }: { detail: Record<string, string> }) {
 export function causeWords(o: Operation): ReactNode {
   const d = o.cause_detail ?? {}
   const n = Number(d.failed ?? 0)
-  const numbers = { n, of: Number(d.of ?? 0), limit: Number(d.limit ?? 0) }
-  const named = d.fingerprint || d.reason ? <FailureLink detail={d} /> : undefined
+  const numbers = { n, of: Number(d.of ?? 0), above: Number(d.above ?? 0) }
+  const named = d.fingerprint || d.reason ? <FailureLink o={o} /> : undefined
   if (o.end === 'failed')
-    return d.error
-      ? tx('operation.failed.why', { error: <Foreign text={plain(d.error, 300)} /> })
-      : t('operation.failed')
+    return d.error ? tx('operation.failed.why', { error: <Said text={d.error} /> }) : t('operation.failed')
   if (o.state !== 'paused') return undefined
   switch (o.cause) {
     case 'breaker':
