@@ -65,6 +65,7 @@ func (f *office) serve(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/api/v1/operations")
 	var sent struct {
 		ID      string
+		Query   string
 		Spec    *dlq.OperationSpec
 		Pace    *dlq.Pace
 		Version int64
@@ -83,9 +84,8 @@ func (f *office) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.Method == http.MethodPost && path == "":
 		if f.op.ID == "" {
-			f.op.ID = sent.ID
+			f.op.ID, f.op.Query, f.op.Spec = sent.ID, sent.Query, *sent.Spec
 		}
-		f.op.Spec = *sent.Spec
 	case r.Method == http.MethodPut:
 		f.op.Spec = *sent.Spec
 		f.op.Version++
@@ -190,6 +190,33 @@ func TestReplayStarts(t *testing.T) {
 	small = newOffice(t, 20)
 	if got := small.do(t, "replay", "--filter", "tab=attention", "--dry-run=false", "--note", "n", "--canary", "5"); got.status != 0 || small.op.Spec.Canary.Letters != 5 {
 		t.Errorf("%+v %+v", got, small.op.Spec)
+	}
+	// The id of something else does not start that.
+	other := newOffice(t, 100)
+	other.op.ID, other.op.Query = "nightly", "tab=snoozed"
+	if got := other.do(t, "replay", "--filter", "tab=attention", "--dry-run=false", "--note", "n", "--id", "nightly"); got.status != 1 || !strings.Contains(got.errout, "does something else") || len(other.asked) != 1 {
+		t.Errorf("%+v %v", got, other.asked)
+	}
+	// A draft of the same letters that was to act otherwise acts as it is asked to now.
+	left := newOffice(t, 100)
+	left.op.ID, left.op.Spec.Pace.Rate = "nightly", 1000
+	if got := left.do(t, "replay", "--filter", "tab=attention", "--dry-run=false", "--note", "n", "--id", "nightly", "--rate", "5"); got.status != 0 || left.op.Spec.Pace.Rate != 5 {
+		t.Errorf("%+v %+v", got, left.op.Spec)
+	}
+	if diff := cmp.Diff([]string{"POST ", "PUT /ID", "POST /ID/start"}, left.calls()); diff != "" {
+		t.Error(diff)
+	}
+	// What is refused at the start is said.
+	stopped := newOffice(t, 100)
+	stopped.refuse = func(r *http.Request) *dlq.Error {
+		if strings.HasSuffix(r.URL.Path, "/start") {
+			return dlq.Errorf(dlq.CodeRefused, "the global stop is on")
+		}
+		return nil
+	}
+	if got := stopped.do(t, "replay", "--filter", "tab=attention", "--dry-run=false", "--note", "n"); got.status != 1 || !strings.Contains(got.errout, "the global stop is on") ||
+		!strings.Contains(got.errout, "may still be a draft") {
+		t.Errorf("%+v", got)
 	}
 	// Nothing to do is nothing done.
 	none := newOffice(t, 2)

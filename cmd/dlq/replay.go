@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -142,14 +143,16 @@ func replayCommand(ctx context.Context, args []string, env environment) error {
 	if !w.json {
 		printPreview(env.stdout, o)
 	}
-	started := map[string]any{"version": o.Version, "note": w.note}
-	if raw, err = c.call(ctx, http.MethodPost, operationPath(o.ID)+"/start", started, &o); err != nil {
+	var started dlq.Operation
+	agreed := map[string]any{"version": o.Version, "note": w.note}
+	if raw, err = c.call(ctx, http.MethodPost, operationPath(o.ID)+"/start", agreed, &started); err != nil {
+		fmt.Fprintf(env.stderr, "Operation %d may still be a draft: dlq operations show %d\n", o.Number, o.Number)
 		return err
 	}
 	if !w.json {
 		fmt.Fprintf(env.stdout, "\nOperation %d is started: %s\n", o.Number, c.base+"/operations/"+strconv.FormatInt(o.Number, 10))
 	}
-	return w.goOn(ctx, c, o, raw, env)
+	return w.goOn(ctx, c, started, raw, env)
 }
 
 // showOnly prints a preview and drops the draft, also when the caller leaves meanwhile.
@@ -191,12 +194,18 @@ func (c *client) draft(ctx context.Context, w *replayWish) (o dlq.Operation, raw
 	if raw, err = c.call(ctx, http.MethodPost, "/operations", asked, &o); err != nil {
 		return o, nil, err
 	}
-	if o.State != dlq.OperationDraft || w.tuned || o.Letters > smallOperation {
+	if o.Kind != dlq.OperationReplay || o.Query != strings.TrimPrefix(w.filter, "?") {
+		return o, nil, dlq.Errorf(dlq.CodeConflict, "the id %s is that of operation %d, which does something else", o.ID, o.Number).WithHint("choose another --id")
+	}
+	if !w.tuned && o.Letters <= smallOperation {
+		w.spec.Canary, w.spec.Brake = dlq.Canary{}, dlq.Brake{}
+	}
+	if o.State != dlq.OperationDraft || reflect.DeepEqual(o.Spec, w.spec) {
 		return o, raw, nil
 	}
-	w.spec.Canary, w.spec.Brake = dlq.Canary{}, dlq.Brake{}
 	changed := map[string]any{"version": o.Version, "spec": w.spec, "note": w.note}
-	raw, err = c.call(ctx, http.MethodPut, operationPath(o.ID), changed, &o)
+	o = dlq.Operation{} // maps are added to, not replaced
+	raw, err = c.call(ctx, http.MethodPut, operationPath(w.id), changed, &o)
 	return o, raw, err
 }
 
