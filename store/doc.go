@@ -9,6 +9,9 @@
 // kept in a tally that the transaction which moves the letters moves too. What lists, counts and rules share as text is kept
 // once, in a dictionary that is held in memory along with the tally and the positions of the queues.
 //
+// What becomes of the letters of an operation is written by the transaction that moves the letter or its replay, so that an
+// operation's ledger agrees with its replays whenever the process dies.
+//
 // The package is larger than others because everything that must agree on the shape of one file stands in it: schema,
-// intake, steps of letters, lists and counts, full text, and the bookkeeping of replays, calls and alerts.
+// intake, steps of letters, lists and counts, full text, and the bookkeeping of replays, operations, edits, calls and alerts.
 package store
