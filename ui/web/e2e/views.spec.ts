@@ -390,7 +390,7 @@ test.describe('the other views', () => {
     await page.getByRole('button', { name: 'Stop everything' }).click()
     await page.getByRole('dialog').getByLabel('Note (required)').fill('incident')
     await page.getByRole('dialog').getByRole('button', { name: 'Stop everything' }).click()
-    await expect(page.getByText('Everything automatic is stopped', { exact: false })).toBeVisible()
+    await expect(page.getByText('Everything is stopped', { exact: false })).toBeVisible()
   })
 
   test('a failing part says so beside itself, and what to do', async ({ page }) => {

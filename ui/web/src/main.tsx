@@ -3,6 +3,7 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { client } from './api/queries'
 import { App } from './app/App'
+import { Boundary } from './app/Boundary'
 import { firstLang, setLang } from './i18n/i18n'
 import './style/tokens.css'
 import './style/base.css'
@@ -16,7 +17,9 @@ if (root) {
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={client}>
-        <App />
+        <Boundary place="">
+          <App />
+        </Boundary>
       </QueryClientProvider>
     </StrictMode>,
   )

@@ -24,7 +24,7 @@ export class Boundary extends Component<Props, State> {
     return { error }
   }
   static getDerivedStateFromProps(props: Props, state: State): State | null {
-    return props.place === state.place ? null : { place: props.place }
+    return props.place === state.place ? null : { place: props.place, error: undefined }
   }
 
   override render(): ReactNode {

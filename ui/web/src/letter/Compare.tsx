@@ -10,6 +10,8 @@ import { compare, type Line } from './lines'
 const some = 600
 const wide = 240
 
+const signs = { '+': 'plus', '-': 'minus', '@': 'left-out', ' ': undefined }
+
 /** What a body became. JSON is laid out on both sides, so that a change in one long line can be seen. */
 export function BodyChange({ before, after }: { before: string; after: string }) {
   const json = useMemo(() => parseJSON(before) !== undefined && parseJSON(after) !== undefined, [before, after])
@@ -41,7 +43,7 @@ export function BodyChange({ before, after }: { before: string; after: string })
         <pre className="compare mono" tabIndex={0}>
           {lines.slice(0, many).map((l, i) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: lines of texts that do not change
-            <span key={i} className={l.sign === '+' ? 'plus' : l.sign === '-' ? 'minus' : l.sign === '@' ? 'skip' : ''}>
+            <span key={i} className={signs[l.sign]}>
               {l.sign === '@' ? t('edit.diff.skip', { n: l.n }) : <Marked l={l} />}
               {'\n'}
             </span>
@@ -113,8 +115,8 @@ export function PropertyTable({ changes }: { changes: readonly PropertyChange[] 
             <th scope="row">
               <Foreign text={c.name} />
             </th>
-            <td className="minus">{value(c, c.before)}</td>
-            <td className="plus">{value(c, c.after)}</td>
+            <td className={c.before === undefined ? undefined : 'minus'}>{value(c, c.before)}</td>
+            <td className={c.after === undefined ? undefined : 'plus'}>{value(c, c.after)}</td>
           </tr>
         ))}
       </tbody>

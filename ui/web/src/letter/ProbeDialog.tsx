@@ -52,13 +52,15 @@ export default function ProbeDialog({ letter, onClose }: { letter: Detail; onClo
     }
     setBusy(false)
   }
+  const good = probe?.verdict === 'success' && probe.trusted
+  const settling = good && after.state !== 'resolved'
   const title = t('probe.title', { title: plain(middle(titleOf(letter), 40)) })
   if (probe)
     return (
       <Dialog title={title} className="probe" onClose={onClose}>
         <div className="dialog-body">
-          <ProbeAnswer p={probe} group={letter.consumer_group} />
-          {probe.verdict === 'success' && probe.trusted && <Settle letter={after} probe={probe} onDone={setAfter} />}
+          <ProbeAnswer p={probe} letter={after} />
+          {good && <Settle letter={after} probe={probe} onDone={setAfter} />}
         </div>
         <footer>
           {probe.verdict !== 'success' && (
@@ -66,7 +68,7 @@ export default function ProbeDialog({ letter, onClose }: { letter: Detail; onClo
               {t('probe.again')}
             </button>
           )}
-          <button type="button" className="button primary" onClick={onClose}>
+          <button type="button" className={`button${settling ? '' : ' primary'}`} onClick={onClose}>
             {t('close')}
           </button>
         </footer>
@@ -156,7 +158,7 @@ function Settle({ letter, probe, onDone }: { letter: Letter; probe: Probe; onDon
       <NoteField value={note} onChange={setNote} />
       {problem && <ProblemBox error={problem} />}
       <p>
-        <button type="submit" className="button" disabled={busy || !note.trim()}>
+        <button type="submit" className="button primary" disabled={busy || !note.trim()}>
           <Icon name="check" /> {t('probe.resolve')}
         </button>
       </p>

@@ -3,9 +3,7 @@ import type { Replay } from '../api/types'
 import { code, t } from '../i18n/i18n'
 
 /** What sets a replay apart: its operation, what was changed in the message, to whom it went. */
-export function ReplayMarks({ r }: {
-  r: Pick<Replay, 'operation' | 'edit' | 'transformed' | 'target_kind'>
-}) {
+export function ReplayMarks({ r }: { r: Pick<Replay, 'operation' | 'edit' | 'transformed' | 'target_kind'> }) {
   return (
     <>
       {r.operation ? (

@@ -138,7 +138,7 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
           setChosen('')
         }}
       />
-      {ways.length > 0 && (
+      {(door || !named(kind)) && ways.length > 0 && (
         <fieldset className="doors">
           <legend>{t('replay.way')}</legend>
           {ways.map(d => (
@@ -151,6 +151,7 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
                 n: d.receivers?.length ?? 0,
               }}
               name={name}
+              other={named(kind)}
               checked={door?.door === d.door}
               isDefault={ways.length > 1 && d.door === best && d.allowed}
               onChoose={() => setChosen(d.door)}
@@ -206,21 +207,24 @@ interface DoorProps {
   d: DoorOption
   params: { group: string; topic: string; n: number }
   name: string
+  /** It leads to somebody else than the failed consumer group. */
+  other: boolean
   checked: boolean
   isDefault: boolean
   onChoose: () => void
 }
 
 /** One way back: who gets the message, what speaks against it, or why it is shut. */
-function DoorChoice({ d, params, name, checked, isDefault, onChoose }: DoorProps) {
+function DoorChoice({ d, params, name, other, checked, isDefault, onChoose }: DoorProps) {
   const receivers = d.receivers ?? []
   return (
     <label className={`door${checked ? ' checked' : ''}${d.allowed ? '' : ' shut'}`}>
       <input type="radio" name={name} value={d.door} checked={checked} disabled={!d.allowed} onChange={onChoose} />
       <span className="grow">
-        <strong>{code('door', d.door)}</strong> {isDefault && <span className="chip blue">{t('replay.default')}</span>}
+        <strong>{code(other ? 'door.other' : 'door', d.door)}</strong>{' '}
+        {isDefault && <span className="chip blue">{t('replay.default')}</span>}
         <span className="door-why">{code(d.allowed ? 'door.why' : 'door.shut', d.why, params)}</span>
-        {d.allowed && receivers.length > 0 && (
+        {checked && receivers.length > 0 && (
           <span className="door-who">
             {t('replay.receivers')}
             {t('colon')}
@@ -239,7 +243,7 @@ function DoorChoice({ d, params, name, checked, isDefault, onChoose }: DoorProps
               <Icon name={grave(w) ? 'alert' : 'info'} size={12} /> {code('door.warning', w, params)}
             </span>
           ))}
-        {d.allowed && d.target && (
+        {checked && d.target && (
           <span className="door-target quiet">
             → <Foreign text={d.target} className="mono" />
           </span>
@@ -264,7 +268,7 @@ function Cause({ letter, o }: { letter: Detail; o: ReplayOptions }) {
         <span className="quiet">
           {' '}
           · {code('group.kind', g.kind)}
-          {codeWords('group.why', g.kind_why) ? ` (${codeWords('group.why', g.kind_why)})` : ''}
+          {codeWords('group.why', g.kind_why) && t('cause.kind.why', { why: code('group.why', g.kind_why) })}
         </span>
       </li>
       {g.lag >= 0 && (

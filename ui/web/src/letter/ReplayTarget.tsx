@@ -132,7 +132,11 @@ export function ReplayTarget({ letter, w, group, topic, found, onChange }: Props
                 <span className="good">
                   <Icon name="check" size={12} /> {t('replay.target.there')}
                 </span>
-              ) : null}
+              ) : (
+                <span className="field-error">
+                  {code('door.shut', found.data.doors?.[0]?.why ?? '', { group: w.name.trim(), topic: w.name.trim() })}
+                </span>
+              )}
             </p>
           )}
           {known && w.kind === 'other_topic' && <p className="quiet small">{t('replay.target.nobody')}</p>}

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import type { Call, Detail, Letter, LetterEvent } from '../api/types'
+import type { Call, Detail, Letter, LetterEvent, ProbeVerdict } from '../api/types'
 import { apiDuration } from '../i18n/format'
 import { code, codeWords, t } from '../i18n/i18n'
 import { Id } from '../parts/Copy'
@@ -9,6 +9,7 @@ import { whyWords } from '../parts/problemWords'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import '../style/timeline.css'
+import { VerdictChip } from './probe'
 import { ReplayMarks } from './ReplayMarks'
 
 const icons: Record<string, IconName> = {
@@ -159,9 +160,7 @@ function Said({ d }: { d: Record<string, string> }) {
   return (
     <>
       <p className="small">
-        <span className={`chip ${d.verdict === 'success' && trusted ? 'green' : 'amber'}`}>
-          {code('probe.short', d.verdict ?? '')}
-        </span>{' '}
+        <VerdictChip p={{ verdict: (d.verdict ?? '') as ProbeVerdict, trusted }} />{' '}
         {d.client && <Foreign className="mono" text={middle(d.client, 40)} />}{' '}
         <span className="quiet">
           {[d.language && plain(d.language, 20), d.spent && t('probe.spent', { d: apiDuration(d.spent) })]

@@ -26,7 +26,9 @@ export function Versions({ e, replays, base, dirty, chosen, onWrite, onLook }: P
         {dirty && (
           <li>
             <button type="button" aria-pressed={chosen === undefined} onClick={onWrite}>
-              <strong>{t('edit.yours')}</strong> <span className="chip amber">{t('edit.yours.unsaved')}</span>
+              <span>
+                <strong>{t('edit.yours')}</strong> <span className="chip amber">{t('edit.yours.unsaved')}</span>
+              </span>
             </button>
           </li>
         )}

@@ -1,4 +1,4 @@
-import type { GroupInfo, Probe } from '../api/types'
+import type { GroupInfo, Letter, Probe } from '../api/types'
 import { apiDuration } from '../i18n/format'
 import { code, t, tx } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
@@ -31,7 +31,7 @@ const tones: Record<Probe['verdict'], [tone: string, icon: IconName]> = {
   timeout: ['amber', 'clock'],
 }
 
-export function VerdictChip({ p }: { p: Probe }) {
+export function VerdictChip({ p }: { p: Pick<Probe, 'verdict' | 'trusted'> }) {
   const [tone, icon] = tones[p.verdict] ?? ['grey', 'unknown']
   return (
     <span className={`chip ${p.verdict === 'success' && !p.trusted ? 'amber' : tone}`}>
@@ -41,7 +41,7 @@ export function VerdictChip({ p }: { p: Probe }) {
 }
 
 /** What one client said: verdict, exception, time, and how far it can be relied on. */
-export function ProbeAnswer({ p, group }: { p: Probe; group: string }) {
+export function ProbeAnswer({ p, letter }: { p: Probe; letter: Letter }) {
   return (
     <section className="probe-answer" aria-live="polite">
       <p>
@@ -58,13 +58,13 @@ export function ProbeAnswer({ p, group }: { p: Probe; group: string }) {
         {' · '}
         {t('probe.spent', { d: apiDuration(p.spent) })}
       </p>
-      {p.reason && p.verdict !== 'success' && <p className="small">{t('probe.reason')}</p>}
+      {p.reason && letter.reason_origin === 'probe' && <p className="small">{t('probe.reason')}</p>}
       {!p.trusted && (
         <p className="note-amber">
           <Icon name="alert" size={14} /> {t('probe.untrusted')}
         </p>
       )}
-      {p.on_dead && <p className="quiet small">{t('probe.on_dead', { topic: `%DLQ%${group}` })}</p>}
+      {p.on_dead && <p className="quiet small">{t('probe.on_dead', { topic: letter.dlq_topic })}</p>}
     </section>
   )
 }
