@@ -14,12 +14,9 @@ import (
 
 // compare makes evidence of what the trail shows, and returns the replays of which it does not show everything.
 func (f *following) compare(ctx context.Context, o *round, list []asked) (rest []asked) {
-	if f.trail == nil {
-		return list
-	}
 	var ready []asked
 	for _, r := range list {
-		if r.UniqueKey != "" && f.open[r.ID] != nil && f.covers(r) {
+		if r.UniqueKey != "" && f.open[r.ID] != nil {
 			ready = append(ready, r)
 		} else {
 			rest = append(rest, r)
@@ -30,13 +27,28 @@ func (f *following) compare(ctx context.Context, o *round, list []asked) (rest [
 	for _, r := range ready {
 		switch traces := f.traces(r.Replay); {
 		case o.errs[r.i] != nil:
-		case len(traces) == 0, r.Door == dlq.DoorTopic && !delayed(r.Replay) && !arrivedAt(r, traces):
-			rest = append(rest, r) // its receipt names another place, or the trail has missed it
+		case !f.shows(r, traces):
+			rest = append(rest, r)
 		default:
 			o.evs[r.i], o.errs[r.i] = o.weigh(ctx, r.Replay, o.standing, traces)
 		}
 	}
 	return rest
+}
+
+// shows says whether every copy of a replay is known. The first one tells, which the answer to the send named: all others
+// are younger, by the clock of the broker. Door C is told no place.
+func (f *following) shows(r asked, traces []trace) bool {
+	if f.adopted(r) {
+		return true
+	}
+	_, first, err := remoting.ParseMessageID(r.Receipt.MessageID)
+	if err != nil {
+		return len(traces) > 0 && !r.IntendedAt.Add(-clockSlack).Before(f.trail.since)
+	}
+	return slices.ContainsFunc(traces, func(t trace) bool {
+		return t.broker == r.Receipt.Broker && t.m.PhysicalOffset == first && !t.m.StoredAt.Before(f.trail.since)
+	})
 }
 
 // traces are the copies of a replay that are known.
@@ -71,7 +83,7 @@ func arrivedAt(r asked, traces []trace) bool {
 func (f *following) fetch(ctx context.Context, o *round, list []asked) {
 	wanted := map[lane][]asked{}
 	for _, r := range list {
-		if r.Door == dlq.DoorTopic && !delayed(r.Replay) && r.Receipt.MessageID != "" && !arrivedAt(r, f.traces(r.Replay)) {
+		if r.Door == dlq.DoorTopic && !delayed(r.Replay) && r.Receipt.MessageID != "" && !f.adopted(r) && !arrivedAt(r, f.traces(r.Replay)) {
 			at := lane{broker: r.Receipt.Broker, topic: r.Target, queue: r.Receipt.Queue}
 			wanted[at] = append(wanted[at], r)
 		}
@@ -80,46 +92,54 @@ func (f *following) fetch(ctx context.Context, o *round, list []asked) {
 	for at, rs := range wanted {
 		slices.SortFunc(rs, func(x, y asked) int { return cmp.Compare(x.Receipt.Offset, y.Receipt.Offset) })
 		for len(rs) > 0 {
-			from := rs[0].Receipt.Offset
-			n := 1
-			for n < len(rs) && rs[n].Receipt.Offset < from+pullCount {
-				n++
-			}
 			if pulls--; pulls < 0 {
 				o.fail(rs, tooMany(o.group))
 				break
 			}
-			if err := f.fetchSome(ctx, o, at, rs[:n]); err != nil {
-				o.fail(rs[:n], err)
+			n, err := f.fetchSome(ctx, o, at, rs)
+			if err != nil {
+				o.fail(rs, err)
+				break
 			}
 			rs = rs[n:]
 		}
 	}
 }
 
-func (f *following) fetchSome(ctx context.Context, o *round, at lane, rs []asked) error {
+// fetchSome reads the first of some copies, and those behind it that come with it; it returns how many are dealt with.
+// What is not found, or may not be read, is left to a search.
+func (f *following) fetchSome(ctx context.Context, o *round, at lane, rs []asked) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	from, to := rs[0].Receipt.Offset, rs[len(rs)-1].Receipt.Offset
 	addr, err := o.b.master(at.broker)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	res, err := o.b.wire.Pull(ctx, addr, remoting.PullRequest{Group: o.b.opt.Group, Topic: at.topic, Queue: at.queue, Offset: from, Max: int(to-from) + 1})
-	if err != nil {
-		return unreachable(at.broker, "to show what was sent to "+at.topic, err)
+	from := rs[0].Receipt.Offset
+	window := 1
+	for window < len(rs) && rs[window].Receipt.Offset < from+pullCount {
+		window++
 	}
-	byOffset := map[int64]*remoting.Message{}
+	res, err := o.b.wire.Pull(ctx, addr, remoting.PullRequest{
+		Group: o.b.opt.Group, Topic: at.topic, Queue: at.queue, Offset: from, Max: int(rs[window-1].Receipt.Offset-from) + 1,
+	})
+	if silent(err) {
+		return 0, unreachable(at.broker, "to show what was sent to "+at.topic, err)
+	}
+	got, to := map[int64]*remoting.Message{}, from
 	for i := range res.Messages {
-		byOffset[res.Messages[i].QueueOffset] = &res.Messages[i]
+		m := &res.Messages[i]
+		got[m.QueueOffset], to = m, max(to, m.QueueOffset)
 	}
-	for _, r := range rs {
-		if m := byOffset[r.Receipt.Offset]; m != nil && ours(r.Replay, at.broker, m) {
-			p := f.open[r.ID]
-			p.marks = append(p.marks, markOf(at, m))
+	n := 0
+	for n < window && rs[n].Receipt.Offset <= to {
+		r := rs[n]
+		if m := got[r.Receipt.Offset]; m != nil && ours(r.Replay, at.broker, m) {
+			f.open[r.ID].marks = append(f.open[r.ID].marks, markOf(at, m))
 		}
+		n++
 	}
-	return nil
+	return n, nil
 }
 
 // find searches the delivered copies of replays that were parked on their way to a topic that is not followed.
@@ -141,10 +161,7 @@ func (f *following) find(ctx context.Context, o *round, list []asked) {
 			if err == nil {
 				found, err = o.b.searchOne(ctx, name, o.c.brokers[name].Master(), r.Target, r.Replay)
 			}
-			for _, t := range found {
-				p := f.open[r.ID] // nobody else's
-				p.marks = append(p.marks, markOf(lane{broker: t.broker, topic: t.m.Topic, queue: t.m.QueueID}, &t.m))
-			}
+			f.keep(r, found)
 		}
 		o.errs[r.i] = err
 	})
@@ -161,20 +178,26 @@ func (f *following) search(ctx context.Context, o *round, list []asked) {
 		list = list[:limit]
 	}
 	each(list, func(r asked) {
-		begun := o.b.now()
 		traces, err := o.b.search(ctx, o.c, r.Replay)
 		if err != nil {
 			o.errs[r.i] = err
 			return
 		}
 		if p := f.open[r.ID]; p != nil && f.trail != nil && r.Outcome != dlq.OutcomeSending {
-			p.since, p.marks = begun, nil
-			for _, t := range traces {
-				p.marks = append(p.marks, markOf(lane{broker: t.broker, topic: t.m.Topic, queue: t.m.QueueID}, &t.m))
-			}
+			p.trail, p.halved, p.marks = f.trail, f.trail.halved, nil
+			f.keep(r, traces)
 		}
 		o.evs[r.i], o.errs[r.i] = o.weigh(ctx, r.Replay, o.standing, traces)
 	})
+}
+
+// keep remembers copies of a replay beside the trail. It may be called for different replays at the same time.
+func (f *following) keep(r asked, found []trace) {
+	p := f.open[r.ID]
+	for i := range found {
+		t := &found[i]
+		p.marks = append(p.marks, markOf(lane{broker: t.broker, topic: t.m.Topic, queue: t.m.QueueID}, &t.m))
+	}
 }
 
 // each does something for several replays at the same time.

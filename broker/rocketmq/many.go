@@ -108,9 +108,10 @@ type following struct {
 
 // openReplay is a replay that is being asked for.
 type openReplay struct {
-	asked time.Time
-	since time.Time // when it was searched: older copies are in marks. Zero: none is older than its intent
-	marks []mark    // what the trail does not show
+	asked  time.Time
+	marks  []mark // what the trail does not show
+	trail  *trail // that showed everything newer than marks, when it had been halved so often
+	halved int
 }
 
 func (b *Broker) following(group string) *following {
@@ -185,12 +186,15 @@ func (f *following) drop() {
 	}
 	f.trail, f.era = nil, nil
 	for _, p := range f.open {
-		p.since, p.marks = time.Time{}, nil
+		p.trail, p.marks = nil, nil
 	}
 }
 
 // follow brings the trail up to date, or begins one.
 func (f *following) follow(ctx context.Context, o *round, list []asked) (bool, error) {
+	if len(list) == 0 {
+		return false, nil
+	}
 	addrs, err := o.holders(ctx, list)
 	if err != nil {
 		return false, err
@@ -202,45 +206,48 @@ func (f *following) follow(ctx context.Context, o *round, list []asked) (bool, e
 	if f.trail != nil && !sameEra(f.era, era) {
 		f.drop() // a process that ended may have lost what it had not written yet
 	}
-	topics := o.topics(list)
-	now := o.b.now()
-	var late []asked
-	if f.trail != nil {
-		late = slices.DeleteFunc(slices.Clone(list), func(r asked) bool { return f.covers(r) })
+	topics, back := o.topics(list), slices.ContainsFunc(list, func(r asked) bool { return r.Door == dlq.DoorBack })
+	if f.trail != nil && back && !f.trail.all {
+		f.drop()
 	}
-	begin := func(from time.Time) (bool, error) {
+	now := o.b.now()
+	begin := func(list []asked) (bool, error) {
+		from := now
+		if len(list) > 0 {
+			from = o.from(list)
+		}
 		// A quarter more, since what is asked for next may have been sent earlier.
-		t := newTrail(o.b, o.group, from.Add(-clockSlack-max(0, now.Sub(from))/4))
+		t := newTrail(o.b, o.group, back, from.Add(-clockSlack-max(0, now.Sub(from))/4))
 		done, err := t.advance(ctx, addrs, topics)
-		if err == nil {
+		if !errors.Is(err, errNoTrail) { // as far as it came
 			f.drop()
 			f.trail, f.era = t, era
 		}
 		return done, err
 	}
-	switch {
-	case f.trail == nil && now.Before(f.rest):
-		return false, errNoTrail
-	case f.trail == nil && len(list) > 0:
-		done, err := begin(oldest(list))
+	if f.trail == nil {
+		if now.Before(f.rest) {
+			return false, errNoTrail
+		}
+		done, err := begin(list)
 		if errors.Is(err, errNoTrail) {
-			done, err = begin(now)
+			done, err = begin(nil)
 		}
 		if errors.Is(err, errNoTrail) {
 			f.rest = now.Add(trailRest)
 		}
 		return done, err
-	case f.trail == nil:
-		return true, nil
-	case len(late) > o.b.limits.few && now.After(f.longer):
-		f.longer = now.Add(trailRest)
-		if done, err := begin(oldest(late)); !errors.Is(err, errNoTrail) {
+	}
+	late := slices.DeleteFunc(slices.Clone(list), func(r asked) bool {
+		return f.adopted(r) || !r.IntendedAt.Add(-clockSlack).Before(f.trail.since)
+	})
+	if len(late) > o.b.limits.few && now.After(f.longer) {
+		f.longer = now.Add(openFor)
+		if done, err := begin(late); !errors.Is(err, errNoTrail) {
 			return done, err
 		}
 	}
-	for name, e := range era {
-		f.era[name] = e
-	}
+	maps.Copy(f.era, era)
 	done, err := f.trail.advance(ctx, addrs, topics)
 	if errors.Is(err, errNoTrail) {
 		f.drop()
@@ -249,23 +256,25 @@ func (f *following) follow(ctx context.Context, o *round, list []asked) (bool, e
 	return done, err
 }
 
-func oldest(list []asked) time.Time {
-	at := list[0].IntendedAt
-	for _, r := range list[1:] {
-		if r.IntendedAt.Before(at) {
-			at = r.IntendedAt
+// from is when a trail for the replays should begin: a few that are much older than the others can be searched.
+func (o *round) from(list []asked) time.Time {
+	at := make([]time.Time, len(list))
+	for i, r := range list {
+		at[i] = r.IntendedAt
+	}
+	slices.SortFunc(at, time.Time.Compare)
+	for i := range min(o.b.limits.few, len(at)-1) {
+		if o.at.Sub(at[i]) < openFor {
+			return at[i]
 		}
 	}
-	return at
+	return at[min(o.b.limits.few, len(at)-1)]
 }
 
-// covers says whether trail and marks together show every copy of a replay.
-func (f *following) covers(r asked) bool {
-	from := r.IntendedAt
-	if p := f.open[r.ID]; p != nil && p.since.After(from) {
-		from = p.since
-	}
-	return !from.Add(-clockSlack).Before(f.trail.since)
+// adopted says whether a replay was searched when there was the trail already, so that both together show all its copies.
+func (f *following) adopted(r asked) bool {
+	p := f.open[r.ID]
+	return p != nil && p.trail == f.trail && p.halved == f.trail.halved
 }
 
 // holders are the addresses of all masters that may hold a copy of one of the replays.

@@ -442,13 +442,32 @@ func TestUnansweredSends(t *testing.T) {
 				return ""
 			})
 		}
+		m := &many{scene: s}
+		for range 60 {
+			m.list, m.want = append(m.list, s.quick(dlq.DoorRetry, "good")), append(m.want, "offline")
+		}
+		m.settle(20 * time.Second)
+		m.isFollowed(true)
 		if err := n.KillBroker(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+		if _, errs := s.b.LookMany(t.Context(), m.list); dlq.CodeOf(errs[0]) != dlq.CodeUnavailable || dlq.CodeOf(errs[59]) != dlq.CodeUnavailable {
+			t.Errorf("many looks at a broker that is gone: %v", errs)
 		}
 		for _, door := range doors {
 			if _, result, err := s.b.Send(t.Context(), s.request(door)); result != dlq.NotSent || dlq.CodeOf(err) != dlq.CodeUnavailable {
 				t.Errorf("door %s to a broker that is gone: %s, %v", door, result, err)
 			}
+		}
+		// It may have lost what it had not written, so its queues are read anew.
+		before := s.b.following(group).trail
+		if err := n.StartBroker(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m.settle(60 * time.Second)
+		m.isFollowed(true)
+		if s.b.following(group).trail == before {
+			t.Error("what was known of the queues before the broker's end is still trusted")
 		}
 	})
 }

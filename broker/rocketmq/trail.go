@@ -67,9 +67,11 @@ func (k mark) trace(key string) trace {
 // in order from an instant on: the retry topics, the dead-letter topic, and those in which brokers park what is to be
 // delivered later. Where thousands of replays are open it answers for all of them with a few pulls.
 type trail struct {
-	b     *Broker
-	group string
-	since time.Time // by the brokers' clocks: every copy stored at or after it is in marks, as far as the lanes are read
+	b      *Broker
+	group  string
+	all    bool      // copies without a replay id are remembered, too: door C cannot mark its own
+	since  time.Time // by the brokers' clocks: every copy stored at or after it is in marks, as far as the lanes are read
+	halved int       // how often since was moved on
 
 	mu    sync.Mutex        // while lanes are read at the same time
 	next  map[lane]int64    // offset to go on from
@@ -77,8 +79,8 @@ type trail struct {
 	count int
 }
 
-func newTrail(b *Broker, group string, since time.Time) *trail {
-	return &trail{b: b, group: group, since: since, next: map[lane]int64{}, marks: map[string][]mark{}}
+func newTrail(b *Broker, group string, all bool, since time.Time) *trail {
+	return &trail{b: b, group: group, all: all, since: since, next: map[lane]int64{}, marks: map[string][]mark{}}
 }
 
 // advance reads every lane to its end as it is now. false means that there is more than one round can read. The error is
@@ -211,14 +213,14 @@ func (t *trail) read(ctx context.Context, addr string, at lane, from, end int64,
 
 // note remembers a copy, if it can be one of a replay to the group.
 func (t *trail) note(at lane, m *remoting.Message) {
-	key, goal := m.Properties[dlq.PropUniqueKey], m.Topic
+	key, goal, marked := m.Properties[dlq.PropUniqueKey], m.Topic, m.Properties[dlq.PropReplayID] != ""
 	if isParking(goal) {
 		goal = m.Properties[dlq.PropRealTopic]
 	}
 	_, pop := popRest(t.group, goal)
-	others := strings.HasPrefix(goal, dlq.RetryPrefix) || strings.HasPrefix(goal, dlq.DLQPrefix)
-	mine := pop || goal == dlq.RetryPrefix+t.group || goal == dlq.DLQPrefix+t.group || !others && m.Properties[dlq.PropReplayID] != ""
-	if key == "" || !mine {
+	own := pop || goal == dlq.RetryPrefix+t.group || goal == dlq.DLQPrefix+t.group
+	others := !own && (strings.HasPrefix(goal, dlq.RetryPrefix) || strings.HasPrefix(goal, dlq.DLQPrefix))
+	if key == "" || others || !marked && !(own && t.all) {
 		return
 	}
 	t.mu.Lock()
@@ -230,7 +232,7 @@ func (t *trail) note(at lane, m *remoting.Message) {
 	t.count++
 }
 
-// shorten forgets the older half of the marks. Replays sent before what is left must be looked for once more.
+// shorten forgets the older half of the marks. Replays whose copies may be among them must be looked for once more.
 func (t *trail) shorten() {
 	stored := make([]int64, 0, t.count)
 	for _, list := range t.marks {
@@ -251,4 +253,5 @@ func (t *trail) shorten() {
 	if at := time.UnixMilli(limit).UTC(); at.After(t.since) {
 		t.since = at
 	}
+	t.halved++
 }
