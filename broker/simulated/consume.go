@@ -8,7 +8,7 @@ import (
 	"deadletteroffice/dlq"
 )
 
-// Consumer is one consumer group. Its Work is called by Run, for one message at a time.
+// Consumer is one consumer group. Its Work is called by Run, for one message at a time, and by Probe meanwhile.
 type Consumer struct {
 	Group    string
 	Kind     dlq.GroupKind

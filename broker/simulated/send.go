@@ -2,6 +2,7 @@ package simulated
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -35,8 +36,12 @@ func (b *Broker) Send(_ context.Context, req dlq.SendRequest) (dlq.Receipt, dlq.
 		if _, ok := b.topics[target]; !ok && r.Door == dlq.DoorTopic {
 			return dlq.Receipt{}, dlq.NotSent, dlq.Errorf(dlq.CodeNotFound, "there is no topic %s", target)
 		}
-		if r.Door == dlq.DoorPop && (major < 5 || target != popRetry(r.ConsumerGroup, r.Topic)) {
-			return dlq.Receipt{}, dlq.NotSent, dlq.Errorf(dlq.CodeRefused, "the simulated broker has no POP retry topic %s", target)
+		if r.Door == dlq.DoorPop {
+			if major < 5 || target != popRetry(r.ConsumerGroup, r.Topic) {
+				return dlq.Receipt{}, dlq.NotSent, dlq.Errorf(dlq.CodeRefused, "the simulated broker has no POP retry topic %s", target)
+			}
+			m.props = maps.Clone(req.Properties)
+			m.props[dlq.PropRetryTopic] = r.Topic // which clients of the real one tell from the name of the topic
 		}
 		if _, ok := b.groups[r.ConsumerGroup]; !ok && r.Door != dlq.DoorTopic {
 			return dlq.Receipt{}, dlq.NotSent, dlq.Errorf(dlq.CodeRefused, "no broker knows the consumer group %s", r.ConsumerGroup)

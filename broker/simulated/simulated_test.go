@@ -103,6 +103,10 @@ func wish(m dlq.DeadMessage, door dlq.Door, id string) dlq.SendRequest {
 		target = "orders"
 		delete(props, dlq.PropRetryTopic)
 	}
+	if door == dlq.DoorPop {
+		target = dlq.RetryPrefix + m.ConsumerGroup + "_orders"
+		delete(props, dlq.PropRetryTopic)
+	}
 	return dlq.SendRequest{
 		Replay: dlq.Replay{ID: id, Door: door, ConsumerGroup: m.ConsumerGroup, Target: target, Topic: "orders", UniqueKey: m.UniqueKey(),
 			DeadPhysOffset: m.PhysOffset, DeadAttempts: m.ReconsumeTimes, IntendedAt: time.Now()},
@@ -153,6 +157,7 @@ func TestDoors(t *testing.T) {
 		{dlq.GroupOrderly, dlq.DoorTopic, dlq.Sent, true},
 		{dlq.GroupGRPC, dlq.DoorRetry, dlq.Sent, false},
 		{dlq.GroupGRPC, dlq.DoorTopic, dlq.Sent, true},
+		{dlq.GroupGRPC, dlq.DoorPop, dlq.Sent, true},
 	} {
 		t.Run(fmt.Sprintf("%s %s", tt.kind, tt.door), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -176,8 +181,12 @@ func TestDoors(t *testing.T) {
 				if err != nil || len(ev.Copies) != 1 {
 					t.Fatalf("evidence %+v, %v", ev, err)
 				}
-				if got := len(f.had()) > before; got != tt.got {
-					t.Errorf("delivered: %v", got)
+				if had := f.had(); len(had) > before != tt.got || had[len(had)-1].Topic != "orders" {
+					t.Errorf("delivered: %+v", had[before:])
+				}
+				evs, errs := b.LookMany(t.Context(), []dlq.Replay{req.Replay, {ID: "none"}})
+				if diff := cmp.Diff(ev, evs[0]); diff != "" || len(evs) != 2 || len(errs) != 2 || errs[0] != nil || errs[1] != nil || len(evs[1].Copies) > 0 {
+					t.Errorf("together: %s %v", diff, errs)
 				}
 				if passed := ev.Passed && ev.PassedKnown; passed != (tt.got && tt.kind != dlq.GroupGRPC) {
 					t.Errorf("evidence %+v", ev)
@@ -333,4 +342,62 @@ func TestSubscribers(t *testing.T) {
 	if err := b.Repair(t.Context(), "nothing"); dlq.CodeOf(err) != dlq.CodeNotFound {
 		t.Errorf("%v", err)
 	}
+}
+
+// A probe runs the listener now and changes nothing at the broker.
+func TestProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, in := running(t, Options{})
+		f := &fault{}
+		b.Consume(Consumer{Group: "g", Kind: dlq.GroupConcurrent, Topics: []string{"orders"}, Work: f.work})
+		b.Produce(Message{Topic: "orders", Body: []byte("body")})
+		time.Sleep(10 * time.Second)
+		m := in.letters()[0]
+		info, err := b.Group(t.Context(), "g", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := info.Clients[0].ID
+		before := len(f.had())
+		want := dlq.ProbeAnswer{ClientID: id, Language: "SIMULATED", Verdict: dlq.ProbeLater, Trusted: true}
+		if a, err := b.Probe(t.Context(), "g", "", &m); err != nil || a != want {
+			t.Errorf("sick: %+v, %v", a, err)
+		}
+		f.heal()
+		want.Verdict = dlq.ProbeSuccess
+		if a, err := b.Probe(t.Context(), "g", id, &m); err != nil || a != want {
+			t.Errorf("healed: %+v, %v", a, err)
+		}
+		if had := f.had()[before:]; len(had) != 2 || had[0].Topic != "orders" || string(had[1].Body) != "body" {
+			t.Errorf("the listener had %+v", had)
+		}
+		lost := m
+		lost.OriginalTopic = ""
+		if a, err := b.Probe(t.Context(), "g", "", &lost); err != nil || !a.OnDead || f.had()[before+2].Topic != "%DLQ%g" {
+			t.Errorf("without its topic: %+v, %v", a, err)
+		}
+		time.Sleep(10 * time.Second)
+		if len(in.letters()) != 1 || len(f.had()) != before+3 {
+			t.Errorf("%d letters, %d deliveries", len(in.letters()), len(f.had()))
+		}
+		for _, tt := range []struct {
+			group, client string
+			change        func()
+			code          dlq.Code
+		}{
+			{"g", "another", func() {}, dlq.CodeNotFound},
+			{"nobody", "", func() {}, dlq.CodeRefused},
+			{"g", "", func() { b.SetOnline("g", false) }, dlq.CodeRefused},
+			{"g", "", func() { b.SetAway(true) }, dlq.CodeUnavailable},
+		} {
+			tt.change()
+			if _, err := b.Probe(t.Context(), tt.group, tt.client, &m); dlq.CodeOf(err) != tt.code {
+				t.Errorf("%s of %s: %v", tt.client, tt.group, err)
+			}
+		}
+		_, errs := b.LookMany(t.Context(), []dlq.Replay{{ID: "r1"}})
+		if dlq.CodeOf(errs[0]) != dlq.CodeUnavailable {
+			t.Errorf("away: %v", errs)
+		}
+	})
 }
