@@ -266,9 +266,18 @@ func TestAlertFromLetterToReceiver(t *testing.T) {
 
 	// The page has the log of each delivery, without what is secret.
 	var page2 struct{ Items []dlq.Delivery }
-	if err := c.get("/deliveries?receiver=ops", &page2); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, 10*time.Second, "the answers are written down", func() error {
+		page2.Items = nil
+		if err := c.get("/deliveries?receiver=ops", &page2); err != nil {
+			return err
+		}
+		for _, d := range page2.Items {
+			if d.State == dlq.DeliveryPending {
+				return fmt.Errorf("%s is pending", d.ID)
+			}
+		}
+		return nil
+	})
 	for _, d := range page2.Items {
 		var whole json.RawMessage
 		if err := c.get("/deliveries/"+d.ID, &whole); err != nil {

@@ -31,6 +31,7 @@ type shopFloor struct {
 	mu   sync.Mutex
 	bad  func(number int) bool // which messages fail
 	seen map[string]int        // replay id -> how often
+	last string                // body of the newest replay
 }
 
 // newShopFloor lets so many messages of the consumer group "pay" die.
@@ -53,6 +54,7 @@ func (f *shopFloor) work(m simulated.Seen) bool {
 	defer f.mu.Unlock()
 	if id := m.Properties[dlq.PropReplayID]; id != "" && m.Attempts == 0 {
 		f.seen[id]++
+		f.last = string(m.Body)
 	}
 	return !f.bad(body.Number)
 }
@@ -328,5 +330,103 @@ func TestTheStopAndTheUndo(t *testing.T) {
 	}
 	if o = reach(t, c, "halted", "it is settled", isSettled); o.Counts[dlq.ItemConfirmed] != letters {
 		t.Errorf("%+v", o.Counts)
+	}
+}
+
+// A letter is probed, edited and replayed as it was edited; an operation changes messages on their way. The stored
+// originals stay as they are, and what the consumer got is what was asked for.
+func TestEditsAndTransformsReachTheConsumer(t *testing.T) {
+	f := newShopFloor(t, 2)
+	c, _ := f.open(t)
+	await(t, c, 2)
+	var page dlq.Page
+	if err := c.get("/letters?q=n-0", &page); err != nil || len(page.Items) != 1 {
+		t.Fatalf("%+v %v", page, err)
+	}
+	l := page.Items[0]
+	at := "/letters/" + strconv.FormatInt(l.ID, 10)
+
+	var probed struct {
+		Probe  dlq.Probe
+		Letter dlq.Letter
+	}
+	if err := c.call(t.Context(), http.MethodPost, at+"/probe", map[string]any{"version": l.Version, "note": "why?"}, &probed); err != nil {
+		t.Fatal(err)
+	}
+	if probed.Probe.Verdict != dlq.ProbeLater || !probed.Probe.Trusted || probed.Letter.Version <= l.Version || probed.Letter.State != dlq.StateOpen {
+		t.Errorf("%+v", probed)
+	}
+	var detail dlq.Detail
+	if err := c.get(at, &detail); err != nil || detail.Events[0].Kind != dlq.EventProbed || detail.Events[0].Actor != "local" {
+		t.Errorf("%+v %v", detail.Events, err)
+	}
+
+	f.heal(func(int) bool { return false })
+	var edited struct {
+		Edit   dlq.Edit
+		Letter dlq.Letter
+	}
+	edit := map[string]any{"version": probed.Letter.Version, "note": "it was the wrong number", "body": []byte(`{"number":100}`), "set": map[string]string{"MENDED": "yes"}}
+	if err := c.call(t.Context(), http.MethodPost, at+"/edits", edit, &edited); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.call(t.Context(), http.MethodPost, at+"/edits", edit, nil); err == nil || !strings.Contains(err.Error(), "409") {
+		t.Errorf("a second editor: %v", err)
+	}
+	if err := c.call(t.Context(), http.MethodPost, at+"/replay", map[string]any{"version": edited.Letter.Version, "edit": edited.Edit.Number, "note": "mended"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := func(want string) {
+		t.Helper()
+		eventually(t, time.Minute, "the consumer has "+want, func() error {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if f.last != want {
+				return fmt.Errorf("it has %q", f.last)
+			}
+			return nil
+		})
+	}
+	got(`{"number":100}`)
+	var editable dlq.Editable
+	if err := c.get(at+"/edits", &editable); err != nil || string(editable.Body) != `{"number":0}` || len(editable.Edits) != 1 || editable.Edits[0].Author != "local" {
+		t.Errorf("%+v %v", editable, err)
+	}
+
+	var o dlq.Operation
+	draft := map[string]any{"id": "mend", "kind": "replay", "query": "tab=attention", "spec": map[string]any{"replay": map[string]any{
+		"transform": []map[string]any{{"do": "set", "path": "/number", "value": "7"}, {"do": "set", "path": "/who", "value": `"shell"`}}}}}
+	if err := c.call(t.Context(), http.MethodPost, "/operations", draft, &o); err != nil {
+		t.Fatal(err)
+	}
+	if o.Preview == nil || len(o.Preview.Samples) != 1 || o.Preview.Samples[0].Before != `{"number":1}` || o.Preview.Samples[0].After != `{"number":7,"who":"shell"}` {
+		t.Errorf("%+v", o.Preview)
+	}
+	if err := c.call(t.Context(), http.MethodPost, "/operations/mend/start", map[string]any{"version": o.Version, "note": "mended"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	got(`{"number":7,"who":"shell"}`)
+	reach(t, c, "mend", "it is settled", func(o dlq.Operation) bool { return isSettled(o) && o.Counts[dlq.ItemConfirmed] == 1 })
+}
+
+// Bulk acts that send nothing go through the same states, and each letter says which operation it was.
+func TestLettersAreDiscardedInBulk(t *testing.T) {
+	f := newShopFloor(t, 5)
+	c, _ := f.open(t)
+	await(t, c, 5)
+	for _, kind := range []string{"discard", "restore", "resolve"} {
+		var o dlq.Operation
+		query := map[string]string{"discard": "tab=attention", "restore": "tab=discarded", "resolve": "tab=attention"}[kind]
+		if err := c.call(t.Context(), http.MethodPost, "/operations", map[string]any{"id": kind + "-all", "kind": kind, "query": query}, &o); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.call(t.Context(), http.MethodPost, "/operations/"+o.ID+"/start", map[string]any{"version": o.Version, "note": "test orders"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		reach(t, c, o.ID, "it is settled", func(o dlq.Operation) bool { return isSettled(o) && o.Counts[dlq.ItemDone] == 5 })
+	}
+	var summary dlq.Summary
+	if err := c.get("/summary", &summary); err != nil || summary.Tabs[dlq.TabResolved] != 5 || len(f.arrivals()) != 0 {
+		t.Errorf("%+v %v", summary.Tabs, err)
 	}
 }
