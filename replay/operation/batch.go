@@ -87,7 +87,17 @@ func (r *run) land(e batchEnd) {
 		}
 		return
 	}
-	done, later := 0, 0
+	later := 0
+	for _, res := range e.results {
+		if res.Later && res.Skip == "" {
+			later++
+		}
+	}
+	if later == len(e.results) {
+		g.wait(now)
+		g.buffer, g.dry = nil, false
+	}
+	done := 0
 	for i := range e.results {
 		res, t := &e.results[i], &e.tasks[i]
 		switch {
@@ -99,8 +109,8 @@ func (r *run) land(e batchEnd) {
 				r.order.failed(g.name, t, res.Skip)
 			}
 		case res.Later:
-			later++
-			g.later[res.LetterID] = now.Add(max(g.backOff, time.Second))
+			r.feed.puts[res.LetterID]++
+			g.later[res.LetterID] = now.Add(max(g.backOff, again(r.feed.puts[res.LetterID]-1, maxBackOff), again(t.Tries, time.Minute)))
 		case res.Err != nil && res.Replay.ID == "" && r.feed.asks[res.LetterID]+1 < maxAsks:
 			r.feed.asks[res.LetterID]++
 			g.later[res.LetterID] = now.Add(time.Second)
@@ -114,25 +124,22 @@ func (r *run) land(e batchEnd) {
 			r.order.failed(g.name, t, why)
 		default:
 			done++
+			delete(r.feed.puts, res.LetterID)
 			if res.Replay.Outcome == dlq.OutcomeSendFailed {
 				r.order.failed(g.name, t, string(dlq.ItemSendFailed))
 			}
 		}
 	}
 	if done > 0 {
+		g.backOff = 0
 		r.count(done)
 	}
-	switch {
-	case later > 0 && later == len(e.results):
-		g.wait(now)
-		g.buffer = nil
-		for id := range g.later {
-			g.later[id] = g.notYet
-		}
-		g.dry = false
-	case done > 0:
-		g.backOff = 0
-	}
+}
+
+// again is how long a letter waits that did not reach its broker: longer each time. Of intents that were written in vain
+// the store takes only so many before the letter counts as not sent, so they are spaced more widely.
+func again(times int, most time.Duration) time.Duration {
+	return min(time.Second<<min(times, 6), most)
 }
 
 // wait puts a consumer group off, each time for longer.

@@ -25,10 +25,11 @@ const (
 type feed struct {
 	planned  bool // groups are all that have work
 	groups   []*group
-	turn     int            // whose turn it is
-	inFlight int            // batches
-	inHand   map[int64]bool // letters of those
-	asks     map[int64]int
+	turn     int              // whose turn it is
+	inFlight int              // batches
+	inHand   map[int64]bool   // letters of those
+	asks     map[int64]int    // how often letters could not be acted on for a reason of ours
+	puts     map[int64]int    // how often letters were put off
 	skips    map[int64]string // letters to be skipped, and why
 	spread   bucket
 	size     int // bytes of the largest body seen
@@ -54,13 +55,13 @@ type bounds struct {
 }
 
 func newFeed() feed {
-	return feed{inHand: map[int64]bool{}, asks: map[int64]int{}, skips: map[int64]string{}}
+	return feed{inHand: map[int64]bool{}, asks: map[int64]int{}, puts: map[int64]int{}, skips: map[int64]string{}}
 }
 
 // clear forgets everything but what is under way.
 func (f *feed) clear() {
-	f.planned, f.groups, f.asks = false, nil, map[int64]int{}
-	f.spread = bucket{}
+	f.planned, f.groups, f.spread = false, nil, bucket{}
+	f.asks, f.puts = map[int64]int{}, map[int64]int{}
 }
 
 // idle reports whether nothing is left to be sent, as far as is known, and nothing is under way.
@@ -115,6 +116,7 @@ func (r *run) launch(ctx context.Context, now time.Time, b bounds) (wait time.Du
 	}
 	f := &r.feed
 	waits := ""
+	wait = never
 	for sent := true; sent && len(f.groups) > 0; {
 		sent, wait, waits = false, never, ""
 		for range f.groups {
@@ -159,14 +161,15 @@ func (r *run) serve(ctx context.Context, g *group, now time.Time, b bounds) (n i
 	}
 	g.expire(now)
 	if len(g.buffer) == 0 && !g.dry {
-		if err := r.fill(ctx, g, now, rate, b.below); err != nil {
+		skipped, err := r.fill(ctx, g, now, rate, b.below)
+		if err != nil {
 			return 0, 0, "", err
+		}
+		if skipped && len(g.buffer) == 0 && !g.dry {
+			return 0, 0, "", nil // there are more
 		}
 	}
 	if len(g.buffer) == 0 {
-		if !g.dry {
-			return 0, 0, "", nil // all that were read are skipped; there are more
-		}
 		return 0, g.nextLater(now), "", nil
 	}
 	n = min(n, len(g.buffer))
@@ -228,7 +231,7 @@ func (r *run) spreadRate() float64 {
 }
 
 // fill reads the next letters of a consumer group. Those that the operation cannot act on are skipped.
-func (r *run) fill(ctx context.Context, g *group, now time.Time, rate float64, below int64) error {
+func (r *run) fill(ctx context.Context, g *group, now time.Time, rate float64, below int64) (skipped bool, err error) {
 	f := &r.feed
 	want := chunk
 	if rate > 0 {
@@ -241,7 +244,7 @@ func (r *run) fill(ctx context.Context, g *group, now time.Time, rate float64, b
 	ask := want + len(f.inHand) + len(g.later)
 	tasks, err := r.m.Store.OperationTasks(ctx, r.number, g.name, below, ask, ordered)
 	if err != nil {
-		return err
+		return false, err
 	}
 	g.buffer, g.filled, g.dry = nil, now, len(tasks) < min(ask, 1000)
 	for _, t := range tasks {
@@ -249,16 +252,15 @@ func (r *run) fill(ctx context.Context, g *group, now time.Time, rate float64, b
 			continue
 		}
 		if why := r.why(&t, now); why != "" {
+			skipped = true
 			r.skipLetter(t.LetterID, why)
 			r.order.failed(g.name, &t, why)
 			continue
 		}
-		if t.Letter != nil {
-			f.size = max(f.size, t.Letter.Size)
-		}
+		f.size = max(f.size, t.Letter.Size)
 		g.buffer = append(g.buffer, t)
 	}
-	return r.skip(ctx)
+	return skipped, r.skip(ctx)
 }
 
 // expire drops letters that were read too long ago, and lets those be read whose time to be tried again has come.

@@ -284,6 +284,48 @@ func TestBackOff(t *testing.T) {
 	})
 }
 
+func TestOneOfTwoBrokersAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		back := time.Now().Add(10 * time.Minute)
+		var calls atomic.Int64
+		o := open(t, func(o *office) {
+			o.wrap = func(r operation.Replays) operation.Replays {
+				return batcher{r, func(ctx context.Context, b dlq.ReplayBatch) []dlq.BatchResult {
+					calls.Add(1)
+					out := answers(b, dlq.BatchResult{Later: true, Err: dlq.Errorf(dlq.CodeUnavailable, "that broker is away")})
+					var here []dlq.OperationTask
+					for _, t := range b.Tasks {
+						if t.LetterID%2 == 0 || !time.Now().Before(back) {
+							here = append(here, t)
+						}
+					}
+					b.Tasks = here
+					for _, res := range r.Batch(ctx, b) {
+						for i := range out {
+							if out[i].LetterID == res.LetterID {
+								out[i] = res
+							}
+						}
+					}
+					return out
+				}}
+			}
+		})
+		o.die(1800, nil)
+		o.does(func(simulated.Seen) bool { return true })
+		o.start("spring", dlq.OperationSpec{})
+		time.Sleep(3 * time.Minute)
+		if op := o.get("spring"); op.Counts[dlq.ItemPending] != 900 || op.State != dlq.OperationRunning {
+			t.Errorf("it is %s with %v", op.State, op.Counts)
+		}
+		time.Sleep(time.Until(back))
+		if n := calls.Load(); n > 800 {
+			t.Errorf("%d batches were tried in ten minutes", n)
+		}
+		o.counts(o.comes("spring", dlq.OperationSettled), map[dlq.ItemState]int64{dlq.ItemConfirmed: 1800})
+	})
+}
+
 func TestConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for asked, most := range map[int]int{1: 1, 5: 5, 7: 7, 8: 8, 0: 64} {
