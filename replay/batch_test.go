@@ -522,3 +522,30 @@ func killBatchAt(t *testing.T, n int, after bool) bool {
 	}
 	return reached
 }
+
+// A broker that hangs holds nobody but the letters that go to it.
+func TestOneBrokerHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		list := tasks(store, 60, func(id int64, _ *dlq.Letter, m *dlq.DeadMessage) {
+			if id <= 40 {
+				m.Broker = "hangs"
+			}
+		})
+		s := newService(store, &stubBroker{send: func(req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error) {
+			if req.Broker == "hangs" {
+				time.Sleep(sendLimit)
+				return dlq.Receipt{}, dlq.SentUnknown, dlq.Errorf(dlq.CodeUnavailable, "no answer")
+			}
+			return dlq.Receipt{}, dlq.Sent, nil
+		}})
+		go s.Batch(t.Context(), bulk(list[:40], dlq.ReplaySpec{}))
+		synctest.Wait()
+		start := time.Now()
+		s.Batch(t.Context(), bulk(list[40:], dlq.ReplaySpec{}))
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("the others took %s", took)
+		}
+		time.Sleep(5 * sendLimit)
+	})
+}

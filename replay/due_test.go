@@ -372,7 +372,7 @@ func TestDueStopsAtEachSend(t *testing.T) {
 		stopped.Store(true)
 		return dlq.Receipt{}, dlq.Sent, nil
 	}})
-	s.sends = make(chan struct{}, 1)
+	s.sends["b"] = make(chan struct{}, 1)
 	s.Automation = func() dlq.Automation { return dlq.Automation{On: true, Stopped: stopped.Load()} }
 	if _, err := newDueRun(s).runOnce(t.Context()); err != nil {
 		t.Fatal(err)

@@ -149,9 +149,7 @@ func (b *batchRun) claimAll(ctx context.Context, posts chan<- *seat) {
 // postAll sends, and lets the next seat of a line follow when its message is with the broker.
 func (b *batchRun) postAll(ctx context.Context, posts <-chan *seat, done chan<- *seat) {
 	for s := range posts {
-		b.sends <- struct{}{}
 		b.post(context.WithoutCancel(ctx), ctx, s.job)
-		<-b.sends
 		if s.next != nil && s.job.result == dlq.Sent {
 			b.todo <- s.next
 			s.next = nil

@@ -119,15 +119,15 @@ type Service struct {
 	backOff backOff
 	ask     *asker
 
-	wake  chan struct{} // a send wants to be looked at
-	sends chan struct{} // one for each send that is under way
+	wake chan struct{} // a send wants to be looked at
 
 	mu       sync.Mutex
-	inFlight map[string]int64 // replays that this process is sending now, with their letters: the tracker leaves them alone
-	probing  map[int64]bool   // letters whose listener is being run
-	sights   map[string]sight // replays that the tracker follows; losing it loses none of them
-	sweepDue time.Time        // when one of them is overdue, at the earliest
-	sleeps   time.Time        // until when the tracker sleeps; zero while it works
+	sends    map[string]chan struct{} // by broker, one for each send that is under way: one that hangs must not hold the others
+	inFlight map[string]int64         // replays that this process is sending now, with their letters: the tracker leaves them alone
+	probing  map[int64]bool           // letters whose listener is being run
+	sights   map[string]sight         // replays that the tracker follows; losing it loses none of them
+	sweepDue time.Time                // when one of them is overdue, at the earliest
+	sleeps   time.Time                // until when the tracker sleeps; zero while it works
 }
 
 // New makes a Service. RunDue and RunTracker are its loops.
@@ -143,7 +143,7 @@ func New(d Deps) *Service {
 		metrics:  newMetrics(d.Registerer),
 		backOff:  backOff{tries: map[int64]int{}},
 		wake:     make(chan struct{}, 1),
-		sends:    make(chan struct{}, maxSends),
+		sends:    map[string]chan struct{}{},
 		inFlight: map[string]int64{},
 		probing:  map[int64]bool{},
 		sights:   map[string]sight{},

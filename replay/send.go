@@ -12,7 +12,7 @@ import (
 
 const (
 	maxBatch    = 100              // intents and settles of one transaction
-	maxSends    = 16               // sends that are under way at once
+	maxSends    = 16               // sends to one broker that are under way at once
 	sendLimit   = 20 * time.Second // longest wait for a broker's answer
 	safetyLook  = time.Minute      // after the intent: when the tracker asks for a send whose settling was lost
 	settleGrace = 20 * time.Millisecond
@@ -47,16 +47,12 @@ func (s *Service) send(ctx context.Context, jobs []*job) {
 	ctx = context.WithoutCancel(ctx)
 	live := s.claim(ctx, jobs)
 	done := make(chan *job, len(live))
-	go func() {
-		for _, j := range live {
-			s.sends <- struct{}{}
-			go func() {
-				s.post(ctx, stop, j)
-				<-s.sends
-				done <- j
-			}()
-		}
-	}()
+	for _, j := range live {
+		go func() {
+			s.post(ctx, stop, j)
+			done <- j
+		}()
+	}
 	for left := len(live); left > 0; {
 		batch := []*job{<-done}
 		timer := time.NewTimer(settleGrace)
@@ -161,8 +157,23 @@ func (s *Service) landed(j *job) {
 // errStopped is why nothing was sent while the global stop is on.
 var errStopped = &dlq.Error{Code: dlq.CodeUnavailable, Message: "the global stop is on, so nothing was sent", Hint: "lift the stop first"}
 
-// post asks the broker once.
+// line is where sends to one broker wait for each other.
+func (s *Service) line(broker string) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, ok := s.sends[broker]
+	if !ok {
+		l = make(chan struct{}, maxSends)
+		s.sends[broker] = l
+	}
+	return l
+}
+
+// post asks the broker once, when its turn has come.
 func (s *Service) post(ctx, stop context.Context, j *job) {
+	line := s.line(j.request.Broker)
+	line <- struct{}{}
+	defer func() { <-line }()
 	if (j.replay.Automatic || j.replay.Operation != 0) && s.Automation().Stopped {
 		j.result, j.err = dlq.NotSent, errStopped
 		return
