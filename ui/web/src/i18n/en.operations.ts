@@ -246,6 +246,7 @@ export const enOperations = {
 
   'draft.freezing': 'Counting the letters and freezing the list…',
   'draft.counting': 'Counting anew…',
+  'draft.uncounted': 'as it was before your last change',
   'draft.keep': 'Keep as a draft',
   'draft.drop': 'Drop the draft',
   'draft.replay.text': 'Each message is given back as it is chosen at the right. What was sent cannot be called back.',

@@ -218,6 +218,7 @@ export const zhOperations: Words<typeof enOperations> = {
 
   'draft.freezing': '正在统计死信并冻结清单…',
   'draft.counting': '正在重新统计…',
+  'draft.uncounted': '尚未按最新修改统计',
   'draft.keep': '保留为草稿',
   'draft.drop': '放弃草稿',
   'draft.replay.text': '按右侧的选择交还每条消息。已发送的无法召回。',

@@ -53,10 +53,12 @@ export default function BulkSheet({ kind, selection, onClose }: Props) {
     )
   }, [id, kind, tries])
 
-  // The note is what a person has to write; the sheet waited for its draft.
+  // The note is what a person has to write; the sheet waited for its draft. Where all stands in one column, what will
+  // happen comes first and is read first.
   const ready = draft !== undefined
   useEffect(() => {
-    if (ready) document.querySelector<HTMLElement>('dialog[open] textarea[required]')?.focus()
+    if (ready && window.matchMedia('(min-width: 861px)').matches)
+      document.querySelector<HTMLElement>('dialog[open] textarea[required]')?.focus()
   }, [ready])
 
   const close = () => {

@@ -81,7 +81,10 @@ export function DraftForm({ o, onStarted, children }: Props) {
           aria-label={t('bulk.what')}
           aria-busy={draft.stale}
         >
-          <h3>{t('bulk.what')}</h3>
+          <h3>
+            {t('bulk.what')}
+            {draft.stale && <span className="chip grey">{t(waiting ? 'draft.counting' : 'draft.uncounted')}</span>}
+          </h3>
           <p className="quiet">{t(`draft.${o.kind}.text`)}</p>
           {p ? (
             <Preview
