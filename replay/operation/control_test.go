@@ -92,10 +92,10 @@ func TestCanaryWithoutABrakeTakesNoFailure(t *testing.T) {
 func TestCanaryReplacesSkippedLetters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := open(t, func(o *office) {
-			o.policy.Stale = []dlq.StaleLimit{{Topic: "orders", After: dlq.Duration(time.Hour)}}
+			o.policy.Stale = []dlq.StaleLimit{{Topic: "orders", After: dlq.Duration(10 * time.Minute)}}
 		})
 		o.die(20, nil)
-		time.Sleep(2 * time.Hour)
+		time.Sleep(11 * time.Minute)
 		o.die(20, nil)
 		o.does(func(simulated.Seen) bool { return true })
 		o.broker.SetOnline("pay", false)
@@ -233,7 +233,7 @@ func TestSpread(t *testing.T) {
 
 func TestReplayWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // a bubble begins at midnight of 2000-01-01 UTC
-		o := open(t, nil)
+		o := open(t, func(o *office) { o.step = 10 * time.Second })
 		o.die(100, nil)
 		o.does(func(simulated.Seen) bool { return true })
 		o.start("spring", dlq.OperationSpec{Pace: dlq.Pace{Rate: 0.01}, Window: &dlq.ReplayWindow{From: "02:00", To: "02:10"}})
@@ -308,10 +308,10 @@ func TestBrokerAway(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		o.broker.SetAway(true)
 		o.until("waiting for the broker", func() bool { return o.get("spring").WaitsFor == "broker_away" })
-		time.Sleep(2 * time.Hour)
+		time.Sleep(40 * time.Minute)
 		op := o.get("spring")
 		if op.State != dlq.OperationRunning || op.Counts[dlq.ItemSendFailed] != 0 {
-			t.Errorf("after two hours it is %s with %v", op.State, op.Counts)
+			t.Errorf("after forty minutes it is %s with %v", op.State, op.Counts)
 		}
 		o.broker.SetAway(false)
 		back := time.Now()

@@ -126,7 +126,7 @@ func killed(t *testing.T, n int, after bool) (died bool) {
 	m := &mortal{n: n, after: after, killed: make(chan struct{})}
 	o := open(t, func(o *office) {
 		o.mortal = m
-		o.policy.Stale = []dlq.StaleLimit{{Topic: "orders", After: dlq.Duration(time.Hour)}}
+		o.policy.Stale = []dlq.StaleLimit{{Topic: "orders", After: dlq.Duration(10 * time.Minute)}}
 	})
 	revive := func() bool {
 		select {
@@ -142,7 +142,7 @@ func killed(t *testing.T, n int, after bool) (died bool) {
 		return true
 	}
 	o.die(20, nil)
-	time.Sleep(2 * time.Hour)
+	time.Sleep(11 * time.Minute)
 	o.die(120, nil)
 	var mu sync.Mutex
 	heard := map[string]int{}

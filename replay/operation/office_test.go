@@ -40,20 +40,22 @@ type office struct {
 	mu   sync.Mutex
 	work func(simulated.Seen) bool // nil: all is well
 
-	doorsFail error  // for a test of its own
-	halt      func() // ends the loops and closes the store
+	step      time.Duration // in which the broker's messages move
+	doorsFail error         // for a test of its own
+	halt      func()        // ends the loops and closes the store
 }
 
 // open opens an office. Call it inside a synctest bubble.
 func open(t testing.TB, with func(*office)) *office {
 	t.Helper()
 	o := &office{t: t, path: filepath.Join(t.TempDir(), "dlq.db"), log: slog.New(slog.NewTextHandler(t.Output(), nil))}
-	o.broker = simulated.New(simulated.Options{Step: 500 * time.Millisecond})
-	o.consume("pay", "orders")
-	o.consume("ship", "parcels")
+	o.step = 500 * time.Millisecond
 	if with != nil {
 		with(o)
 	}
+	o.broker = simulated.New(simulated.Options{Step: o.step})
+	o.consume("pay", "orders")
+	o.consume("ship", "parcels")
 	o.run()
 	t.Cleanup(func() { o.halt() })
 	return o
