@@ -24,14 +24,14 @@ type batchRun struct {
 	program  *transform.Program // nil for none
 	messages map[int64]dlq.DeadMessage
 	results  []dlq.BatchResult
-	now      time.Time
+	begun    time.Time
 
 	todo   chan *seat   // to be claimed; holds all seats
 	left   atomic.Int64 // seats without a result
 	posted atomic.Int64 // seats with an intent that no settler has taken yet
 
-	mu   sync.Mutex
-	away map[[2]string]error // consumer groups, by broker, of which the cluster cannot tell now
+	asked sync.Mutex
+	away  map[[2]string]error // consumer groups, by broker, of which the cluster cannot tell now
 }
 
 // seat is one task on its way.
@@ -43,7 +43,7 @@ type seat struct {
 
 func newBatchRun(s *Service, b dlq.ReplayBatch) *batchRun {
 	run := &batchRun{
-		Service: s, ReplayBatch: b, results: make([]dlq.BatchResult, len(b.Tasks)), now: s.now(),
+		Service: s, ReplayBatch: b, results: make([]dlq.BatchResult, len(b.Tasks)), begun: s.now(),
 		todo: make(chan *seat, len(b.Tasks)), away: map[[2]string]error{},
 	}
 	for i, t := range b.Tasks {
@@ -309,17 +309,17 @@ func (b *batchRun) prepare(ctx context.Context, s *seat) {
 // inquire surveys a letter. A cluster that could not tell of its consumer group is not asked again by this batch.
 func (b *batchRun) inquire(ctx context.Context, l *dlq.Letter, m *dlq.DeadMessage, head letterhead, h history) (survey, error) {
 	key := [2]string{m.ConsumerGroup, m.Broker}
-	b.mu.Lock()
+	b.asked.Lock()
 	err := b.away[key]
-	b.mu.Unlock()
+	b.asked.Unlock()
 	if err != nil {
 		return survey{}, err
 	}
 	sv := b.survey(ctx, *l, m, head, b.Spec.Target, h)
 	if sv.err != nil {
-		b.mu.Lock()
+		b.asked.Lock()
 		b.away[key] = sv.err
-		b.mu.Unlock()
+		b.asked.Unlock()
 	}
 	return sv, sv.err
 }
@@ -331,7 +331,7 @@ func (b *batchRun) stale(l *dlq.Letter) bool {
 	if since.IsZero() || since.After(l.DiedAt) {
 		since = l.DiedAt
 	}
-	return limit > 0 && b.now.Sub(since) > limit
+	return limit > 0 && b.begun.Sub(since) > limit
 }
 
 // failed notes why a task came to no intent, and whether trying it later may help.
