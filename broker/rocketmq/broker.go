@@ -20,7 +20,12 @@
 // # Sending
 //
 // Door A goes by the client library's producer where that can do it: not over TLS, and not for a body that is still
-// compressed. Doors B and C need header fields that no published client lets one set, so they are own frames.
+// compressed. Doors B, C and P need header fields that no published client lets one set, so they are own frames.
+//
+// # Looking
+//
+// Look searches the brokers' key index under every topic in which a copy of one replay can lie. LookMany follows those
+// topics instead where many replays of a consumer group are open, one cursor a queue.
 //
 // The package is larger than most because all of it shares one picture of the cluster: which brokers there are, what
 // they can do, and which consumer groups are online.

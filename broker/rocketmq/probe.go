@@ -70,16 +70,22 @@ func (b *Broker) Probe(ctx context.Context, group, clientID string, m *dlq.DeadM
 			}
 			a := dlq.ProbeAnswer{ClientID: cl.ID, Language: cl.Language, OnDead: s.dead, Trusted: b.truthful(ctx, p, group, cl, kind, why)}
 			err = b.probe(ctx, addr, group, s, m, &a)
-			if !remoting.IsCode(err, remoting.AnswerSystemError) {
-				return a, err
+			switch {
+			case err == nil:
+				return a, nil
+			case !remoting.IsCode(err, remoting.AnswerSystemError):
+				return dlq.ProbeAnswer{}, unreachable(s.broker, "to run the listener of "+cl.ID, err)
 			}
-			failed = dlq.Errorf(dlq.CodeRefused, "the client %s cannot be asked through the broker %s: %w", cl.ID, s.broker, err)
+			var answer *remoting.ResponseError
+			errors.As(err, &answer)
+			failed = dlq.Errorf(dlq.CodeRefused, "the client %s cannot be asked through the broker %s: %w", cl.ID, s.broker, err).WithHint("%s", brief(answer.Remark))
 		}
 	}
 	return dlq.ProbeAnswer{}, failed
 }
 
-// probe asks one client once. Of its errors, answers of code 1 come back as they are: the client was not reached.
+// probe asks one client once. An error says that its listener was not run; an answer of code 1, that the broker cannot reach
+// the client or has no such message. When the broker lost the client in between, it says "invoke consumer … Exception".
 func (b *Broker) probe(ctx context.Context, addr, group string, s specimen, m *dlq.DeadMessage, a *dlq.ProbeAnswer) error {
 	release, err := b.turn(ctx, a.ClientID)
 	if err != nil {
@@ -93,15 +99,15 @@ func (b *Broker) probe(ctx context.Context, addr, group string, s specimen, m *d
 		Group: group, ClientID: a.ClientID, MessageID: s.id, Topic: m.OriginalTopic, Broker: s.broker,
 	})
 	a.Spent = b.now().Sub(begun)
-	var unanswered *remoting.NoAnswer
+	var answer *remoting.ResponseError
+	var unsent *remoting.Unsent
 	switch {
-	case remoting.IsCode(err, remoting.AnswerConsumeTimeout), errors.As(err, &unanswered):
+	case err == nil:
+	case errors.As(err, &answer) && answer.Code != remoting.AnswerConsumeTimeout && !strings.Contains(answer.Remark, "invoke consumer"), errors.As(err, &unsent):
+		return err
+	default: // time-outs, lost connections and what cannot be read: it was asked
 		a.Verdict = dlq.ProbeTimeout
 		return nil
-	case remoting.IsCode(err, remoting.AnswerSystemError):
-		return err
-	case err != nil:
-		return unreachable(s.broker, "to run the listener of "+a.ClientID, err)
 	}
 	if res.Spent > 0 {
 		a.Spent = res.Spent

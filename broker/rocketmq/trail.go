@@ -144,6 +144,16 @@ func (t *trail) ends(ctx context.Context, addrs map[string]string, topics []stri
 				if err != nil {
 					return unfollowed(name, err)
 				}
+				if topic == topicSchedule {
+					// The topic has 18 queues, and one more is made for each level above that: nobody can pull those.
+					can, err := t.b.traits(ctx, name)
+					if err != nil {
+						return err
+					}
+					if len(can.Levels) > len(stats) {
+						return errNoTrail
+					}
+				}
 				for _, q := range stats {
 					at := lane{broker: name, topic: topic, queue: q.Queue.ID}
 					t.mu.Lock()
