@@ -232,8 +232,8 @@ export const enOperations = {
   'preview.shut': 'no way is open',
   'preview.cause': 'Is the cause gone?',
   'preview.same': {
-    one: 'failed once more in the last five minutes',
-    other: 'failed {n} times more in the last five minutes',
+    one: 'died once in the last five minutes',
+    other: 'died {n} times in the last five minutes',
   },
   'preview.same.none': 'not seen in the last five minutes',
   'preview.split': 'Which letters',

@@ -206,7 +206,7 @@ export const zhOperations: Words<typeof enOperations> = {
   'preview.doors': '谁会收到',
   'preview.shut': '没有可用的通道',
   'preview.cause': '失败原因是否已消除？',
-  'preview.same': { one: '最近五分钟内又失败 {n} 次', other: '最近五分钟内又失败 {n} 次' },
+  'preview.same': { one: '最近五分钟内出现 {n} 次', other: '最近五分钟内出现 {n} 次' },
   'preview.same.none': '最近五分钟没有出现',
   'preview.split': '死信的构成',
   'preview.ages': '失败时间：{from} 至 {to}。',

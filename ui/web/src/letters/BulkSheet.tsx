@@ -94,7 +94,7 @@ export default function BulkSheet({ kind, selection, onClose }: Props) {
           onStarted={o => {
             kept.current = true
             onClose(true)
-            if (o.state !== 'queued') go(`/operations/${o.number}`)
+            if (!o.hold_until) go(`/operations/${o.number}`)
           }}
         >
           <button

@@ -66,7 +66,7 @@ export function DraftForm({ o, onStarted, children }: Props) {
     setStarting(true)
     const ok = await draft.run(async d => {
       const after = await start(d, note.trim(), key)
-      if (after.state === 'queued') hold(after)
+      if (after.hold_until) hold(after)
       onStarted(after)
       return after
     })

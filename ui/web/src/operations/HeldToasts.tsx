@@ -9,7 +9,7 @@ import { useNow } from '../parts/Time'
 import { turn, useOperation } from './api'
 import { release, useHeld } from './held'
 import { barOrder } from './spec'
-import { acts, type Operation } from './types'
+import { acts, inState, type Operation } from './types'
 import { itemWord } from './words'
 
 /** The small operations that were started here: undo until they begin, then what becomes of them. */
@@ -71,9 +71,16 @@ function Held({ n }: { n: number }) {
         <Drain o={o} />
       </div>
     )
+  const bad = inState(o, 'failed_again', 'send_failed', 'unknown') > 0
   return (
     <div className="toast">
-      {o.state === 'paused' && <Icon name="pause" className="amber" />}
+      {o.state === 'paused' ? (
+        <Icon name="pause" className="amber" />
+      ) : bad ? (
+        <Icon name="alert" className="amber" />
+      ) : (
+        o.state === 'settled' && <Icon name="check" className="good" />
+      )}
       <span className="grow">
         {title} <span className="quiet num">{becameOf(o)}</span>
       </span>

@@ -52,7 +52,11 @@ function Entry({ e }: { e: OperationEvent }) {
   const cause = e.detail?.cause
   const kind = bad.has(e.kind) ? 'bad' : good.has(e.kind) ? 'good' : ''
   const details = Object.entries(e.detail ?? {}).filter(
-    ([k, v]) => v !== '' && !elsewhere.has(k) && !(v === '0' && (k === 'gone' || k === 'arrived')),
+    ([k, v]) =>
+      v !== '' &&
+      !elsewhere.has(k) &&
+      !(k === 'from' && e.kind === 'resumed') &&
+      !(v === '0' && (k === 'gone' || k === 'arrived')),
   )
   return (
     <li className={kind}>

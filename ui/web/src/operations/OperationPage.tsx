@@ -1,6 +1,7 @@
+import { useEffect } from 'react'
 import { Link, useLocation, useSearch } from 'wouter'
 import { asProblem } from '../api/client'
-import { useStatus } from '../api/queries'
+import { client, useStatus } from '../api/queries'
 import { count } from '../i18n/format'
 import { code, t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
@@ -118,6 +119,15 @@ function DraftPart({ o }: { o: Operation }) {
 function Running({ o }: { o: Operation }) {
   const [, go] = useLocation()
   const search = useSearch()
+  // What is looked at no more once it is settled is looked at once when it came to that.
+  useEffect(() => {
+    if (o.state !== 'settled') return
+    for (const key of [
+      ['operation-history', o.number],
+      ['operation-items', o.number, ''],
+    ])
+      client.invalidateQueries({ queryKey: key })
+  }, [o.number, o.state])
   const p = new URLSearchParams(search)
   const part = parts.find(x => x === p.get('part')) ?? 'items'
   const state = itemStates.find(s => s === p.get('state')) ?? ''
