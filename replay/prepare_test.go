@@ -44,8 +44,8 @@ func TestRequest(t *testing.T) {
 		Properties: map[string]string{"RETRY_TOPIC": "old", "UNIQ_KEY": "U1", "DELAY": "3", "MSG_TYPE": "reply", "TAGS": "t"},
 		Flag:       7, SysFlag: 0x1 | 0x2 | 0x8 | 0x10 | 0x20 | 0x300, StoreHost: "h",
 	}
-	h := letterhead{topic: "orders", body: []byte("x")}
-	base := dlq.Replay{ID: "id", Topic: "orders", UniqueKey: "U1"}
+	h := letterhead{topic: "orders", body: []byte("x"), properties: m.Properties}
+	base := dlq.Replay{ID: "id", Topic: "orders", UniqueKey: "U1", ConsumerGroup: "g"}
 	for _, tt := range []struct {
 		name  string
 		door  dlq.Door
@@ -53,6 +53,7 @@ func TestRequest(t *testing.T) {
 		want  map[string]string
 	}{
 		{"retry topic", dlq.DoorRetry, false, map[string]string{"UNIQ_KEY": "U1", "TAGS": "t", "MSG_TYPE": "reply", "RETRY_TOPIC": "orders", "DLQ_REPLAY_ID": "id", "DLQ_REPLAY_COUNT": "2"}},
+		{"POP retry topic", dlq.DoorPop, false, map[string]string{"UNIQ_KEY": "U1", "TAGS": "t", "MSG_TYPE": "reply", "ORIGIN_GROUP": "g", "DLQ_REPLAY_ID": "id", "DLQ_REPLAY_COUNT": "2"}},
 		{"topic", dlq.DoorTopic, false, map[string]string{"UNIQ_KEY": "U1", "TAGS": "t", "DLQ_REPLAY_ID": "id", "DLQ_REPLAY_COUNT": "2"}},
 		{"as new", dlq.DoorTopic, true, map[string]string{"UNIQ_KEY": "U2", "DLQ_ORIGIN_UNIQ_KEY": "U1", "TAGS": "t", "DLQ_REPLAY_ID": "id", "DLQ_REPLAY_COUNT": "2"}},
 	} {
