@@ -7,6 +7,7 @@ import { code, codeWords, t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
+import { Said } from '../parts/Said'
 import { Table } from '../parts/Table'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
@@ -107,8 +108,16 @@ function Group({ g, asked }: { g: ConsumerGroup; asked: ConsumerGroup | undefine
       {open && (
         <tr className="unfolded">
           <td colSpan={8}>
-            {known?.info_error && <p className="note-amber">{plain(known.info_error)}</p>}
-            {g.last_error && <p className="note-amber">{plain(g.last_error)}</p>}
+            {known?.info_error && (
+              <p className="note-amber">
+                <Said text={known.info_error} />
+              </p>
+            )}
+            {g.last_error && (
+              <p className="note-amber">
+                <Said text={g.last_error} />
+              </p>
+            )}
             {i && <Info i={i} />}
             <Topics topics={g.topics ?? []} />
           </td>

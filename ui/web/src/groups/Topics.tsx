@@ -7,6 +7,7 @@ import { t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
+import { Said } from '../parts/Said'
 import { Table } from '../parts/Table'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
@@ -37,7 +38,11 @@ export function Topics({ topics }: { topics: readonly TopicInfo[] }) {
             <th scope="row" className="mono">
               <Foreign text={x.topic} />{' '}
               <span className="quiet">{t('topics.on', { broker: plain(x.broker), queue: String(x.number) })}</span>
-              {x.last_error && <div className="bad">{plain(x.last_error)}</div>}
+              {x.last_error && (
+                <div className="bad">
+                  <Said text={x.last_error} />
+                </div>
+              )}
             </th>
             <td>
               <span className={x.readable ? undefined : 'amber'}>

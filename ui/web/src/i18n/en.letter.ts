@@ -208,6 +208,7 @@ export const enLetter = {
   'said.diverted': 'The broker {broker} put the message straight into the dead-letter queue.',
   'said.unread': 'The topic {topic} may not be read: its permission is write only.',
   'said.stopped': 'The console was stopping, so nothing was sent.',
+  'said.stop.sent': 'The global stop is on, so nothing was sent.',
   'said.stop': 'The global stop is on: no selection is replayed or probed, and no operation starts.',
   'said.earlier': 'Whether the earlier replay arrived cannot be found out now, so nothing was sent.',
   'said.nobody': 'Nobody of the consumer group {group} is online.',
@@ -220,6 +221,6 @@ export const enLetter = {
   'said.props_big': 'The properties have {size} bytes with those that a replay adds; brokers take {most} at the most.',
   'said.body_locked': 'The body could not be decompressed, so it cannot be edited.',
   'said.edit_base': 'There is no edit {n} of this dead copy to go on from.',
-  'said.disk': 'The disk is full.',
+  'said.disk': 'The disk of the database is full or failing.',
   'said.owned': 'Letter {id} is {owner}’s.',
 } as const

@@ -200,6 +200,7 @@ export const zhLetter: Words<typeof enLetter> = {
   'said.diverted': 'broker {broker} 直接将消息放进了死信队列。',
   'said.unread': '主题 {topic} 不可读：权限为只写。',
   'said.stopped': '控制台正在停止，没有发送任何消息。',
+  'said.stop.sent': '已全部停止，没有发送任何消息。',
   'said.stop': '已全部停止：不执行多选重投和试运行，也不启动批量操作。',
   'said.earlier': '目前无法查明之前的重投是否到达，因此没有发送。',
   'said.nobody': '消费组 {group} 没有客户端在线。',
@@ -212,6 +213,6 @@ export const zhLetter: Words<typeof enLetter> = {
   'said.props_big': '连同重投附加的属性共 {size} 字节，broker 上限为 {most} 字节。',
   'said.body_locked': '消息体无法解压，因此不能编辑。',
   'said.edit_base': '当前死信副本没有可以作为起点的修改 {n}。',
-  'said.disk': '磁盘已满。',
+  'said.disk': '数据库所在磁盘已满或故障。',
   'said.owned': '死信 {id} 由 {owner} 认领。',
 }

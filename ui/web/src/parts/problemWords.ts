@@ -1,6 +1,7 @@
 import type { ProblemBody } from '../api/types'
 import { apiDuration, moment } from '../i18n/format'
 import { code, codeWords, currentLang, type Key, type Params, t } from '../i18n/i18n'
+import { sentenceWords } from './sentences'
 
 /** An error in the page's language. */
 export interface ProblemWords {
@@ -71,11 +72,12 @@ export function problemWords(body: ProblemBody, about: Params = {}): ProblemWord
   if (!foreign) return { title, detail, hint: body.hint || hint, foreign }
   const names = { group: t('problem.group'), topic: t('problem.topic'), ...about }
   const why = given.why && whyWords(given.why, names)
+  const known = sentenceWords(detail)
   return {
     title: why ? `${title}${t('colon')}${why}` : title,
-    detail: [detail, body.hint].filter(Boolean).join(' · '),
+    detail: [known ?? detail, body.hint].filter(Boolean).join(' · '),
     hint,
-    foreign,
+    foreign: known === undefined || !!body.hint,
   }
 }
 

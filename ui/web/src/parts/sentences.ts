@@ -15,6 +15,7 @@ const sentences = {
   'said.diverted': 'the broker {broker} put the message straight into the dead-letter queue',
   'said.unread': 'the topic {topic} may not be read: its permission is write only',
   'said.stopped': 'the console was stopping, so nothing was sent',
+  'said.stop.sent': 'the global stop is on, so nothing was sent',
   'said.stop': 'the global stop is on: no selection is replayed or probed, and no operation starts',
   'said.earlier': 'whether the earlier replay arrived cannot be found out now, so nothing was sent',
   'said.nobody': 'nobody of the consumer group {group} is online',
@@ -27,7 +28,7 @@ const sentences = {
   'said.props_big': 'the properties have {size} bytes with those that a replay adds; brokers take {most} at the most',
   'said.body_locked': 'the body could not be decompressed, so it cannot be edited',
   'said.edit_base': 'there is no edit {n} of this dead copy to go on from',
-  'said.disk': 'the disk is full',
+  'said.disk': 'the disk of the database is full or failing',
   'said.owned': "letter {id} is {owner}'s",
 } as const satisfies Partial<Record<Key, string>>
 

@@ -6,6 +6,7 @@ import { code, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
+import { Said } from '../parts/Said'
 import { Table } from '../parts/Table'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
@@ -60,7 +61,11 @@ export default function SystemView() {
                   <Time at={s.cluster.since} />
                 </span>
               )}
-              {s.cluster.error && <div className="bad small">{plain(s.cluster.error)}</div>}
+              {s.cluster.error && (
+                <div className="bad small">
+                  <Said text={s.cluster.error} />
+                </div>
+              )}
             </dd>
             {s.cluster.cluster && (
               <>
