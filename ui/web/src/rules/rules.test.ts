@@ -84,6 +84,11 @@ describe('offers', () => {
     expect(rule.find(o => o.label === 'route')).toMatchObject({ kind: 'key', needed: true })
     expect(rule.find(o => o.label === 'off')).toBeDefined()
   })
+  it('limits of automation', () => {
+    expect(labels('automation:\n  |')).toEqual(['max_age', 'rate', 'quarantine_after', 'stale_after'])
+    expect(labels('automation:\n  quarantine_after: |')).toEqual(['3'])
+    expect(labels('automation:\n  stale_after:\n    - |')).toEqual(['topic', 'after'])
+  })
   it('values of the schema', () => {
     expect(labels(`${head}  - name: b\n    route: |`)).toEqual(['retry', 'manual', 'compensate', 'discard'])
     expect(labels(`${head}  - name: b\n    off: |`)).toEqual(['true', 'false'])
@@ -94,6 +99,7 @@ describe('offers', () => {
     expect(labels(`${head}  - name: b\n    match: {any: [{consumer_group: |`)).toEqual(['pay-service'])
     expect(labels(`${head}  - name: b\n    match: {|`)).toContain('property."__connect.errors.topic"')
     expect(labels(`${head}  - name: b\n    compensate: |`)).toEqual(['settle'])
+    expect(labels('automation:\n  stale_after:\n    - {topic: |')).toEqual(['orders'])
     expect(labels('facts:\n  reason: [|')).toContain('property.FAILURE_REASON')
   })
 })

@@ -137,6 +137,6 @@ function known(seen: Seen, path: readonly string[]): string[] {
   if (last === 'receivers') return seen.receivers
   if (keys[0] === 'alerts' && last === 'by') return ['cluster', 'consumer_group', 'topic', 'reason']
   const field = [...keys].reverse().find(k => k in fields)
-  if (field && (keys.includes('match') || keys.includes('where'))) return seen[fields[field] as keyof Seen]
+  if (field && ['match', 'where', 'stale_after'].some(k => keys.includes(k))) return seen[fields[field] as keyof Seen]
   return []
 }
