@@ -160,7 +160,6 @@ export const enLetter = {
   'probe.resolve.note': 'consumed by a probe on {client}',
   'probe.resolved': 'The letter is resolved as confirmed.',
   'probe.unknown': 'Ask one consumer why',
-  'probe.sample': 'Probe a sample…',
   'probe.sample.title': 'Probe a sample of this failure',
   'probe.sample.text':
     'Up to five open letters of the same failure, one after the other, each in the first client that can be asked.',

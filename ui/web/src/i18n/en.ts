@@ -184,6 +184,7 @@ export const en = {
   'bulk.why.all': 'Only for letters that were selected one by one.',
   'bulk.why.quarantine': 'None of them is quarantined.',
   'bulk.clear': 'Clear the selection',
+  'probe.sample': 'Probe a sample…',
   'why.role': 'Your role may only look.',
 
   undo: 'Undo',

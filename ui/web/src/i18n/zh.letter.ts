@@ -154,7 +154,6 @@ export const zhLetter: Words<typeof enLetter> = {
   'probe.resolve.note': '已由 {client} 试运行消费',
   'probe.resolved': '此死信已确认解决。',
   'probe.unknown': '让一个消费者说明原因',
-  'probe.sample': '抽样试运行…',
   'probe.sample.title': '对同类失败抽样试运行',
   'probe.sample.text': '最多五条待处理的同类死信，逐条由第一个可用的客户端执行。',
   'probe.sample.none': '没有待处理的同类死信。',

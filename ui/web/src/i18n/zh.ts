@@ -179,6 +179,7 @@ export const zh: Words<typeof en> = {
   'bulk.why.all': '仅适用于逐条选择的死信。',
   'bulk.why.quarantine': '其中没有被隔离的死信。',
   'bulk.clear': '取消选择',
+  'probe.sample': '抽样试运行…',
   'why.role': '你的角色只能查看。',
 
   undo: '撤销',

@@ -1,6 +1,6 @@
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
-import { useFacets } from '../api/queries'
+import { useFacets, useRights } from '../api/queries'
 import { type Letter, tabOf, tabs } from '../api/types'
 import { useKeys } from '../app/keys'
 import { usePanes } from '../app/width'
@@ -22,6 +22,7 @@ import { mark, markAll, markMatching, markRange, nothing } from './selection'
 import { useLetters } from './useLetters'
 
 const LetterPane = lazy(() => loadMore(import('../letter/LetterPane')))
+const ProbeSample = lazy(() => loadMore(import('../letter/ProbeSample')))
 
 /** The list and, beside or over it, one letter. `whole` is the letter that has the view to itself. */
 export default function LettersView({ whole }: { whole?: string | undefined }) {
@@ -38,6 +39,10 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
   const [selection, setSelection] = useState(nothing)
   const [cursor, setCursor] = useState(open)
   const [folded, setFolded] = useState(false)
+  const rights = useRights()
+  // The list is one failure group: a few of its letters can be asked why they fail.
+  const alike = filter.any.fingerprint?.length === 1 ? filter.any.fingerprint[0] : undefined
+  const [sampling, setSampling] = useState(false)
   const scroller = useRef<HTMLDivElement>(null)
 
   useEffect(() => {
@@ -134,6 +139,11 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
             </button>
           )}
           <FilterChips filter={filter} onChange={setFilter} />
+          {alike && rights.act && (
+            <button type="button" className="button small" onClick={() => setSampling(true)}>
+              <Icon name="probe" size={14} /> {t('probe.sample')}
+            </button>
+          )}
         </div>
         <News
           list={list}
@@ -189,6 +199,11 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
             onClose={() => go(address('', false))}
             quiet={marking}
           />
+        </Suspense>
+      )}
+      {sampling && alike && (
+        <Suspense fallback={null}>
+          <ProbeSample fingerprint={alike} onClose={() => setSampling(false)} />
         </Suspense>
       )}
       {folded && panes < 3 && (
