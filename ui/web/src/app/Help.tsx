@@ -19,6 +19,7 @@ const groups: readonly [Key, readonly (readonly [string, Key])[]][] = [
     [
       ['r', 'act.replay'],
       ['R', 'help.options'],
+      ['e', 'act.edit'],
       ['t', 'act.take'],
       ['s', 'act.snooze'],
       ['d', 'act.discard'],
