@@ -28,6 +28,7 @@ for (const view of [
   'LettersView',
   'OverviewView',
   'LetterPane',
+  'OperationsView',
   'RulesView',
   'AlertsView',
   'GroupsView',

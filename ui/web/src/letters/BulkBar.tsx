@@ -40,8 +40,8 @@ export function BulkBar({ selection, tab, total, onAll, onClear, onDone }: Props
   const may = rights.act && n > 0
   const why = rights.act ? undefined : t('why.role')
   useKeys({
-    r: () => may && setKind('replay'),
-    d: () => may && setKind('discard'),
+    r: () => may && !over && setKind('replay'),
+    d: () => may && !over && setKind('discard'),
   })
   const button = (k: BulkKind, icon: IconName, keys?: string, primary = false) => (
     <button

@@ -97,20 +97,25 @@ export default function BulkSheet({ kind, selection, onClose }: Props) {
             if (!o.hold_until) go(`/operations/${o.number}`)
           }}
         >
-          <button
-            type="button"
-            className="button"
-            onClick={() => {
-              kept.current = true
-              onClose(false)
-              go(`/operations/${draft.number}`)
-            }}
-          >
-            {t('draft.keep')}
-          </button>
-          <button type="button" className="button" onClick={close}>
-            {t('cancel')}
-          </button>
+          {keepNote => (
+            <>
+              <button
+                type="button"
+                className="button"
+                onClick={async () => {
+                  if (!(await keepNote())) return
+                  kept.current = true
+                  onClose(false)
+                  go(`/operations/${draft.number}`)
+                }}
+              >
+                {t('draft.keep')}
+              </button>
+              <button type="button" className="button" onClick={close}>
+                {t('cancel')}
+              </button>
+            </>
+          )}
         </DraftForm>
       )}
     </Dialog>

@@ -1,5 +1,4 @@
 import { type FormEvent, type ReactNode, useState } from 'react'
-import { randomID } from '../api/client'
 import { useReplayOptions, useRights, useStatus } from '../api/queries'
 import { apiDuration, count } from '../i18n/format'
 import { t } from '../i18n/i18n'
@@ -19,17 +18,16 @@ interface Props {
   o: Operation
   /** The operation as it was started. */
   onStarted: (o: Operation) => void
-  /** Buttons beside the one that starts it. */
-  children?: ReactNode
+  /** Buttons beside the one that starts it; what they are given keeps the note with the draft. */
+  children?: (keepNote: () => Promise<boolean>) => ReactNode
 }
 
 /** What a draft will do, at the left, and how, at the right; with the button that starts it. */
 export function DraftForm({ o, onStarted, children }: Props) {
-  const draft = useDraft(o)
-  const { spec, setSpec, gap, problem } = draft
   const [note, setNote] = useState(o.note)
+  const draft = useDraft(o, note)
+  const { spec, setSpec, gap, problem } = draft
   const [starting, setStarting] = useState(false)
-  const [key] = useState(randomID)
   // To whom else it goes must have been read, for each choice anew.
   const aim = JSON.stringify(spec.replay?.target ?? {})
   const [read, setRead] = useState('')
@@ -65,7 +63,7 @@ export function DraftForm({ o, onStarted, children }: Props) {
     if (why || draft.stale || starting) return
     setStarting(true)
     const ok = await draft.run(async d => {
-      const after = await start(d, note.trim(), key)
+      const after = await start(d, note.trim())
       if (after.hold_until) hold(after)
       onStarted(after)
       return after
@@ -112,9 +110,7 @@ export function DraftForm({ o, onStarted, children }: Props) {
               <span>{t('draft.read')}</span>
             </label>
           )}
-          {problem && (
-            <ProblemBox error={problem} again={problem.code === 'conflict' ? () => draft.recount(false) : undefined} />
-          )}
+          {problem && <ProblemBox error={problem} />}
         </section>
       </div>
       <footer>
@@ -129,7 +125,7 @@ export function DraftForm({ o, onStarted, children }: Props) {
             estimate(o)
           )}
         </p>
-        {children}
+        {children?.(draft.keepNote)}
         <button
           type="submit"
           className={`button ${o.kind === 'discard' ? 'danger' : 'primary'}`}

@@ -102,16 +102,18 @@ function DraftPart({ o }: { o: Operation }) {
   const [, go] = useLocation()
   return (
     <DraftForm key={o.number} o={o} onStarted={() => undefined}>
-      <button
-        type="button"
-        className="button"
-        onClick={() => {
-          drop(o)
-          go('/operations')
-        }}
-      >
-        {t('draft.drop')}
-      </button>
+      {() => (
+        <button
+          type="button"
+          className="button"
+          onClick={() => {
+            drop(o)
+            go('/operations')
+          }}
+        >
+          {t('draft.drop')}
+        </button>
+      )}
     </DraftForm>
   )
 }

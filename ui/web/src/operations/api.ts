@@ -10,7 +10,6 @@ import type {
   Operation,
   OperationEvent,
   OperationPage,
-  OperationState,
   Pace,
   Spec,
 } from './types'
@@ -128,7 +127,7 @@ export interface NewOperation {
 
 /** Counts and freezes; nothing happens to a letter. The same id again makes no second operation. */
 export const create = async ({ id, kind, spec, choice }: NewOperation): Promise<Operation> =>
-  keep(await write<Operation>('POST', '/operations', { id, kind, spec, ...choice }, id))
+  keep(await write<Operation>('POST', '/operations', { id, kind, spec, ...choice }))
 
 export const change = async (o: Operation, spec: Spec, note: string): Promise<Operation> =>
   keep(await write<Operation>('PUT', path(o), { version: o.version, spec, note }))
@@ -137,8 +136,9 @@ export const change = async (o: Operation, spec: Spec, note: string): Promise<Op
 export const refresh = async (o: Operation, add: boolean): Promise<Operation> =>
   keep(await write<Operation>('POST', path(o, 'refresh'), { version: o.version, add }))
 
-export const start = async (o: Operation, note: string, key: string): Promise<Operation> =>
-  keep(await write<Operation>('POST', path(o, 'start'), { version: o.version, note }, key))
+/** The version makes a second start of the same draft a conflict. */
+export const start = async (o: Operation, note: string): Promise<Operation> =>
+  keep(await write<Operation>('POST', path(o, 'start'), { version: o.version, note }))
 
 /** Of a draft, cancel drops it; of a queued one it is the undo. */
 export const turn = async (o: Operation, act: 'pause' | 'resume' | 'cancel', note = ''): Promise<Operation> =>
@@ -156,5 +156,3 @@ export function drop(o: Operation): void {
       client.invalidateQueries({ queryKey: ['operations'] })
     })
 }
-
-export type Filter = { states: OperationState[]; kinds: Kind[] }

@@ -9,10 +9,11 @@ import type { Operation, Spec } from './types'
 const calm = 450
 
 /** A draft and what a person makes of it: every change is saved and counted anew, so that the preview is of what will be. */
-export function useDraft(o: Operation) {
+export function useDraft(o: Operation, note: string) {
   const [spec, setSpec] = useState(o.spec)
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<Problem>()
+  const [refused, setRefused] = useState(false)
   const latest = useRef(o)
   if (o.version >= latest.current.version) latest.current = o
   // The spec that the saved draft stands for, as it was asked for: the API may write it in another way.
@@ -46,7 +47,7 @@ export function useDraft(o: Operation) {
       const asked = spec
       // What was refused is not asked for again until it is changed.
       saved.current = asked
-      await run(d => change(d, asked, d.note))
+      setRefused(!(await run(d => change(d, asked, note.trim()))))
     }, calm)
     return () => clearTimeout(timer)
   }, [spec, busy])
@@ -57,6 +58,7 @@ export function useDraft(o: Operation) {
     seen.current = o.version
     saved.current = o.spec
     setSpec(o.spec)
+    setRefused(false)
   }, [o, dirty, busy])
 
   return {
@@ -67,10 +69,11 @@ export function useDraft(o: Operation) {
     },
     gap,
     problem,
-    setProblem,
-    /** The preview is not that of the spec as it stands here. */
-    stale: dirty || busy || problem !== undefined,
+    /** The preview is not that of the spec as it stands here; the answer to a save is shown a moment after it came. */
+    stale: dirty || busy || refused || o.version < seen.current,
     recount: (add: boolean) => run(d => refresh(d, add)),
+    /** Keeps the note with the draft, for whoever goes on with it. */
+    keepNote: async () => note.trim() === latest.current.note || run(d => change(d, saved.current, note.trim())),
     run,
   }
 }
