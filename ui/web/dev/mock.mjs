@@ -1,7 +1,7 @@
 // MOCK SERVER, for looking at the page and for its own tests, without the Go program and without a broker.
 // It serves ../dist (or lets Vite do so) and an imitation of /api/v1 over the data of data.mjs, kept in memory.
 //   node dev/mock.mjs [--port 8650] [--count 400] [--dist FOLDER/] [--live yes]
-// Tests steer it: POST /__mock/{arrive,status,session,reset,fail,letter,alerts,probes,kinds}.
+// Tests steer it: POST /__mock/{arrive,status,session,reset,fail,letter,alerts,probes,kinds,step}.
 import { createReadStream, existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'

@@ -287,8 +287,8 @@ export const enOperations = {
   'how.brake.above': 'More than, in percent',
   'how.brake.of': 'Of the last',
   'how.brake.words': {
-    one: 'stops above {above} % of the last outcome',
-    other: 'stops above {above} % of the last {n}',
+    one: 'pauses above {above} % of the last outcome',
+    other: 'pauses above {above} % of the last {n}',
   },
   'how.brake.none': 'no brake',
   'how.when': 'When',

@@ -258,7 +258,10 @@ export const zhOperations: Words<typeof enOperations> = {
   'how.brake.field': '再次失败过多时自动暂停',
   'how.brake.above': '超过（百分比）',
   'how.brake.of': '最近结果数',
-  'how.brake.words': { one: '最近 {n} 个结果中超过 {above}% 失败时', other: '最近 {n} 个结果中超过 {above}% 失败时' },
+  'how.brake.words': {
+    one: '最近 {n} 个结果中超过 {above}% 失败时暂停',
+    other: '最近 {n} 个结果中超过 {above}% 失败时暂停',
+  },
   'how.brake.none': '不自动暂停',
   'how.when': '时间',
   'how.window.field': '仅在每天的时间窗口内',
