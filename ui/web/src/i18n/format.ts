@@ -32,11 +32,11 @@ export function age(ms: number): string {
   return t('dur.d', { n: Math.floor(ms / day) })
 }
 
-const units: Record<string, number> = { d: day, h: hour, m: minute, s: second, ms: 1 }
+const units: Record<string, number> = { d: day, h: hour, m: minute, s: second, ms: 1, µs: 1e-3, ns: 1e-6 }
 
 /** Reads a duration of the API (10s, 5m, 1h30m, 2d) into milliseconds; NaN when it is none. */
 export function parseDuration(text: string): number {
-  const parts = text.match(/\d+(?:\.\d+)?(?:ms|[dhms])/g)
+  const parts = text.match(/\d+(?:\.\d+)?(?:ms|µs|ns|[dhms])/g)
   if (!parts || parts.join('') !== text) return Number.NaN
   let total = 0
   for (const part of parts) {

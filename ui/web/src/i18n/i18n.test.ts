@@ -83,6 +83,7 @@ describe('durations', () => {
     expect(parseDuration('1h30m')).toBe(5_400_000)
     expect(parseDuration('2d')).toBe(172_800_000)
     expect(parseDuration('250ms')).toBe(250)
+    expect(parseDuration('2.5µs')).toBeCloseTo(0.0025)
     for (const bad of ['', '5', 'five', '1x', '-5m', '1h 30m']) expect(parseDuration(bad)).toBeNaN()
     expect(apiDuration('10s')).toBe('10 s')
     expect(apiDuration('whenever')).toBe('whenever')
