@@ -82,7 +82,7 @@ export function StateChip({
   )
 }
 
-const badFlags = new Set(['failed_again', 'regressed', 'send_failed', 'possible_duplicate'])
+const badFlags = new Set(['failed_again', 'regressed', 'send_failed', 'possible_duplicate', 'quarantined'])
 
 export function FlagChip({ flag, n }: { flag: string; n?: number }) {
   const words = code('flag', flag)
