@@ -23,7 +23,17 @@ import org.apache.rocketmq.common.message.MessageExt;
 public class Consumer {
     static volatile boolean well;
 
-    public static void main(String[] args) throws Exception {
+    public static void main(String[] args) {
+        try {
+            run(args);
+            System.exit(0);
+        } catch (Throwable t) { // else the client's threads would keep the process alive
+            t.printStackTrace();
+            System.exit(1);
+        }
+    }
+
+    static void run(String[] args) throws Exception {
         DefaultMQPushConsumer c = new DefaultMQPushConsumer(args[1]);
         c.setNamesrvAddr(args[0]);
         c.setInstanceName(args[1] + "-" + System.nanoTime());
@@ -64,7 +74,6 @@ public class Consumer {
             System.out.println("{\"heeds\":true}");
         }
         c.shutdown();
-        System.exit(0);
     }
 
     static String text(List<MessageExt> msgs) {

@@ -20,7 +20,17 @@ import org.apache.rocketmq.client.apis.message.MessageView;
 public class GrpcConsumer {
     static volatile boolean well;
 
-    public static void main(String[] args) throws Exception {
+    public static void main(String[] args) {
+        try {
+            run(args);
+            System.exit(0);
+        } catch (Throwable t) { // else the client's threads would keep the process alive
+            t.printStackTrace();
+            System.exit(1);
+        }
+    }
+
+    static void run(String[] args) throws Exception {
         ClientServiceProvider provider = ClientServiceProvider.loadService();
         ClientConfiguration client = ClientConfiguration.newBuilder().setEndpoints(args[0]).enableSsl(false).build();
         Map<String, FilterExpression> topics = Collections.singletonMap(args[2], FilterExpression.SUB_ALL);
@@ -46,7 +56,6 @@ public class GrpcConsumer {
             System.out.println("{\"heeds\":true}");
         }
         consumer.close();
-        System.exit(0);
     }
 
     /** poll receives for ever; what is not acknowledged comes back when its invisible time is over, 10 s at the least. */
