@@ -29,7 +29,7 @@ func bulkReplayAndKills(t *testing.T, n *node.Node) {
 	}
 	data, address := filepath.Join(t.TempDir(), "dlq.db"), freeAddress(t)
 	c := startConsole(t, data, address, "--namesrv", n.NameServer())
-	await(t, c, letters)
+	eventually(t, 2*time.Minute, "the letters are there", func() error { return w.arrived(c) })
 
 	var out, errout bytes.Buffer
 	env := environment{get: func(string) string { return "" }, stdout: &out, stderr: &errout}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,10 @@ const operationsUsage = "dlq operations list, dlq operations show ID, dlq operat
 func operationsCommand(ctx context.Context, args []string, env environment) error {
 	if len(args) == 0 {
 		return usageErrorf(operationsUsage)
+	}
+	if slices.Contains([]string{"-h", "--help", "help"}, args[0]) {
+		_, err := fmt.Fprintf(env.stdout, "Usage: %s\n", operationsUsage)
+		return err
 	}
 	set := flag.NewFlagSet("dlq operations "+args[0], flag.ContinueOnError)
 	set.SetOutput(io.Discard)

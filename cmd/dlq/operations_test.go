@@ -404,6 +404,9 @@ func TestClientErrors(t *testing.T) {
 			t.Errorf("dlq %s: %+v; want %d and %q", strings.Join(c.args, " "), got, c.status, c.want)
 		}
 	}
+	if got := f.do(t, "operations", "-h"); got.status != 0 || !strings.Contains(got.out, "Usage: dlq operations list") {
+		t.Errorf("%+v", got)
+	}
 	if got := f.do(t, "replay", "-h"); got.status != 0 || !strings.Contains(got.out, "-canary-percent") {
 		t.Errorf("%+v", got)
 	}
