@@ -63,6 +63,10 @@ func judge(r dlq.Replay, ev dlq.Evidence, last sight) finding {
 			f.detail = DetailDiverted
 		}
 		f.seen = f.detail == DetailBackInDLQ
+		if r.TargetKind == dlq.TargetOtherGroup {
+			// What died there is a letter of the other consumer group: no death of this one will tell.
+			f.outcome = dlq.OutcomeFailedAgain
+		}
 		return f
 	}
 	if ev.Expired {

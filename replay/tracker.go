@@ -219,6 +219,9 @@ func (t *tracker) conclude(r dlq.Replay, f finding) note {
 		c.Resolution, c.Event.Kind = dlq.ResolvedConfirmed, dlq.EventConfirmed
 	case dlq.OutcomeAssumed:
 		c.Resolution, c.Event.Kind = dlq.ResolvedAssumed, dlq.EventAssumed
+	case dlq.OutcomeFailedAgain:
+		c.Trigger, c.To, c.Event.Kind = dlq.TriggerLost, dlq.StateOpen, dlq.EventDiedAgain
+		c.AddFlags = []dlq.Flag{dlq.FlagFailedAgain}
 	default:
 		c.Trigger, c.To, c.Event.Kind = dlq.TriggerLost, dlq.StateOpen, dlq.EventOutcomeLost
 		c.AddFlags = []dlq.Flag{dlq.FlagOutcomeUnknown}

@@ -198,6 +198,7 @@ func TestWhichLetterADeathBelongsTo(t *testing.T) {
 	sentAt := c.now()
 	byID := claim(t, s, 1, dlq.Replay{ID: "11111111111111111111111111111111", Door: dlq.DoorRetry, ConsumerGroup: "pay", UniqueKey: "UK-pay-0", IntendedAt: sentAt})
 	back := claim(t, s, 2, dlq.Replay{ID: "22222222222222222222222222222222", Door: dlq.DoorBack, ConsumerGroup: "pay", UniqueKey: "UK-pay-1", IntendedAt: sentAt, DeadAttempts: 16})
+	elsewhere := claim(t, s, 3, dlq.Replay{ID: "44444444444444444444444444444444", Door: dlq.DoorRetry, ConsumerGroup: "stock", TargetKind: dlq.TargetOtherGroup, UniqueKey: "UK-pay-2", IntendedAt: sentAt})
 	if byID.Number != 1 || back.LetterID != 2 {
 		t.Fatalf("%+v %+v", byID, back)
 	}
@@ -226,6 +227,7 @@ func TestWhichLetterADeathBelongsTo(t *testing.T) {
 		"attempts not raised":                  {msg("pay", "", "UK-pay-1", 16, later), 0, false},
 		"stored before the intent":             {msg("pay", "", "UK-pay-1", 17, sentAt.Add(-time.Millisecond)), 0, false},
 		"returned, with a foreign id on it":    {msg("pay", "deadbeef", "UK-pay-1", 17, later), 2, false},
+		"given to another group, dead there":   {msg("stock", elsewhere.ID, "UK-pay-2", 1, later), 0, false},
 		"another UNIQ_KEY than the returned's": {msg("pay", "", "UK-pay-9", 17, later), 0, false},
 	} {
 		known, err := s.Known(t.Context(), []dlq.DeadMessage{dead("pay", 500), tt.m})

@@ -117,7 +117,15 @@ func (s *Store) findReplays(ctx context.Context, q querier, messages []*dlq.Dead
 			letters = append(letters, k.Replay.LetterID)
 		}
 	}
-	return s.findLetters(ctx, q, known, letters)
+	if err := s.findLetters(ctx, q, known, letters); err != nil {
+		return err
+	}
+	for i := range known {
+		if k := &known[i]; k.Letter != nil && k.Letter.ConsumerGroup != messages[i].ConsumerGroup {
+			k.Letter, k.Replay = nil, nil // it was given to another consumer group: its death there is a letter of that group
+		}
+	}
+	return nil
 }
 
 // findLetters sets the letters of the replays that were found.
