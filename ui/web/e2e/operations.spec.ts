@@ -193,6 +193,7 @@ test.describe('the sheet', () => {
     await expect(page.locator('.op-row')).toHaveCount(1)
     await page.locator('.op-title').click()
     await page.getByLabel('Note (required)').fill('looked at by two')
+    expect(await axeFindings(page)).toEqual([])
     await page.getByRole('button', { name: /^Replay \d+ letters$/ }).click()
     await expect(page.getByRole('heading', { level: 1 })).toContainText('canary')
     await expect(page.getByText('looked at by two')).toBeVisible()

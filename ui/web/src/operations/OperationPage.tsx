@@ -101,20 +101,23 @@ function Head({ o }: { o: Operation }) {
 function DraftPart({ o }: { o: Operation }) {
   const [, go] = useLocation()
   return (
-    <DraftForm key={o.number} o={o} onStarted={() => undefined}>
-      {() => (
-        <button
-          type="button"
-          className="button"
-          onClick={() => {
-            drop(o)
-            go('/operations')
-          }}
-        >
-          {t('draft.drop')}
-        </button>
-      )}
-    </DraftForm>
+    <>
+      <h2 className="off-screen">{code('operation.state', 'draft')}</h2>
+      <DraftForm key={o.number} o={o} onStarted={() => undefined}>
+        {() => (
+          <button
+            type="button"
+            className="button"
+            onClick={() => {
+              drop(o)
+              go('/operations')
+            }}
+          >
+            {t('draft.drop')}
+          </button>
+        )}
+      </DraftForm>
+    </>
   )
 }
 
@@ -182,8 +185,12 @@ function Running({ o }: { o: Operation }) {
       <div id="op-part" role="tabpanel" aria-labelledby={`op-tab-${part}`} className="op-part">
         {part === 'items' && <Items o={o} state={state} onState={s => go(s ? address({ state: s }) : address({}))} />}
         {part === 'log' && <Log o={o} />}
-        {part === 'preview' &&
-          (o.preview ? <Preview o={o} p={o.preview} /> : <p className="quiet">{t('operation.no_preview')}</p>)}
+        {part === 'preview' && (
+          <>
+            <h3 className="off-screen">{t('operation.part.preview')}</h3>
+            {o.preview ? <Preview o={o} p={o.preview} /> : <p className="quiet">{t('operation.no_preview')}</p>}
+          </>
+        )}
       </div>
     </>
   )
