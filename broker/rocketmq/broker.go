@@ -108,6 +108,7 @@ type Broker struct {
 	routes    map[string]holders    // by topic, for seconds
 	follows   map[string]*following // by consumer group, while replays of it are open
 	heard     map[whom]hearing
+	straight  map[whither]time.Time    // when a send was last seen to be stored where it was sent
 	busy      map[string]chan struct{} // clients that are being asked; closed when they are free again
 }
 
@@ -136,7 +137,7 @@ func New(o Options) (*Broker, error) {
 		status:  dlq.ClusterStatus{NameServers: addrs},
 		readers: map[dlq.Queue]*running{}, ages: map[dlq.Queue]age{}, known: map[string]traits{},
 		groups: map[string]seen{}, presences: map[string]presence{}, tables: map[string]groupTable{}, routes: map[string]holders{},
-		follows: map[string]*following{}, heard: map[whom]hearing{}, busy: map[string]chan struct{}{},
+		follows: map[string]*following{}, heard: map[whom]hearing{}, straight: map[whither]time.Time{}, busy: map[string]chan struct{}{},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)

@@ -242,18 +242,46 @@ func (b *Broker) sendOwn(ctx context.Context, broker string, req dlq.SendRequest
 		Broker: broker, Address: addr, Queue: res.Queue, Offset: res.QueueOffset, MessageID: res.MessageID, Weak: res.Code != remoting.AnswerSuccess,
 	}}
 	if req.Replay.Door != dlq.DoorTopic {
-		v = b.checkDiverted(sendCtx, v)
+		v = b.unlessStraight(sendCtx, whither{broker, req.Replay.Target}, v)
+	}
+	return v
+}
+
+// straightFor is how long sends to one retry topic go unchecked after one that was not diverted. What diverts is the lock
+// of an orderly consumer group on the broker, so all sends of a moment fare alike (apache/rocketmq 5.1.1
+// SendMessageProcessor.handleRetryAndDLQ asks RebalanceLockManager.isLockAllExpired of the group).
+const straightFor = 500 * time.Millisecond
+
+// whither is a topic on a broker.
+type whither struct{ broker, topic string }
+
+// unlessStraight looks at what became of a send, unless one to the same place was seen to go straight a moment ago: a look
+// costs as much as the send.
+func (b *Broker) unlessStraight(ctx context.Context, to whither, v verdict) verdict {
+	b.mu.Lock()
+	fresh := b.now().Sub(b.straight[to]) < straightFor
+	b.mu.Unlock()
+	if fresh {
+		return v
+	}
+	v, seen := b.checkDiverted(ctx, v)
+	if seen && v.result == dlq.Sent {
+		b.mu.Lock()
+		maps.DeleteFunc(b.straight, func(_ whither, at time.Time) bool { return b.now().Sub(at) >= straightFor })
+		b.straight[to] = b.now()
+		b.mu.Unlock()
 	}
 	return v
 }
 
 // checkDiverted looks at what the broker stored. To a send to a retry topic it answers the same whether it put the message
-// there or into the DLQ, at once or after a delay; the stored copy tells (SendMessageProcessor.handleRetryAndDLQ).
-func (b *Broker) checkDiverted(ctx context.Context, v verdict) verdict {
+// there or into the DLQ, at once or after a delay; the stored copy tells (SendMessageProcessor.handleRetryAndDLQ). seen is
+// false when the copy could not be read.
+func (b *Broker) checkDiverted(ctx context.Context, v verdict) (_ verdict, seen bool) {
 	_, offset, err := remoting.ParseMessageID(v.receipt.MessageID)
 	if err != nil {
 		b.log.Warn("the broker's answer names no message, so whether it was diverted is left to the search", "error", err)
-		return v
+		return v, false
 	}
 	var m remoting.Message
 	for try := range 3 {
@@ -266,14 +294,14 @@ func (b *Broker) checkDiverted(ctx context.Context, v verdict) verdict {
 	}
 	if err != nil {
 		b.log.Warn("a sent message cannot be read back, so whether it was diverted is left to the search", "message_id", v.receipt.MessageID, "error", err)
-		return v
+		return v, false
 	}
 	if strings.HasPrefix(m.Topic, dlq.DLQPrefix) || strings.HasPrefix(m.Properties[dlq.PropRealTopic], dlq.DLQPrefix) {
 		v.result = dlq.Diverted
 		v.err = dlq.Errorf(dlq.CodeRefused, "the broker %s put the message straight into the dead-letter queue", v.receipt.Broker).
 			WithHint("its consumer group is probably an orderly one that is online; give the dead copy itself back instead (door C)")
 	}
-	return v
+	return v, true
 }
 
 // sendBack is door C. The answer names no message.
