@@ -34,6 +34,29 @@ public class Consumer {
     }
 
     static void run(String[] args) throws Exception {
+        DefaultMQPushConsumer c = null;
+        for (int left = 5; c == null; left--) {
+            DefaultMQPushConsumer next = prepare(args);
+            try {
+                next.start();
+                c = next;
+            } catch (IllegalStateException e) { // on a busy machine a request to the name server fails now and then
+                next.shutdown();
+                if (left == 1) {
+                    throw e;
+                }
+            }
+        }
+        System.out.println("{\"started\":true}");
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            well = line.equals("well");
+            System.out.println("{\"heeds\":true}");
+        }
+        c.shutdown();
+    }
+
+    static DefaultMQPushConsumer prepare(String[] args) throws Exception {
         DefaultMQPushConsumer c = new DefaultMQPushConsumer(args[1]);
         c.setNamesrvAddr(args[0]);
         c.setInstanceName(args[1] + "-" + System.nanoTime());
@@ -66,18 +89,12 @@ public class Consumer {
                 }
             });
         }
-        c.start();
-        System.out.println("{\"started\":true}");
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
-        for (String line = in.readLine(); line != null; line = in.readLine()) {
-            well = line.equals("well");
-            System.out.println("{\"heeds\":true}");
-        }
-        c.shutdown();
+        return c;
     }
 
     static String text(List<MessageExt> msgs) {
-        return new String(msgs.get(0).getBody(), StandardCharsets.UTF_8);
+        byte[] body = msgs.get(0).getBody();
+        return body == null ? "" : new String(body, StandardCharsets.UTF_8);
     }
 
     static boolean takes(List<MessageExt> msgs) {
