@@ -47,11 +47,13 @@ func TestOperationOutcomesAndBrakes(t *testing.T) {
 
 func never(int) bool { return false }
 
+func everyFifth(i int) bool { return i%5 == 0 }
+
 // Every fifth message is one that the consumer fails for good: the ledger knows which, exactly.
 func aKnownFifthFails(t *testing.T, s *stage, group string) {
 	const letters = 500
 	s.crowd.Say("some " + group)
-	s.feed(group, letters, func(i int) bool { return i%5 == 0 })
+	s.feed(group, letters, everyFifth)
 	s.letters(group, letters)
 	op := s.settled(s.start(s.draft(group, dlq.OperationSpec{})).ID)
 	s.checkLedger(op, letters)
@@ -162,7 +164,7 @@ func pausedByHand(t *testing.T, s *stage, group string) {
 	if op.Counts[dlq.ItemConfirmed] != letters {
 		t.Errorf("%v", op.Counts)
 	}
-	if byReplay, byKey := s.copies(group); len(byReplay) != letters || len(byKey) != letters {
+	if byReplay, byKey := s.copies(group, false); len(byReplay) != letters || len(byKey) != letters {
 		t.Errorf("the consumer got %d replays of %d letters", len(byReplay), len(byKey))
 	}
 }
@@ -220,7 +222,7 @@ func theWindowCloses(t *testing.T, s *stage, group string) {
 	if op.End != dlq.EndCancelled || confirmed == 0 || confirmed+op.Counts[dlq.ItemSkipped] != letters {
 		t.Errorf("ended as %s: %v", op.End, op.Counts)
 	}
-	if byReplay, _ := s.copies(group); int64(len(byReplay)) != confirmed {
+	if byReplay, _ := s.copies(group, false); int64(len(byReplay)) != confirmed {
 		t.Errorf("the consumer got %d replays, %d are confirmed", len(byReplay), confirmed)
 	}
 	for _, i := range s.items(op.ID) {
