@@ -60,6 +60,21 @@ public class Crowd {
     }
 
     static DefaultMQPushConsumer start(String names, String topic, String group, String kind) throws Exception {
+        for (int left = 5;; left--) {
+            DefaultMQPushConsumer c = prepare(names, topic, group, kind);
+            try {
+                c.start();
+                return c;
+            } catch (IllegalStateException e) { // on a busy machine a request to the name server fails now and then
+                c.shutdown();
+                if (left == 1) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    static DefaultMQPushConsumer prepare(String names, String topic, String group, String kind) throws Exception {
         DefaultMQPushConsumer c = new DefaultMQPushConsumer(group);
         c.setNamesrvAddr(names);
         c.setInstanceName(group + "-" + System.nanoTime());
@@ -78,7 +93,6 @@ public class Crowd {
             c.registerMessageListener((MessageListenerConcurrently) (msgs, ctx) ->
                 take(group, msgs) ? ConsumeConcurrentlyStatus.CONSUME_SUCCESS : ConsumeConcurrentlyStatus.RECONSUME_LATER);
         }
-        c.start();
         return c;
     }
 
