@@ -173,6 +173,19 @@ func TestLookManyAgreesWithLook(t *testing.T) {
 		}
 		m.settle(90 * time.Second)
 		m.isFollowed(true)
+		for i, r := range m.list { // what failed was seen at each step of its way
+			if m.want[i] == "dead" && r.Door == dlq.DoorRetry && !delayed(r) {
+				var way []string
+				for _, k := range m.b.following(m.group).trail.marks[r.UniqueKey] {
+					way = append(way, k.topic)
+				}
+				slices.Sort(way)
+				retry := dlq.RetryPrefix + m.group
+				if want := []string{dlq.DLQPrefix + m.group, retry, retry, topicSchedule}; !slices.Equal(way, want) {
+					t.Errorf("its copies were seen in %v, not in %v", way, want)
+				}
+			}
+		}
 
 		// A console that comes later finds out the same.
 		m.b = open(t, n)
