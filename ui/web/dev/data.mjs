@@ -1,7 +1,11 @@
 // MOCK DATA, for looking at the page without a broker. Nothing of it is in the built page.
-// Deterministic: the same letters at every start, so that tests can name them.
+// Deterministic: the same letters at every start and after every reset, so that tests can name them.
 
 let seed = 42
+/** Begins the same letters again. */
+export const reseed = () => {
+  seed = 42
+}
 const rnd = () => {
   seed = (seed * 1664525 + 1013904223) % 4294967296
   return seed / 4294967296

@@ -6,7 +6,19 @@ import { createReadStream, existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { alertRoutes, alertsStatus, makeAlerts } from './alerts.mjs'
-import { explain, groupRows, groups, hostile, hour, infoOf, iso, makeLetter, minute, optionsFor } from './data.mjs'
+import {
+  explain,
+  groupRows,
+  groups,
+  hostile,
+  hour,
+  infoOf,
+  iso,
+  makeLetter,
+  minute,
+  optionsFor,
+  reseed,
+} from './data.mjs'
 import { editRoutes, optionsTo } from './edits.mjs'
 import { makeOperations, operationRoutes } from './operations.mjs'
 import { freshRules, Lines, rulesRoutes } from './rules.mjs'
@@ -21,6 +33,7 @@ const dist = arg('dist', new URL('../../dist/', import.meta.url).pathname)
 
 let world
 function reset() {
+  reseed()
   const now = Date.now()
   const letters = new Map()
   const add = (id, over) => letters.set(String(id), makeLetter(id, now, over))

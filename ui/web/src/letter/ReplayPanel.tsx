@@ -110,6 +110,9 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
           {t('replay.what')}
           <select value={sent} onChange={e => setEdit(Number(e.target.value))}>
             <option value={0}>{t('replay.what.original')}</option>
+            {sent > 0 && !edits?.some(e => e.number === sent) && (
+              <option value={sent}>{t('edit.number', { n: sent })}</option>
+            )}
             {edits?.map(e => (
               <option key={e.number} value={e.number}>
                 {t('replay.what.edit', { n: e.number, who: plain(code('actor', e.author), 60) })}
@@ -147,7 +150,7 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
               d={d}
               params={{
                 group: kind === 'other_group' ? to : letter.consumer_group,
-                topic: kind === 'other_topic' ? to : letter.topic,
+                topic: kind === 'other_topic' ? to : letter.topic || t('problem.topic'),
                 n: d.receivers?.length ?? 0,
               }}
               name={name}
