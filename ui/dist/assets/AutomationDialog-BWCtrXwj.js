@@ -1,0 +1,1 @@
+export{t as default}from"./AutomationDialog-Dd8xTV12.js";

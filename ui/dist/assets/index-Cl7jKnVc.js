@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{M as t,O as n,V as r,bt as i,ft as a,i as o,vt as s,yt as c}from"./base-CdD9tSFa.js";var l=e(i(),1),u=a(),d=c(),f=document.getElementById(`root`);f&&(await t(n(),!1),(0,u.createRoot)(f).render((0,d.jsx)(l.StrictMode,{children:(0,d.jsx)(s,{client:r,children:(0,d.jsx)(o,{})})})));
