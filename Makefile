@@ -66,8 +66,8 @@ e2e: build web-deps ## the main job in Chromium on a real broker
 bench: build ## every figure beside a limit measured in the same run, on a real broker
 	go run ./cmd/bench
 
-soak: ## what takes longer: kill -9 again and again while messages flow
-	DLQ_SOAK=1 go test -timeout 60m -run Kill9 -v ./cmd/dlq
+soak: ## what takes longer: 100 000 letters replayed while console and broker are killed, every door waited for to its outcome
+	DLQ_SOAK=1 go test -timeout 120m -run 'Kill9|DoorMatrix' -v ./cmd/dlq
 
 fuzz: ## each fuzz target for half a minute
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$p; done; done
