@@ -1,1 +1,0 @@
-export{t as default}from"./AutomationDialog-Dd8xTV12.js";
