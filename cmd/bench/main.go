@@ -84,8 +84,7 @@ func run(ctx context.Context) (err error) {
 		if part != "rules" && b.node == nil {
 			// The optimizing compiler's threads take half a core and more for as long as a run lasts, from whatever is measured.
 			fmt.Println("starting RocketMQ", node.V5, "(-XX:TieredStopAtLevel=1: all figures, the limits too, are of a broker without the optimizing compiler)")
-			if b.node, err = node.Start(ctx, node.Options{Version: node.V5, Dir: filepath.Join(b.dir, "broker"), JavaOptions: []string{"-Xmx512m", "-XX:TieredStopAtLevel=1"},
-				Conf: map[string]string{"waitTimeMillsInSendQueue": "10000"}}); err != nil {
+			if b.node, err = node.Start(ctx, node.Options{Version: node.V5, Dir: filepath.Join(b.dir, "broker"), JavaOptions: []string{"-Xmx512m", "-XX:TieredStopAtLevel=1"}}); err != nil {
 				return err
 			}
 		}

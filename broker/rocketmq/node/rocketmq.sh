@@ -163,6 +163,7 @@ maxHashSlotNum=50000
 flushDiskType=ASYNC_FLUSH
 autoCreateTopicEnable=true
 diskMaxUsedSpaceRatio=95
+waitTimeMillsInSendQueue=5000
 EOF
     cat "$dir/extra.conf"
   } >"$dir/broker.conf"
