@@ -96,8 +96,9 @@ type Broker struct {
 
 	mu        sync.Mutex
 	status    dlq.ClusterStatus
-	cluster   *cluster // of the last round that succeeded; nil before
-	failed    error    // of the last round; nil when it succeeded
+	cluster   *cluster             // of the last round that succeeded; nil before
+	met       map[string]time.Time // when a broker was seen last, by name
+	failed    error                // of the last round; nil when it succeeded
 	failedAt  time.Time
 	readers   map[dlq.Queue]*running
 	ages      map[dlq.Queue]age
@@ -137,7 +138,7 @@ func New(o Options) (*Broker, error) {
 		status:  dlq.ClusterStatus{NameServers: addrs},
 		readers: map[dlq.Queue]*running{}, ages: map[dlq.Queue]age{}, known: map[string]traits{},
 		groups: map[string]seen{}, presences: map[string]presence{}, tables: map[string]groupTable{}, routes: map[string]holders{},
-		follows: map[string]*following{}, heard: map[whom]hearing{}, straight: map[whither]time.Time{}, busy: map[string]chan struct{}{},
+		met: map[string]time.Time{}, follows: map[string]*following{}, heard: map[whom]hearing{}, straight: map[whither]time.Time{}, busy: map[string]chan struct{}{},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)

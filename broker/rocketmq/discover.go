@@ -243,6 +243,9 @@ func (b *Broker) discover(ctx context.Context) (*cluster, error) {
 	}
 	st.Cluster, st.Brokers = c.name, slices.Sorted(maps.Keys(c.brokers))
 	b.cluster = c
+	for _, name := range c.masters() {
+		b.met[name] = at
+	}
 	return c, nil
 }
 

@@ -183,10 +183,11 @@ func TestMetrics(t *testing.T) {
 	if problem := has(page(), `dlq_broker_up{cluster=""} 0`); problem != "" {
 		t.Error(problem)
 	}
-	start(t, b, newDesk())
+	stop := start(t, b, newDesk())
 	eventually(t, 20*time.Second, func() string {
 		return has(page(),
 			fmt.Sprintf(`dlq_broker_up{cluster="%s"} 1`, n.Cluster()),
+			`dlq_broker_requests_total{request="topic list"}`, `dlq_broker_requests_total{request="pull message"}`,
 			fmt.Sprintf(`dlq_consumer_lag_messages{cluster="%s",topic="%s"} 0`, n.Cluster(), read),
 			fmt.Sprintf(`dlq_consumer_lag_messages{cluster="%s",topic="%s"} 3`, n.Cluster(), blind),
 			fmt.Sprintf(`dlq_consumer_last_message_timestamp_seconds{cluster="%s",topic="%s"}`, n.Cluster(), read),
@@ -197,6 +198,7 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("%v, %v", problems, err)
 	}
 	// Seen 71 hours later, all of it may go within twelve hours.
+	stop() // which reads the clock
 	later := b.now
 	b.now = func() time.Time { return later().Add(71 * time.Hour) }
 	infos, err := b.Topics(t.Context())
@@ -262,8 +264,24 @@ func TestTwoBrokers(t *testing.T) {
 				return ""
 			})
 		}
+		only := unique("only")
+		benches[second.BrokerName()].topic(only, 1, 6)
+		req := (&scene{t: t, n: n, topic: only, group: group, dead: desk.of(dead)[0]}).request(dlq.DoorTopic)
+		req.Broker = n.BrokerName()
 		if err := second.KillBroker(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+		// Its topics are gone from the name server with it; that does not mean that they are no more. Nor is what it may have
+		// been sent.
+		unsure := req.Replay
+		unsure.Outcome = dlq.OutcomeSending
+		if _, err := b.Look(t.Context(), unsure); dlq.CodeOf(err) != dlq.CodeUnavailable {
+			t.Errorf("a look for what a broker that is away may hold: %v", err)
+		}
+		for range 3 {
+			if _, result, err := b.Send(t.Context(), req); result != dlq.NotSent || dlq.CodeOf(err) != dlq.CodeUnavailable {
+				t.Errorf("to a topic of a broker that is away: %s, %v", result, err)
+			}
 		}
 		benches[n.BrokerName()].put(dead, "on "+n.BrokerName(), nil)
 		eventually(t, 30*time.Second, func() string {

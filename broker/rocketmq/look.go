@@ -77,7 +77,10 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 	}
 	switch {
 	case r.Outcome == dlq.OutcomeSending:
-		holders = c.masters() // nobody knows which broker got it, if any
+		// Nobody knows which broker got it, if any. One that is away may have it.
+		if holders, err = b.complete(ctx, r.Receipt.Broker); err != nil {
+			return nil, err
+		}
 	case r.Receipt.Broker != "" && !slices.Contains(holders, r.Receipt.Broker):
 		holders = append(holders, r.Receipt.Broker)
 	}

@@ -30,7 +30,7 @@ type limits struct {
 }
 
 func defaultLimits() limits {
-	return limits{few: 50, searches: 400, pulls: 150, backlog: 200_000, marks: 200_000, open: 200_000}
+	return limits{few: 50, searches: 400, pulls: 500, backlog: 200_000, marks: 200_000, open: 200_000}
 }
 
 // LookMany is Look for many replays; the i-th evidence or error is that of the i-th replay. It costs few requests however

@@ -113,7 +113,10 @@ func (b *Broker) sendToTopic(ctx context.Context, req dlq.SendRequest) verdict {
 		return verdict{result: dlq.NotSent, err: err}
 	}
 	if len(holders) == 0 {
-		return notSent(dlq.CodeRefused, "the cluster has no topic %s", req.Replay.Target)
+		if _, err := b.complete(ctx, req.Broker); err != nil {
+			return verdict{result: dlq.NotSent, err: err}
+		}
+		return notSent(dlq.CodeRefused, "the cluster has no topic %s", target)
 	}
 	if v, stop := b.refuseEmpty(ctx, holders[0], req); stop {
 		return v
@@ -139,8 +142,7 @@ func (b *Broker) pick(names []string) string {
 
 // sendToRetry is door B.
 func (b *Broker) sendToRetry(ctx context.Context, c *cluster, req dlq.SendRequest) verdict {
-	group := req.Replay.ConsumerGroup
-	if v, stop := b.refuseGroup(ctx, c, group); stop {
+	if v, stop := b.refuseGroup(ctx, c, req); stop {
 		return v
 	}
 	if v, stop := b.refuseEmpty(ctx, req.Broker, req); stop {
@@ -166,7 +168,7 @@ func (b *Broker) sendToPop(ctx context.Context, c *cluster, req dlq.SendRequest)
 	if topic, ok := popRest(group, req.Replay.Target); !ok || topic != req.Replay.Topic {
 		return notSent(dlq.CodeRefused, "%s is not the retry topic of the consumer group %s and the topic %s", req.Replay.Target, group, req.Replay.Topic)
 	}
-	if v, stop := b.refuseGroup(ctx, c, group); stop {
+	if v, stop := b.refuseGroup(ctx, c, req); stop {
 		return v
 	}
 	p, err := b.presence(ctx, c, group)
@@ -193,16 +195,50 @@ func (b *Broker) sendToPop(ctx context.Context, c *cluster, req dlq.SendRequest)
 }
 
 // refuseGroup refuses a send for a consumer group that no broker knows: the broker would create it and say success.
-func (b *Broker) refuseGroup(ctx context.Context, c *cluster, group string) (verdict, bool) {
+func (b *Broker) refuseGroup(ctx context.Context, c *cluster, req dlq.SendRequest) (verdict, bool) {
+	group := req.Replay.ConsumerGroup
 	p, err := b.presence(ctx, c, group)
 	if err != nil {
 		return verdict{result: dlq.NotSent, err: err}, true
 	}
 	if !p.configured && !p.online && !c.topics[dlq.RetryPrefix+group] {
+		if _, err := b.complete(ctx, req.Broker); err != nil {
+			return verdict{result: dlq.NotSent, err: err}, true
+		}
 		return notSent(dlq.CodeRefused, "no broker knows the consumer group %s", group), true
 	}
 	return verdict{}, false
 }
+
+// complete names all brokers, and fails while one is away that was there not long ago, or that is said to hold something:
+// name servers forget a broker that is away, and with it its topics and consumer groups, which are no less for that.
+func (b *Broker) complete(ctx context.Context, holder string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*askPatience)
+	defer cancel()
+	info, err := b.wire.ClusterInfo(ctx, b.names) // as it is now: the last round may be older than the answer in question
+	if err != nil {
+		return nil, dlq.Errorf(dlq.CodeUnavailable, "no name server answers (%s): %w", b.names, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	names := map[string]bool{}
+	for name, at := range b.met {
+		names[name] = b.now().Sub(at) < metStays
+	}
+	if holder != "" {
+		names[holder] = true
+	}
+	for name, wanted := range names {
+		if wanted && info.Brokers[name].Master() == "" {
+			return nil, dlq.Errorf(dlq.CodeUnavailable, "the broker %s is away, and what it holds is not known to the name server", name)
+		}
+	}
+	maps.DeleteFunc(info.Brokers, func(_ string, d remoting.BrokerData) bool { return d.Master() == "" })
+	return slices.Sorted(maps.Keys(info.Brokers)), nil
+}
+
+// metStays is for how long a broker that is away is waited for: after that it is taken for one that was given up.
+const metStays = time.Hour
 
 func (b *Broker) refuseEmpty(ctx context.Context, broker string, req dlq.SendRequest) (verdict, bool) {
 	if len(req.Body) > 0 {
@@ -307,7 +343,7 @@ func (b *Broker) checkDiverted(ctx context.Context, v verdict) (_ verdict, seen 
 // sendBack is door C. The answer names no message.
 func (b *Broker) sendBack(ctx context.Context, c *cluster, req dlq.SendRequest) verdict {
 	group := req.Replay.ConsumerGroup
-	if v, stop := b.refuseGroup(ctx, c, group); stop {
+	if v, stop := b.refuseGroup(ctx, c, req); stop {
 		return v
 	}
 	p, err := b.presence(ctx, c, group)

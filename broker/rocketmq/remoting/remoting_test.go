@@ -73,6 +73,20 @@ func TestRequestIsNotModified(t *testing.T) {
 	}
 }
 
+func TestRequestsAreCounted(t *testing.T) {
+	s := serve(t, echo)
+	var codes []int
+	c := client(t, Options{Count: func(code int) { codes = append(codes, code) }})
+	for _, code := range []int{RequestTopicList, 5} {
+		if _, err := c.Do(t.Context(), s.addr(), &Command{Code: code}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(codes) != 2 || RequestName(codes[0]) != "topic list" || RequestName(codes[1]) != "" {
+		t.Errorf("counted %v", codes)
+	}
+}
+
 func TestNothingThereIsUnsent(t *testing.T) {
 	c := client(t, Options{DialTimeout: 300 * time.Millisecond})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
