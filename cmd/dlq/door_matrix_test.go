@@ -18,6 +18,7 @@ import (
 	"deadletteroffice/broker/rocketmq/node"
 	"deadletteroffice/broker/rocketmq/remoting"
 	"deadletteroffice/dlq"
+	"deadletteroffice/replay"
 )
 
 // Who really receives what the console gives back: every kind of client, connected and not, with and without a delay, on
@@ -342,7 +343,9 @@ func (m *matrix) giveBack(l dlq.Letter) dlq.Replay {
 	m.t.Helper()
 	r := m.row(l.ConsumerGroup)
 	options := m.options(l.ID)
-	if options.Default != r.door {
+	// The lock of orderly consumers lasts a minute; on a busy machine it may be over by now.
+	unlocked := r.away && r.door == dlq.DoorBack && options.Default == dlq.DoorRetry && options.Doors[0].Why == replay.WhyOrderlyOffline
+	if options.Default != r.door && !unlocked {
 		m.t.Errorf("%s: the console chooses door %s: %+v", r, options.Default, options.Doors)
 	}
 	for _, d := range options.Doors {

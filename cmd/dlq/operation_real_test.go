@@ -279,7 +279,9 @@ func (s *stage) checkLedger(o dlq.Operation, letters int64) {
 }
 
 // copies are the stored copies that a group's consumer got, by replay id and by key, with those of retries or without. A
-// consumer may get one copy twice; two copies that are no retries are two sends.
+// consumer may get one copy twice; two copies that are no retries are two sends. A client that cannot give a message back
+// to a broker that was killed sends a copy by itself, with a delay; when that takes two tries, the copy says that it is
+// the first delivery (apache/rocketmq DefaultMQProducerImpl.sendKernelImpl clears RECONSUME_TIME at the first try).
 func (s *stage) copies(group string, retries bool) (byReplay, byKey map[string]map[string]bool) {
 	byReplay, byKey = map[string]map[string]bool{}, map[string]map[string]bool{}
 	note := func(m map[string]map[string]bool, name, id string) {
@@ -288,7 +290,7 @@ func (s *stage) copies(group string, retries bool) (byReplay, byKey map[string]m
 		}
 		m[name][id] = true
 	}
-	for _, d := range s.crowd.Heard(func(d node.Delivery) bool { return d.Properties["GROUP"] == group && (retries || d.Attempts == 0) }) {
+	for _, d := range s.crowd.Heard(func(d node.Delivery) bool { return d.Properties["GROUP"] == group && (retries || d.Attempts == 0 && d.Properties[dlq.PropDelay] == "") }) {
 		note(byReplay, d.Properties[dlq.PropReplayID], d.Properties["OFFSET_ID"])
 		note(byKey, d.Properties[dlq.PropKeys], d.Properties["OFFSET_ID"])
 	}
