@@ -290,7 +290,9 @@ func (s *stage) copies(group string, retries bool) (byReplay, byKey map[string]m
 		}
 		m[name][id] = true
 	}
-	for _, d := range s.crowd.Heard(func(d node.Delivery) bool { return d.Properties["GROUP"] == group && (retries || d.Attempts == 0 && d.Properties[dlq.PropDelay] == "") }) {
+	for _, d := range s.crowd.Heard(func(d node.Delivery) bool {
+		return d.Properties["GROUP"] == group && (retries || d.Attempts == 0 && d.Properties[dlq.PropDelay] == "")
+	}) {
 		note(byReplay, d.Properties[dlq.PropReplayID], d.Properties["OFFSET_ID"])
 		note(byKey, d.Properties[dlq.PropKeys], d.Properties["OFFSET_ID"])
 	}

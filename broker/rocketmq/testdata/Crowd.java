@@ -103,7 +103,8 @@ public class Crowd {
         for (MessageExt m : msgs) {
             say("{\"topic\":\"" + m.getTopic() + "\",\"attempts\":" + m.getReconsumeTimes() + ",\"properties\":{\"GROUP\":\"" + group
                 + "\",\"OFFSET_ID\":\"" + (m instanceof MessageClientExt ? ((MessageClientExt) m).getOffsetMsgId() : m.getMsgId())
-                + "\",\"UNIQ_KEY\":\"" + text(m, "UNIQ_KEY") + "\",\"KEYS\":\"" + text(m, "KEYS") + "\",\"DLQ_REPLAY_ID\":\"" + text(m, "DLQ_REPLAY_ID") + "\"}}");
+                + "\",\"UNIQ_KEY\":\"" + text(m, "UNIQ_KEY") + "\",\"KEYS\":\"" + text(m, "KEYS") + "\",\"DLQ_REPLAY_ID\":\"" + text(m, "DLQ_REPLAY_ID")
+                + "\",\"DELAY\":\"" + text(m, "DELAY") + "\"}}");
             taken &= mood.equals("well") || mood.equals("some") && m.getProperty("BAD") == null;
         }
         return taken;
