@@ -367,7 +367,7 @@ func TestAStuckConnection(t *testing.T) {
 	}
 	other := open(t, url)
 	other.next()
-	fat := strings.Repeat("x", 1<<20)
+	fat := strings.Repeat("x", 1<<18)
 	began := time.Now()
 	for i := range 3 * followerBuffer { // far more than sockets and buffers hold
 		a.hub.tell("status", fat)
