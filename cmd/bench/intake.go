@@ -33,12 +33,10 @@ func (b *bench) intake(ctx context.Context) error {
 	fmt.Printf("\nintake: %d dead letters of %d bytes, a hundred rules, median of %d rounds\n", b.letters, bodySize, b.rounds)
 	wire := remoting.New(remoting.Options{})
 	defer wire.Close()
-	rules, _, err := hundredRules()
+	live, _, err := liveRules()
 	if err != nil {
 		return err
 	}
-	live := classifier.NewLive()
-	live.Swap(1, rules)
 	var whole, pulled, stored, raw []float64
 	for round := range b.rounds {
 		group := fmt.Sprintf("bench-intake-%d", round)

@@ -73,6 +73,17 @@ func (b *bench) feed(ctx context.Context, wire *remoting.Client, group string, n
 	return senders.Wait()
 }
 
+// liveRules is a classifier with hundredRules in force, and their text.
+func liveRules() (*classifier.Live, []byte, error) {
+	rules, text, err := hundredRules()
+	if err != nil {
+		return nil, nil, err
+	}
+	live := classifier.NewLive()
+	live.Swap(1, rules)
+	return live, text, nil
+}
+
 // hundredRules is a rule set of a hundred rules, of which the letters reach the later ones.
 func hundredRules() (*classifier.Ruleset, []byte, error) {
 	var t strings.Builder

@@ -26,12 +26,10 @@ import (
 // and for eight, with intake running, and resident memory.
 func (b *bench) lists(ctx context.Context) error {
 	fmt.Printf("\nlists: a console on %d letters, intake running\n", b.large)
-	rules, text, err := hundredRules()
+	live, text, err := liveRules()
 	if err != nil {
 		return err
 	}
-	live := classifier.NewLive()
-	live.Swap(1, rules)
 	data, rulesFile := filepath.Join(b.dir, "large.db"), filepath.Join(b.dir, "rules.yaml")
 	if err := os.WriteFile(rulesFile, text, 0o600); err != nil {
 		return err

@@ -25,12 +25,10 @@ func (b *bench) operation(ctx context.Context) error {
 	fmt.Printf("\noperation: %d letters, no limit of pace, %d sends at once, median of %d rounds\n", b.bulk, operationCallers, b.rounds)
 	wire := remoting.New(remoting.Options{})
 	defer wire.Close()
-	rules, _, err := hundredRules()
+	live, _, err := liveRules()
 	if err != nil {
 		return err
 	}
-	live := classifier.NewLive()
-	live.Swap(1, rules)
 	if err := b.prepare(ctx, wire, "bench-replay", 1); err != nil {
 		return err
 	}

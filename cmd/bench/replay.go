@@ -24,12 +24,10 @@ func (b *bench) replay(ctx context.Context) error {
 	fmt.Printf("\nreplay: %d letters one by one, %d callers, median of %d rounds\n", b.replays, callers, b.rounds)
 	wire := remoting.New(remoting.Options{})
 	defer wire.Close()
-	rules, _, err := hundredRules()
+	live, _, err := liveRules()
 	if err != nil {
 		return err
 	}
-	live := classifier.NewLive()
-	live.Swap(1, rules)
 	if err := b.prepare(ctx, wire, "bench-replay", 1); err != nil {
 		return err
 	}
