@@ -259,7 +259,7 @@ type OperationPreview struct {
 	OldestDied *time.Time       `json:"oldest_died,omitempty"`
 	NewestDied *time.Time       `json:"newest_died,omitempty"`
 
-	NearExpiry     int64 `json:"near_expiry"`     // whose dead copy the broker may delete within six hours, or retention the letter
+	NearExpiry     int64 `json:"near_expiry"`     // whose dead copy the broker may delete within six hours; or the letter itself, resolved or discarded, by our retention
 	ReplayedBefore int64 `json:"replayed_before"` // at least once
 	FailedAgain    int64 `json:"failed_again"`    // died again after a replay
 	Quarantined    int64 `json:"quarantined"`

@@ -177,6 +177,12 @@ func TestAdmitRefusesAnImpossiblePlan(t *testing.T) {
 	}
 }
 
+// look saves one look.
+func look(t testing.TB, s *Store, r dlq.Replay) error {
+	t.Helper()
+	return s.SaveLooks(t.Context(), []dlq.Replay{r})[0]
+}
+
 // claim takes a letter for a replay and has the broker accept it.
 func claim(t *testing.T, s *Store, letter int64, r dlq.Replay) dlq.Replay {
 	t.Helper()
@@ -287,7 +293,7 @@ func TestDiedAgain(t *testing.T) {
 			r := claim(t, s, 1, dlq.Replay{ID: "11111111111111111111111111111111", Door: dlq.DoorRetry, ConsumerGroup: "pay", UniqueKey: "UK-pay-0", IntendedAt: c.now()})
 			next := c.now().Add(time.Minute)
 			r.NextLook = &next
-			if err := s.SaveLook(t.Context(), r); err != nil {
+			if err := look(t, s, r); err != nil {
 				t.Fatal(err)
 			}
 			tt.prepare(t, s, r)
@@ -347,7 +353,7 @@ func TestDiedAgain(t *testing.T) {
 			}
 			// Who still believes that it was confirmed is told otherwise.
 			r.Outcome = dlq.OutcomeConfirmed
-			wantCode(t, s.SaveLook(t.Context(), r), dlq.CodeConflict)
+			wantCode(t, look(t, s, r), dlq.CodeConflict)
 			_, err = s.Apply(t.Context(), dlq.Change{LetterID: 1, Trigger: dlq.TriggerEdit, To: dlq.StateScheduled, Replay: &r})
 			wantCode(t, err, dlq.CodeConflict)
 			s.recount(t)

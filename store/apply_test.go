@@ -225,7 +225,7 @@ func TestReplaysThatAreLookedAt(t *testing.T) {
 	for i, d := range []time.Duration{2, 1} {
 		r := claim(t, s, int64(i+2), dlq.Replay{ID: fmt.Sprint("r", i), ConsumerGroup: "pay"})
 		r.NextLook = at(d * time.Second)
-		if err := s.SaveLook(t.Context(), r); err != nil {
+		if err := look(t, s, r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -251,13 +251,13 @@ func TestReplaysThatAreLookedAt(t *testing.T) {
 	}
 	// A look that ends a replay shows in the letter's outcome and closes it.
 	full.Outcome, full.NextLook = dlq.OutcomeUnknown, nil
-	if err := s.SaveLook(t.Context(), full); err != nil {
+	if err := look(t, s, full); err != nil {
 		t.Fatal(err)
 	}
 	if n := list(t, s, dlq.Filter{Outcomes: []dlq.Outcome{dlq.OutcomeUnknown}}).Total.Count; n != 1 {
 		t.Errorf("%d letters of unknown outcome", n)
 	}
-	wantCode(t, s.SaveLook(t.Context(), full), dlq.CodeConflict)
+	wantCode(t, look(t, s, full), dlq.CodeConflict)
 	_, err := s.Replay(t.Context(), "none")
 	wantCode(t, err, dlq.CodeNotFound)
 	s.recount(t)

@@ -21,18 +21,18 @@ const (
 type listedLetter struct {
 	letter                                                                      int64
 	state, group, topic, reason, route, fingerprint, flags, replays, born, died sql.NullInt64 // not valid: the letter is gone
-	expires                                                                     sql.NullInt64
+	expires, queue                                                              sql.NullInt64
 	ownTopic                                                                    sql.NullString
 }
 
-const listedColumns = "i.letter, l.state, l.consumer_group, l.topic, l.reason, l.route, l.fingerprint, l.flags, l.replays, l.born, l.died, l.expires, l.own_topic"
+const listedColumns = "i.letter, l.state, l.consumer_group, l.topic, l.reason, l.route, l.fingerprint, l.flags, l.replays, l.born, l.died, l.expires, l.queue, l.own_topic"
 
 // eachListed calls f for every letter of an operation.
 func (s *Store) eachListed(ctx context.Context, number int64, f func(*listedLetter)) error {
 	query := "SELECT " + listedColumns + " FROM operation_item i LEFT JOIN letter l ON l.id=i.letter WHERE i.operation=? AND i.letter>? ORDER BY i.letter LIMIT ?"
 	return s.inList(ctx, number, query, func(rows *sql.Rows) (int64, error) {
 		var l listedLetter
-		err := rows.Scan(&l.letter, &l.state, &l.group, &l.topic, &l.reason, &l.route, &l.fingerprint, &l.flags, &l.replays, &l.born, &l.died, &l.expires, &l.ownTopic)
+		err := rows.Scan(&l.letter, &l.state, &l.group, &l.topic, &l.reason, &l.route, &l.fingerprint, &l.flags, &l.replays, &l.born, &l.died, &l.expires, &l.queue, &l.ownTopic)
 		f(&l)
 		return l.letter, err
 	})
@@ -40,9 +40,10 @@ func (s *Store) eachListed(ctx context.Context, number int64, f func(*listedLett
 
 // OperationFacts returns what can be counted of an operation's list as the letters are now. Skipped are those on whose
 // state the operation cannot act and those that are gone; Eligible are all others. ReplayedBefore, FailedAgain and
-// Quarantined count among the eligible ones, NearExpiry those that retention deletes within six hours, and the facets all
-// letters that exist. It looks at every letter of the list, which takes about three seconds per million.
-func (s *Store) OperationFacts(ctx context.Context, number int64) (p dlq.OperationPreview, err error) {
+// Quarantined count among the eligible ones; NearExpiry and the facets count all letters that exist. keeps says how long a
+// broker keeps messages; 0 where that is not known. It is asked once for each broker. OperationFacts looks at every letter
+// of the list, which takes about three seconds per million.
+func (s *Store) OperationFacts(ctx context.Context, number int64, keeps func(broker string) time.Duration) (p dlq.OperationPreview, err error) {
 	o, err := s.Operation(ctx, strconv.FormatInt(number, 10))
 	if err != nil {
 		return p, err
@@ -51,7 +52,7 @@ func (s *Store) OperationFacts(ctx context.Context, number int64) (p dlq.Operati
 	p = dlq.OperationPreview{At: s.now().UTC(), Skipped: map[string]int64{}}
 	var groups, topics, reasons, routes, causes = map[int64]int64{}, map[int64]int64{}, map[int64]int64{}, map[int64]int64{}, map[int64]int64{}
 	oldest, newest := int64(1<<62), int64(-1<<62)
-	soon := p.At.Add(nearExpiry).UnixMilli()
+	expiring := s.expiring(p.At, keeps)
 	failedAgain, quarantined := flagBits([]dlq.Flag{dlq.FlagFailedAgain}), flagBits([]dlq.Flag{dlq.FlagQuarantined})
 	err = s.eachListed(ctx, number, func(l *listedLetter) {
 		p.Letters++
@@ -65,7 +66,7 @@ func (s *Store) OperationFacts(ctx context.Context, number int64) (p dlq.Operati
 		routes[l.route.Int64]++
 		causes[l.fingerprint.Int64]++
 		oldest, newest = min(oldest, l.died.Int64), max(newest, l.died.Int64)
-		if l.expires.Valid && l.expires.Int64 <= soon {
+		if expiring(l) {
 			p.NearExpiry++
 		}
 		if state := dlq.States[l.state.Int64]; !dlq.MayStart(trigger, state) {
@@ -95,6 +96,29 @@ func (s *Store) OperationFacts(ctx context.Context, number int64) (p dlq.Operati
 	s.mem.mu.RUnlock()
 	p.Causes, err = s.causes(ctx, number, causes)
 	return p, err
+}
+
+// expiring returns a function that reports whether retention deletes a letter within six hours, or its broker the dead copy.
+func (s *Store) expiring(now time.Time, keeps func(broker string) time.Duration) func(*listedLetter) bool {
+	known := map[int64]time.Duration{} // by queue
+	asked := map[string]time.Duration{}
+	soon := now.Add(nearExpiry)
+	return func(l *listedLetter) bool {
+		if l.expires.Valid && !instant(l.expires.Int64).After(soon) {
+			return true
+		}
+		kept, ok := known[l.queue.Int64]
+		if !ok {
+			broker := s.mem.queueOf(l.queue.Int64).Broker
+			if kept, ok = asked[broker]; !ok {
+				kept = keeps(broker)
+				asked[broker] = kept
+			}
+			known[l.queue.Int64] = kept
+		}
+		gone := instant(l.died.Int64).Add(kept)
+		return kept > 0 && gone.After(now) && !gone.After(soon)
+	}
 }
 
 // causes returns the most frequent failure groups.

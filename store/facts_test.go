@@ -11,6 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// forEver is how long a broker keeps messages that does not tell.
+func forEver(string) time.Duration { return 0 }
+
 func TestFactsOfAnOperation(t *testing.T) {
 	c := newClock()
 	s := open(t, Options{Now: c.now, Retention: 5 * time.Hour})
@@ -43,7 +46,7 @@ func TestFactsOfAnOperation(t *testing.T) {
 	}
 	admit(t, s, b)
 
-	p, err := s.OperationFacts(ctx, o.Number)
+	p, err := s.OperationFacts(ctx, o.Number, forEver)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,8 +68,26 @@ func TestFactsOfAnOperation(t *testing.T) {
 	if d, err := s.DriftOf(ctx, o.Number); err != nil || d.Gone != 2 || d.Arrived != (dlq.Count{Exact: true}) {
 		t.Errorf("drift %+v, %v: letters 1 and 6 cannot be replayed any more, 2 could not from the start", d, err)
 	}
+	// Died in seconds 0 to 8, six hours ago. The broker deletes those of the first six seconds within the next six hours.
+	var asked []string
+	p, err = s.OperationFacts(ctx, o.Number, func(broker string) time.Duration {
+		asked = append(asked, broker)
+		return 12*time.Hour - 5*time.Second
+	})
+	if err != nil || len(asked) != 1 || asked[0] != "broker-a" {
+		t.Errorf("asked %q how long messages are kept, %v", asked, err)
+	}
+	soon := int64(0)
+	for _, id := range ids {
+		if l, err := s.Letter(ctx, id); err == nil && l.DiedAt.Before(newClock().t.Add(6*time.Second)) {
+			soon++
+		}
+	}
+	if soon == 0 || soon == p.Letters || p.NearExpiry != soon {
+		t.Errorf("%d of %d near expiry, want %d", p.NearExpiry, p.Letters, soon)
+	}
 	restore := drafted(t, s, dlq.OperationRestore, dlq.OperationPick{IDs: ids})
-	if p, err = s.OperationFacts(ctx, restore.Number); err != nil || p.Eligible != 1 || p.Skipped["state_open"] != 9 || p.Letters != 11 {
+	if p, err = s.OperationFacts(ctx, restore.Number, forEver); err != nil || p.Eligible != 1 || p.Skipped["state_open"] != 9 || p.Letters != 11 {
 		t.Errorf("to be restored: %+v, %v", p, err)
 	}
 	now := newClock().t.Add(time.Hour)

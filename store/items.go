@@ -233,26 +233,6 @@ func readItemCursor(text string, number int64, codes []int64) (int64, error) {
 	return position, nil
 }
 
-// ItemCounts counts the first letters of an operation, those below a position, by state.
-func (s *Store) ItemCounts(ctx context.Context, number int64, below int64) (map[dlq.ItemState]int64, error) {
-	counts := map[dlq.ItemState]int64{}
-	for _, state := range dlq.ItemStates {
-		counts[state] = 0
-	}
-	c := cond{text: "operation=?", args: []any{number}}
-	c.in("state", itemCodes(nil))
-	c.and("position<?", below)
-	err := s.read(ctx, func(ctx context.Context, q querier) error {
-		return each(ctx, q, "SELECT state, count(*) FROM operation_item INDEXED BY operation_item_state WHERE "+c.text+" GROUP BY state", c.args, func(rows *sql.Rows) error {
-			var state, n int64
-			err := rows.Scan(&state, &n)
-			counts[dlq.ItemStates[state]] = n
-			return err
-		})
-	})
-	return counts, err
-}
-
 // maxPoints is how many points a history has at most.
 const maxPoints = 240
 

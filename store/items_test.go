@@ -86,7 +86,7 @@ func TestItemsFollowTheirReplays(t *testing.T) {
 	early.Outcome = dlq.OutcomeWaiting
 	_, err := s.Apply(ctx, dlq.Change{LetterID: 6, Trigger: dlq.TriggerEdit, Replay: &early})
 	wantCode(t, err, dlq.CodeConflict)
-	wantCode(t, s.SaveLook(ctx, early), dlq.CodeConflict)
+	wantCode(t, look(t, s, early), dlq.CodeConflict)
 	s.recount(t)
 
 	// An operation that acts no more tries nothing again.

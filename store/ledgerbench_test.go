@@ -173,13 +173,12 @@ func BenchmarkOperationReads(b *testing.B) {
 	}
 	for name, read := range map[string]func() error{
 		"operation": func() error { _, err := s.Operation(ctx, o.ID); return err },
-		"facts":     func() error { _, err := s.OperationFacts(ctx, o.Number); return err },
+		"facts":     func() error { _, err := s.OperationFacts(ctx, o.Number, forEver); return err },
 		"drift":     func() error { _, err := s.DriftOf(ctx, o.Number); return err },
 		"work":      func() error { _, err := s.OperationWork(ctx, o.Number); return err },
 		"tasks":     func() error { _, err := s.OperationTasks(ctx, o.Number, "consumer-group-3", 0, 100, true); return err },
 		"items":     func() error { _, err := s.Items(ctx, o.Number, nil, "", 50); return err },
 		"waiting":   func() error { _, err := s.Items(ctx, o.Number, []dlq.ItemState{dlq.ItemWaiting}, "", 50); return err },
-		"canary":    func() error { _, err := s.ItemCounts(ctx, o.Number, o.Letters/100); return err },
 		"history":   func() error { _, _, err := s.History(ctx, o.Number); return err },
 		"outcomes":  func() error { _, err := s.RecentOutcomes(ctx, o.Number, time.Time{}, 1000); return err },
 		"later":     func() error { _, err := s.LaterConfirmed(ctx, letters); return err },

@@ -143,7 +143,7 @@ func TestOperationIsKeptWhole(t *testing.T) {
 		func() error { _, err := s.Freeze(ctx, 9, dlq.OperationPick{}); return err }(),
 		func() error { _, err := s.Items(ctx, 9, nil, "", 0); return err }(),
 		func() error { _, err := s.OperationPick(ctx, 9); return err }(),
-		func() error { _, err := s.OperationFacts(ctx, 9); return err }(),
+		func() error { _, err := s.OperationFacts(ctx, 9, forEver); return err }(),
 		func() error { _, err := s.DriftOf(ctx, 9); return err }(),
 		s.DropDraft(ctx, 9),
 	} {

@@ -89,14 +89,10 @@ func (s *Store) Unsettled(ctx context.Context) (list []dlq.Replay, err error) {
 	return list, err
 }
 
-// SaveLook writes what the tracker notes on a replay without changing its letter: when it looks again, what it saw. The
-// error is CodeConflict when the replay is no longer open, for example because its message died in the meantime.
-func (s *Store) SaveLook(ctx context.Context, r dlq.Replay) error {
-	return s.SaveLooks(ctx, []dlq.Replay{r})[0]
-}
-
-// SaveLooks does SaveLook for many replays in one transaction, each on its own; the errors are in their order, nil for
-// none. When the transaction itself fails every replay gets that error.
+// SaveLooks writes what the tracker notes on replays without changing their letters: when it looks again, what it saw. It
+// is one transaction, each replay on its own; the errors are in their order, nil for none: CodeConflict when the replay is
+// no longer open, for example because its message died in the meantime. When the transaction itself fails every replay
+// gets that error.
 func (s *Store) SaveLooks(ctx context.Context, list []dlq.Replay) []error {
 	errs := make([]error, len(list))
 	err := s.do(ctx, lanePeople, func(t *tx) error {

@@ -42,7 +42,7 @@ type Shelf interface {
 
 // Facts is what the store knows of a list before anything is done.
 type Facts interface {
-	OperationFacts(ctx context.Context, number int64) (dlq.OperationPreview, error)
+	OperationFacts(ctx context.Context, number int64, keeps func(broker string) time.Duration) (dlq.OperationPreview, error)
 	StaleItems(ctx context.Context, number int64, p dlq.AutomationPolicy, now time.Time) (int64, error)
 	LaterConfirmed(ctx context.Context, letters []dlq.Letter) (map[int64]bool, error)
 	DriftOf(ctx context.Context, number int64) (dlq.OperationDrift, error)
@@ -88,6 +88,7 @@ type Desk interface {
 type Cluster interface {
 	Status() dlq.ClusterStatus
 	Group(ctx context.Context, group string, m *dlq.DeadMessage) (dlq.GroupInfo, error)
+	Capabilities(ctx context.Context, broker string) (dlq.Capabilities, error)
 }
 
 // Deps are what a Manager works with. Now, Zone, Logger and Registerer may be nil; Zone is for replay windows that name

@@ -19,7 +19,7 @@ const (
 
 // preview finds out what an operation would do.
 func (m *Manager) preview(ctx context.Context, o dlq.Operation) (dlq.OperationPreview, error) {
-	p, err := m.Store.OperationFacts(ctx, o.Number)
+	p, err := m.Store.OperationFacts(ctx, o.Number, m.keeps(ctx))
 	if err != nil {
 		return p, err
 	}
@@ -49,6 +49,19 @@ func (m *Manager) preview(ctx context.Context, o dlq.Operation) (dlq.OperationPr
 	}
 	m.estimate(o, &p)
 	return p, nil
+}
+
+// keeps returns a function that asks a broker how long it keeps messages; 0 for one that does not answer.
+func (m *Manager) keeps(ctx context.Context) func(string) time.Duration {
+	return func(broker string) time.Duration {
+		ctx, cancel := context.WithTimeout(ctx, consumerAsk)
+		defer cancel()
+		c, err := m.Cluster.Capabilities(ctx, broker)
+		if err != nil {
+			return 0 // that the broker is away is told with the doors
+		}
+		return time.Duration(c.Keeps)
+	}
 }
 
 func choose[T any](first bool, a, b T) T {
