@@ -20,7 +20,8 @@ import {
   reseed,
 } from './data.mjs'
 import { editRoutes, optionsTo } from './edits.mjs'
-import { makeOperations, operationRoutes } from './operations.mjs'
+import { makeOperations } from './operationSeeds.mjs'
+import { operationRoutes } from './operations.mjs'
 import { freshRules, Lines, rulesRoutes } from './rules.mjs'
 
 const arg = (name, or) => {

@@ -1,231 +1,11 @@
 // MOCK OPERATIONS, for looking at the page without the program. Nothing of it is in the built page.
 // Nothing moves by itself: POST /__mock/step {number, steps} carries an operation on, five seconds of its time a step,
 // and with {every: 2} every second letter fails again. So that a person can watch, `--live` takes a step each second.
-import { hour, infoOf, iso, minute, optionsFor } from './data.mjs'
+import { iso } from './data.mjs'
+import { eligible, previewOf, skipOf } from './operationPreview.mjs'
+import { log, seedDetail, slot, states } from './operationSeeds.mjs'
 
-const states = [
-  'pending',
-  'sending',
-  'waiting',
-  'confirmed',
-  'assumed',
-  'failed_again',
-  'send_failed',
-  'unknown',
-  'skipped',
-  'done',
-]
-const slot = 5000
-const may = {
-  replay: ['open', 'snoozed', 'scheduled'],
-  discard: ['open', 'snoozed', 'scheduled'],
-  resolve: ['open', 'snoozed', 'scheduled'],
-  restore: ['resolved', 'discarded'],
-  route: ['open'],
-}
 const acts = o => ['queued', 'canary', 'running', 'paused'].includes(o.state)
-const careful = { pace: { rate: 50, ramp_up: '30s', concurrency: 0 }, canary: { letters: 1, percent: 1 } }
-const brake = { of: 20, above: 50 }
-
-/** The operations of a new console, in all the states that a page shows. */
-export function makeOperations(now, letters) {
-  const all = [...letters.values()].map(x => x.detail).filter(l => Number(l.id) <= 400)
-  const o = { list: [], next: 1 }
-  const add = (more, counts, detail = {}) => {
-    const n = o.next++
-    const spread = states.flatMap(s => Array(counts[s] ?? 0).fill(s))
-    // What is still to come stands at the end; what became of the others is mixed evenly.
-    const done = spread.filter(s => s !== 'pending')
-    const mixed = done.map((_, i) => done[(i * 7919) % done.length])
-    const even = done.length % 7919 === 0 ? done : mixed
-    const at = more.started_at ?? iso(now - n * hour)
-    const op = {
-      id: `seed-${n}`,
-      number: n,
-      version: 4,
-      kind: 'replay',
-      state: 'settled',
-      actor: 'anna',
-      note: '',
-      spec: { replay: { target: {} }, ...careful, brake },
-      letters: spread.length,
-      canary_letters: Math.ceil(spread.length / 100),
-      created_at: iso(Date.parse(at) - 2 * minute),
-      started_at: at,
-      changed_at: at,
-      rate: 0,
-      ...more,
-      ids: spread.map((_, i) => all[(i * 3) % all.length].id),
-      states: [...even, ...spread.filter(s => s === 'pending')],
-      details: detail,
-      log: [],
-      points: [],
-      every: 9,
-    }
-    op.points = history(op, Date.parse(at))
-    log(op, 'created', op.actor, Date.parse(op.created_at), { detail: { letters: String(op.letters) } })
-    if (op.state !== 'draft') {
-      log(op, 'started', op.actor, Date.parse(at), { note: op.note })
-      log(op, 'began', 'automation', Date.parse(at))
-    }
-    if (op.kind !== 'replay') {
-      op.canary_letters = 0
-      op.spec = {
-        pace: { rate: 0, ramp_up: '0s', concurrency: 0 },
-        canary: { letters: 0, percent: 0 },
-        brake: { of: 0, above: 0 },
-      }
-    }
-    o.list.push(op)
-    return op
-  }
-  const first = add(
-    {
-      note: 'bank gateway was down from 02:10 to 03:40; it is back',
-      query: 'tab=attention&reason=payment_timeout&consumer_group=pay-service',
-      started_at: iso(now - 9 * hour),
-      ended_at: iso(now - 9 * hour + 14 * minute),
-      settled_at: iso(now - 9 * hour + 31 * minute),
-      end: 'completed',
-    },
-    { confirmed: 12_204, assumed: 311, failed_again: 96, send_failed: 2, unknown: 4, skipped: 223 },
-  )
-  log(first, 'canary_passed', 'automation', now - 9 * hour + 20_000)
-  log(first, 'paced', 'li.wei', now - 9 * hour + 2 * minute, { detail: { rate: '200' } })
-  log(first, 'completed', 'automation', Date.parse(first.ended_at))
-  log(first, 'settled', 'automation', Date.parse(first.settled_at))
-  add(
-    {
-      kind: 'discard',
-      note: '压测产生的测试订单，不需要处理',
-      actor: 'li.wei',
-      query: 'tab=attention&q=LOADTEST',
-      started_at: iso(now - 7 * hour),
-      ended_at: iso(now - 7 * hour + minute),
-      settled_at: iso(now - 7 * hour + minute),
-      end: 'completed',
-    },
-    { done: 380, skipped: 20 },
-  )
-  const cancelled = add(
-    {
-      note: 'wrong filter, see the log',
-      actor: 'ops@example.com',
-      started_at: iso(now - 5 * hour),
-      ended_at: iso(now - 5 * hour + minute),
-      settled_at: iso(now - 5 * hour + 4 * minute),
-      end: 'cancelled',
-    },
-    { confirmed: 41, failed_again: 7, skipped: 352 },
-  )
-  log(cancelled, 'cancelled', 'anna', Date.parse(cancelled.ended_at), { note: 'these are not ours' })
-  const failed = add(
-    {
-      kind: 'restore',
-      note: 'discarded by mistake',
-      started_at: iso(now - 4 * hour),
-      ended_at: iso(now - 4 * hour + minute),
-      settled_at: iso(now - 4 * hour + minute),
-      end: 'failed',
-      cause_detail: { error: 'the disk is full' },
-    },
-    { done: 12, skipped: 38 },
-  )
-  log(failed, 'failed', 'automation', Date.parse(failed.ended_at), { detail: { error: 'the disk is full' } })
-  const settling = add(
-    {
-      note: '支付网关恢复后重投',
-      actor: 'li.wei',
-      query: 'tab=attention&reason=network_timeout',
-      started_at: iso(now - 40 * minute),
-      ended_at: iso(now - 36 * minute),
-      end: 'completed',
-      state: 'settling',
-    },
-    { confirmed: 288, waiting: 54, failed_again: 3, skipped: 5 },
-  )
-  log(settling, 'completed', 'automation', Date.parse(settling.ended_at))
-  const worst = all.find(l => l.reason === 'data_format_error')
-  const broken = add(
-    {
-      note: 'parser 2.4.1 is out, try all of them again',
-      query: 'tab=attention&reason=data_format_error',
-      started_at: iso(now - 26 * minute),
-      resumed_at: iso(now - 26 * minute),
-      state: 'paused',
-      cause: 'breaker',
-      cause_detail: {
-        fingerprint: worst.fingerprint,
-        reason: worst.reason,
-        failed: '11',
-        of: '20',
-        above: '50',
-      },
-      version: 6,
-    },
-    { confirmed: 31, waiting: 4, failed_again: 24, skipped: 3, pending: 238 },
-  )
-  log(broken, 'canary_passed', 'automation', now - 25 * minute)
-  log(broken, 'paused', 'automation', now - 22 * minute, { detail: { cause: 'breaker', ...broken.cause_detail } })
-  add(
-    {
-      note: 'coupons, only at night',
-      actor: 'ops@example.com',
-      query: 'tab=attention&topic=notifications',
-      started_at: iso(now - 20 * minute),
-      state: 'paused',
-      cause: 'window',
-      opens_at: iso(now + 5 * hour),
-      spec: {
-        replay: { target: {}, spread: '1h', keep_order: true },
-        ...careful,
-        brake,
-        window: { from: '02:00', to: '05:00', zone: 'Asia/Shanghai' },
-      },
-    },
-    { confirmed: 60, pending: 140 },
-  )
-  const running = add(
-    {
-      note: 'pool was enlarged to 64 connections, ticket OPS-4711',
-      query: 'tab=attention&reason=system_error',
-      started_at: iso(now - 3 * minute),
-      state: 'running',
-      rate: 42.4,
-      done_at: iso(now + 14_000),
-      version: 5,
-    },
-    { confirmed: 702, assumed: 12, waiting: 61, sending: 8, failed_again: 22, skipped: 7, pending: 500 },
-  )
-  log(running, 'canary_passed', 'automation', now - 2 * minute)
-  return o
-}
-
-function history(op, from) {
-  const acted = op.kind === 'replay' ? 'waiting' : 'done'
-  const points = []
-  const done = op.states.filter(s => s !== 'pending' && s !== 'sending' && s !== 'skipped')
-  const slots = Math.min(40, Math.max(1, Math.ceil(done.length / 8)))
-  for (let i = 0; i < slots + 3; i++) {
-    const counts = {}
-    // It rises, holds, and falls a little; outcomes follow three slots later.
-    const share = j => (j < 0 || j >= slots ? 0 : (Math.min(1, (j + 1) / 5) * (1 + 0.15 * Math.sin(j * 1.7))) / slots)
-    const total = [...Array(slots).keys()].reduce((n, j) => n + share(j), 0)
-    const part = j => share(j) / total
-    const sent = Math.round(done.length * part(i))
-    if (sent > 0) counts[acted] = sent
-    if (acted === 'waiting')
-      for (const s of ['confirmed', 'assumed', 'failed_again', 'send_failed', 'unknown']) {
-        const n = Math.round(op.states.filter(x => x === s).length * part(i - 3))
-        if (n > 0) counts[s] = n
-      }
-    if (Object.keys(counts).length > 0) points.push({ at: iso(from + i * slot), counts })
-  }
-  return points
-}
-
-const log = (o, kind, actor, at, more = {}) =>
-  o.log.unshift({ id: String(o.log.length + 1), at: iso(at), kind, actor, ...more })
 const countsOf = o => {
   const counts = Object.fromEntries(states.map(s => [s, 0]))
   for (const s of o.states) counts[s]++
@@ -241,7 +21,7 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
   }
   const letterOf = (o, i) => get().letters.get(o.ids[i])?.detail
   const view = o => {
-    o.preview ??= previewOf(o)
+    o.preview ??= previewOf(o, find)
     return shown(o)
   }
   const shown = ({ ids, states: _, details: __, log: ___, points, every, clock, own, ...o }) => ({
@@ -249,19 +29,6 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
     counts: countsOf({ states: _ }),
     ...(o.state === 'draft' && { drift: driftOf({ ...o, ids }) }),
   })
-  const eligible = (o, l) =>
-    may[o.kind].includes(l.state) &&
-    !(l.flags.includes('quarantined') && !o.spec.replay?.include_quarantined && o.kind === 'replay') &&
-    !(stale(l) && !o.spec.replay?.include_stale && o.kind === 'replay')
-  const stale = l => l.topic === 'notifications' && Date.now() - Date.parse(l.died_at) > 12 * hour
-  const skipOf = (o, l) =>
-    !may[o.kind].includes(l.state)
-      ? `state_${l.state}`
-      : o.kind === 'replay' && l.flags.includes('quarantined') && !o.spec.replay?.include_quarantined
-        ? 'quarantined'
-        : o.kind === 'replay' && stale(l) && !o.spec.replay?.include_stale
-          ? 'stale'
-          : ''
   const driftOf = o => {
     const have = new Set(o.ids)
     const now = o.ids.filter(id => !eligible(o, get().letters.get(id).detail)).length
@@ -270,85 +37,6 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
       : []
     const was = o.preview ? o.preview.letters - o.preview.eligible : 0
     return { at: iso(Date.now()), gone: Math.max(0, now - was), arrived: { count: arrived.length, exact: true } }
-  }
-
-  function previewOf(o) {
-    const all = o.ids.map(id => find(id).detail)
-    const good = all.filter(l => eligible(o, l))
-    const skipped = {}
-    for (const l of all) {
-      const why = skipOf(o, l)
-      if (why) skipped[why] = (skipped[why] ?? 0) + 1
-    }
-    const of = field => {
-      const by = new Map()
-      for (const l of all) by.set(l[field], (by.get(l[field]) ?? 0) + 1)
-      return [...by].map(([value, n]) => ({ value, count: n })).sort((a, b) => b.count - a.count)
-    }
-    const died = all.map(l => l.died_at).sort()
-    const groups = of('consumer_group')
-    const target = o.spec.replay?.target ?? {}
-    const doors = new Map()
-    const examined = good.slice(0, 1000)
-    for (const l of examined) {
-      const options = optionsFor(l)
-      const want = target.kind === 'topic' || target.kind === 'other_topic' ? 'A' : options.default
-      const d = options.doors.find(x => x.door === want)
-      const key = `${l.consumer_group} ${l.topic}`
-      const old = doors.get(key)
-      doors.set(key, {
-        consumer_group: l.consumer_group,
-        door: d.door,
-        why: target.kind ? 'chosen' : d.why,
-        target: target.kind === 'other_topic' ? target.name : d.target,
-        receivers: target.kind === 'other_group' ? [target.name] : target.kind === 'other_topic' ? [] : d.receivers,
-        complete: target.kind !== 'other_topic',
-        warnings: d.warnings.filter(w => w !== 'possible_duplicate'),
-        letters: (old?.letters ?? 0) + 1,
-      })
-    }
-    const causes = new Map()
-    for (const l of all) {
-      const c = causes.get(l.reason) ?? {
-        fingerprint: l.fingerprint,
-        reason: l.reason,
-        reason_text: l.reason_text,
-        letters: 0,
-        same_last_5m: l.reason === 'network_timeout' ? 4 : 0,
-      }
-      c.letters++
-      causes.set(l.reason, c)
-    }
-    const rate = o.spec.pace.rate * groups.length
-    const samples = o.spec.replay?.transform?.length
-      ? examined.slice(0, 3).map(l => sample(l, find(l.id).body.toString(), o.spec.replay.transform))
-      : undefined
-    return {
-      at: iso(Date.now()),
-      letters: all.length,
-      eligible: good.length,
-      skipped,
-      consumer_groups: groups,
-      topics: of('topic'),
-      reasons: of('reason'),
-      routes: of('route'),
-      ...(died.length > 0 && { oldest_died: died[0], newest_died: died.at(-1) }),
-      near_expiry: all.filter(l => Date.now() - Date.parse(l.died_at) > 23 * hour).length,
-      replayed_before: all.filter(l => l.replays > 0).length,
-      failed_again: all.filter(l => l.flags.includes('failed_again')).length,
-      quarantined: all.filter(l => l.flags.includes('quarantined')).length,
-      stale: all.filter(stale).length,
-      examined: o.kind === 'replay' ? Math.min(1000, all.length) : 0,
-      duplicates: examined.filter(l => Number(l.id) % 40 === 0).length,
-      order_risk: examined.filter(l => l.consumer_group === 'order-ledger').length,
-      doors: o.kind === 'replay' ? [...doors.values()].sort((a, b) => b.letters - a.letters) : [],
-      consumers:
-        o.kind === 'replay' ? groups.map(g => ({ letters: g.count, group: infoOf(g.value) ?? stranger(g.value) })) : [],
-      causes: [...causes.values()].sort((a, b) => b.letters - a.letters).slice(0, 10),
-      samples,
-      transform_errors: samples?.some(s => s.error) ? Math.ceil(examined.length / 10) : 0,
-      ...(rate > 0 && { sends_per_second: rate, duration_estimate: `${Math.max(1, Math.ceil(good.length / rate))}s` }),
-    }
   }
 
   const touch = (o, actor = get().session.actor) => {
@@ -407,7 +95,7 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
       every: 9,
       own: true,
     }
-    o.preview = previewOf(o)
+    o.preview = previewOf(o, find)
     log(o, 'created', o.actor, Date.now(), { detail: { letters: String(o.letters) } })
     list().push(o)
     return view(o)
@@ -630,7 +318,7 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
         check(o, b.version, ['draft'])
         o.spec = b.spec
         o.note = b.note ?? o.note
-        o.preview = previewOf(o)
+        o.preview = previewOf(o, find)
         touch(o)
         return view(o)
       },
@@ -648,7 +336,7 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
           o.states.push(...fresh.map(() => 'pending'))
           o.letters = o.ids.length
         }
-        o.preview = previewOf(o)
+        o.preview = previewOf(o, find)
         touch(o)
         return view(o)
       },
@@ -691,60 +379,4 @@ export function operationRoutes({ get, details, find, brief, matches, changed, R
     ['GET', /^\/operations\/([\w-]+)\/log$/, ([id]) => ({ items: byID(id).log })],
   ]
   return { routes, steps }
-}
-
-const stranger = name => ({
-  name,
-  exists: false,
-  kind: 'unknown',
-  kind_why: 'offline_without_sign',
-  online: false,
-  lag: -1,
-  max_retry: -1,
-})
-
-const seedDetail = {
-  confirmed: 'consumed',
-  assumed: 'schedule_passed',
-  waiting: 'not_consumed',
-  sending: 'intended',
-  failed_again: 'back_in_dlq',
-  send_failed: 'refused',
-  unknown: 'expired',
-  skipped: 'changed',
-}
-
-/** Just enough of the program's transform to see the page work; large integers survive. */
-function sample(l, body, steps) {
-  const base = { letter_id: l.id, title: l.keys?.[0] ?? l.id, before: body, properties: {} }
-  try {
-    const tree = JSON.parse(body.replace(/:(\d{16,})/g, ':"#$1#"'))
-    const properties = {}
-    for (const s of steps) {
-      const at = p => {
-        const parts = p.slice(1).split('/')
-        const name = parts.pop()
-        return [parts.reduce((x, k) => x?.[k], tree), name]
-      }
-      if (s.do === 'set_property') properties[s.name] = s.value
-      else if (s.do === 'remove_property') properties[s.name] = ''
-      else {
-        const [where, name] = at(s.path)
-        if (!where || typeof where !== 'object') throw new Error(`The body has no field ${s.path}.`)
-        if (s.do === 'set') where[name] = JSON.parse(s.value)
-        else if (!(name in where)) throw new Error(`The body has no field ${s.path}.`)
-        else {
-          const value = where[name]
-          delete where[name]
-          if (s.do === 'rename') {
-            const [to, fresh] = at(s.to)
-            to[fresh] = value
-          }
-        }
-      }
-    }
-    return { ...base, after: JSON.stringify(tree).replace(/"#(\d+)#"/g, '$1'), properties }
-  } catch (e) {
-    return { ...base, after: '', error: e instanceof SyntaxError ? 'The body is not JSON.' : e.message }
-  }
 }

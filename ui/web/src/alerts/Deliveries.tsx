@@ -1,7 +1,9 @@
 import { Link, useLocation, useSearch } from 'wouter'
 import { code, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
+import { More } from '../parts/More'
 import { plain } from '../parts/mask'
+import { Pick } from '../parts/Pick'
 import { ProblemBox } from '../parts/Problem'
 import { Table } from '../parts/Table'
 import { Foreign } from '../parts/Text'
@@ -33,29 +35,21 @@ export function Deliveries({ data }: { data: Alerts }) {
   const names = [...new Set([...receivers.map(r => r.name), ...(receiver ? [receiver] : [])])]
   return (
     <>
-      <div className="delivery-filter">
-        <label>
-          <span className="off-screen">{t('deliveries.receiver')}</span>
-          <select value={receiver} onChange={e => set('receiver', e.target.value)}>
-            <option value="">{t('deliveries.receiver.any')}</option>
-            {names.map(n => (
-              <option key={n} value={n}>
-                {plain(n, 60)}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          <span className="off-screen">{t('deliveries.state')}</span>
-          <select value={p.get('state') ?? ''} onChange={e => set('state', e.target.value)}>
-            <option value="">{t('deliveries.state.any')}</option>
-            {deliveryStates.map(s => (
-              <option key={s} value={s}>
-                {code('delivery.state', s)}
-              </option>
-            ))}
-          </select>
-        </label>
+      <div className="list-filter">
+        <Pick
+          label={t('deliveries.receiver')}
+          any={t('deliveries.receiver.any')}
+          value={receiver}
+          options={names.map(n => [n, plain(n, 60)] as const)}
+          onPick={v => set('receiver', v)}
+        />
+        <Pick
+          label={t('deliveries.state')}
+          any={t('deliveries.state.any')}
+          value={p.get('state') ?? ''}
+          options={deliveryStates.map(s => [s, code('delivery.state', s)] as const)}
+          onPick={v => set('state', v)}
+        />
         {alert && (
           <button type="button" className="button small" title={t('filter.remove')} onClick={() => set('alert', '')}>
             {t('deliveries.alert', { name: plain(about?.rule ?? alert, 40) })} <Icon name="close" size={12} />
@@ -85,16 +79,7 @@ export function Deliveries({ data }: { data: Alerts }) {
       ) : (
         <>
           <DeliveryTable items={items} />
-          {query.hasNextPage && (
-            <button
-              type="button"
-              className="button more"
-              disabled={query.isFetchingNextPage}
-              onClick={() => query.fetchNextPage()}
-            >
-              {t('list.more')}
-            </button>
-          )}
+          <More query={query} />
         </>
       )}
     </>

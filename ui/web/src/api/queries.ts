@@ -1,5 +1,6 @@
 import { QueryClient, useQuery } from '@tanstack/react-query'
 import { useSyncExternalStore } from 'react'
+import type { RulesInForce } from '../rules/types'
 import { get, getBytes } from './client'
 import { type Changes, Live } from './live'
 import type {
@@ -11,7 +12,6 @@ import type {
   Letter,
   Page,
   ReplayOptions,
-  RulesInForce,
   Session,
   Status,
   Summary,

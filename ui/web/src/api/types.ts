@@ -1,3 +1,6 @@
+import type { Probe } from '../letter/types'
+import type { Diagnostic, RuleVersion } from '../rules/types'
+
 // The shapes of the REST API. They are the JSON forms of the nouns in the Go package dlq; a name here is a JSON tag there.
 
 export type State =
@@ -411,67 +414,6 @@ export interface Gap extends Queue {
   at: string
 }
 
-export interface Diagnostic {
-  severity: 'error' | 'warning' | 'hint'
-  code: string
-  line: number
-  column: number
-  end_line: number
-  end_column: number
-  message: { en: string; zh: string }
-  suggestion?: string
-  rule?: string
-}
-
-export interface RuleHits {
-  rule: string
-  total: number
-  day: number
-  hours: number[] | null
-}
-
-export interface RuleVersion {
-  version: number
-  sha256: string
-  text?: string
-  author: string
-  note?: string
-  at: string
-  reverts?: number
-}
-
-/** One rule of a text and where it stands. */
-export interface RuleLine {
-  name: string
-  line: number
-  end_line: number
-  route: Route
-  off: boolean
-}
-
-/** One alert rule of a text and where it stands. */
-export interface AlertLine {
-  name: string
-  line: number
-  end_line: number
-  signal: string
-  off: boolean
-}
-
-export interface RulesInForce {
-  version: RuleVersion
-  diagnostics: Diagnostic[] | null
-  refused: { at: string; text: string; diagnostics: Diagnostic[] | null } | null
-  path: string
-  /** The file as it is on disk, and what names that state of it. */
-  text: string
-  etag: string
-  writable: { ok: boolean; why?: string; message?: { en: string; zh: string } }
-  rules: RuleLine[] | null
-  alerts: AlertLine[] | null
-  hits: RuleHits[] | null
-}
-
 /** One consumer group with dead letters. `info` is what the cluster says of it now; it is asked for by name. */
 export interface ConsumerGroup {
   name: string
@@ -494,68 +436,6 @@ export interface ActionResult {
   replay?: Replay
   probe?: Probe
   error?: ProblemBody
-}
-
-/** One changed version of a letter's message. It belongs to the dead copy that it was made from. */
-export interface Edit {
-  letter_id: string
-  number: number
-  /** Number of the edit that it goes on from; 0 for the original. */
-  base: number
-  /** The letter's deaths when it was made. */
-  deaths: number
-  author: string
-  note: string
-  at: string
-  /** Base64. */
-  body: string
-  /** Properties that differ from the original's. */
-  set: Record<string, string> | null
-  /** Properties of the original that are gone. */
-  remove: string[] | null
-}
-
-export interface EditableProperty {
-  name: string
-  value: string
-  /** RocketMQ's or this console's own. */
-  locked: boolean
-  /** It belongs to the journey that is over and is not sent. */
-  stripped: boolean
-  sensitive: boolean
-}
-
-/** A letter's message as an editor opens it. */
-export interface Editable {
-  letter_id: string
-  version: number
-  deaths: number
-  /** Base64; out of its envelope. */
-  body: string
-  /** Still compressed. */
-  undecoded: boolean
-  properties: EditableProperty[] | null
-  edits: Edit[] | null
-}
-
-export type ProbeVerdict = 'success' | 'later' | 'exception' | 'null' | 'timeout'
-
-/** What one probe found. */
-export interface Probe {
-  letter_id: string
-  at: string
-  actor: string
-  note?: string
-  client_id: string
-  language?: string
-  verdict: ProbeVerdict
-  text?: string
-  reason?: string
-  spent: string
-  /** False: this kind of client answers success also when it failed. */
-  trusted: boolean
-  /** The dead copy was used: the listener saw the topic %DLQ%<group>. */
-  on_dead?: boolean
 }
 
 /** An error as the API writes it (RFC 9457). */

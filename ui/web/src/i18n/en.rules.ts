@@ -18,7 +18,6 @@ export const enRules = {
   'rules.is-on': 'On: switch it off in the text',
   'rules.is-off': 'Off: it is skipped',
   'rules.seen': 'seen',
-  'rules.more': 'More',
   'rules.undo': 'Drop my changes',
   'rules.save': 'Save…',
   'rules.save.title': 'Save the rules',

@@ -20,7 +20,6 @@ export const zhRules: Words<typeof enRules> = {
   'rules.is-on': '已启用：点击可在文本中停用',
   'rules.is-off': '已停用：会被跳过',
   'rules.seen': '出现过',
-  'rules.more': '更多',
   'rules.undo': '放弃我的修改',
   'rules.save': '保存…',
   'rules.save.title': '保存规则',

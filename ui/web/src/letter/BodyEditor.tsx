@@ -1,19 +1,9 @@
-import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
-import { bracketMatching, indentUnit, StreamLanguage, syntaxHighlighting } from '@codemirror/language'
-import { lintGutter, nextDiagnostic, setDiagnostics } from '@codemirror/lint'
-import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search'
+import { StreamLanguage } from '@codemirror/language'
+import { setDiagnostics } from '@codemirror/lint'
 import { Compartment, EditorState } from '@codemirror/state'
-import {
-  drawSelection,
-  EditorView,
-  highlightActiveLine,
-  highlightActiveLineGutter,
-  highlightSpecialChars,
-  keymap,
-  lineNumbers,
-} from '@codemirror/view'
+import { EditorView, highlightSpecialChars } from '@codemirror/view'
 import { useEffect, useRef } from 'react'
-import { change, colours, look } from '../parts/code'
+import { useCode } from '../parts/code'
 
 interface Props {
   /** The text at first, and whenever `loaded` changes; in between the editor's own text counts. */
@@ -30,74 +20,25 @@ interface Props {
 // A long line that is wrapped must be measured whole; beyond this it is faster to scroll sideways.
 const wrapMax = 100_000
 
-/** A message body in CodeMirror, character for character. It lives in a shadow root, because the page's policy allows no style elements. */
+/** A message body in CodeMirror, character for character. */
 export default function BodyEditor({ text, loaded, json, fault, label, onChange, onSave }: Props) {
   const host = useRef<HTMLDivElement>(null)
   const view = useRef<EditorView | null>(null)
-  const now = useRef({ onChange, onSave })
-  now.current = { onChange, onSave }
-  const first = useRef({ text, json, label })
-
-  useEffect(() => {
-    const box = host.current as HTMLDivElement
-    const root = box.shadowRoot ?? box.attachShadow({ mode: 'open' })
-    const v = new EditorView({
-      root,
-      parent: root,
-      doc: first.current.text,
-      extensions: [
-        // A carriage return is a character of the body like any other: the editor must not make line feeds of it.
-        EditorState.lineSeparator.of('\n'),
-        lineNumbers(),
-        lintGutter(),
-        highlightActiveLineGutter(),
-        highlightActiveLine(),
-        highlightSpecialChars({ addSpecialChars: /[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g }),
-        highlightSelectionMatches(),
-        history(),
-        drawSelection(),
-        indentUnit.of('  '),
-        bracketMatching(),
-        search({ top: true }),
-        language.of(first.current.json ? jsonLanguage : []),
-        syntaxHighlighting(colours),
-        look,
-        first.current.text.length < wrapMax ? EditorView.lineWrapping : [],
-        EditorView.contentAttributes.of({ 'aria-label': first.current.label, spellcheck: 'false', tabindex: '0' }),
-        EditorView.updateListener.of(u => {
-          if (u.docChanged) now.current.onChange(u.state.doc.toString())
-        }),
-        keymap.of([
-          {
-            key: 'Mod-s',
-            preventDefault: true,
-            run: () => {
-              now.current.onSave()
-              return true
-            },
-          },
-          { key: 'F8', run: nextDiagnostic },
-          ...searchKeymap,
-          ...historyKeymap,
-          ...defaultKeymap,
-          indentWithTab,
-        ]),
-      ],
-    })
-    view.current = v
-    v.focus()
-    return () => {
-      v.destroy()
-      view.current = null
-    }
-  }, [])
-
-  const given = useRef(text)
-  given.current = text
-  useEffect(() => {
-    const v = view.current
-    if (loaded > 0 && v && v.state.doc.toString() !== given.current) v.dispatch(change(v.state, given.current))
-  }, [loaded])
+  useCode(host, view, {
+    text,
+    loaded,
+    label,
+    extensions: () => [
+      // A carriage return is a character of the body like any other: the editor must not make line feeds of it.
+      EditorState.lineSeparator.of('\n'),
+      highlightSpecialChars({ addSpecialChars: /[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g }),
+      language.of(json ? jsonLanguage : []),
+      text.length < wrapMax ? EditorView.lineWrapping : [],
+    ],
+    focus: true,
+    onChange,
+    onSave,
+  })
   useEffect(() => view.current?.dispatch({ effects: language.reconfigure(json ? jsonLanguage : []) }), [json])
   useEffect(() => {
     const v = view.current

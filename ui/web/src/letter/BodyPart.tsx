@@ -1,11 +1,11 @@
 import { lazy, Suspense, useDeferredValue, useMemo } from 'react'
-import type { Editable } from '../api/types'
 import { bytes as size } from '../i18n/format'
 import { t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { Wait } from '../parts/Wait'
 import { bodyLocked, bodyMax, textOf } from './editing'
 import { jsonFault, layJSON } from './json'
+import type { Editable } from './types'
 
 const BodyEditor = lazy(() => import('./BodyEditor'))
 

@@ -1,10 +1,10 @@
 import { useState } from 'react'
-import type { EditableProperty } from '../api/types'
 import { code, codeWords, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { masked, middle, plain } from '../parts/mask'
 import { Foreign } from '../parts/Text'
 import { type Draft, newRow, type Row, rowFault } from './editing'
+import type { EditableProperty } from './types'
 
 interface Props {
   properties: readonly EditableProperty[]

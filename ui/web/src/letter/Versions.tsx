@@ -1,9 +1,10 @@
-import type { Edit, Editable, Replay } from '../api/types'
+import type { Replay } from '../api/types'
 import { code, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { middle } from '../parts/mask'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
+import type { Edit, Editable } from './types'
 
 interface Props {
   e: Editable

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import type { Edit, Editable } from '../api/types'
 import {
   bodyLocked,
   changesOf,
@@ -15,6 +14,7 @@ import {
 } from './editing'
 import { jsonFault, layJSON, parseJSON } from './json'
 import { compare } from './lines'
+import type { Edit, Editable } from './types'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const message = (body: Uint8Array | string, over: Partial<Editable> = {}): Editable => ({

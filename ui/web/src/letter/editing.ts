@@ -1,6 +1,6 @@
-import type { Edit, Editable, EditableProperty } from '../api/types'
 import { utf8 } from './json'
 import { isOwn } from './properties'
+import type { Edit, Editable, EditableProperty } from './types'
 
 /** One property as a row of the form. */
 export interface Row {

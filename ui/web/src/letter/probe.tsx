@@ -1,9 +1,10 @@
-import type { GroupInfo, Letter, Probe } from '../api/types'
+import type { GroupInfo, Letter } from '../api/types'
 import { apiDuration } from '../i18n/format'
 import { code, t, tx } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
 import { middle } from '../parts/mask'
 import { Foreign } from '../parts/Text'
+import type { Probe } from './types'
 
 /** Whether a client means it when it answers success; the twin of truthful in the program. */
 export function truthful(kind: string, language: string): boolean {

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { get } from '../api/client'
-import type { Edit, Editable, Letter } from '../api/types'
+import type { Letter } from '../api/types'
+import type { Edit, Editable } from './types'
 
 /** The edits of a letter's present dead copy, newest first; undefined while they are being asked for. */
 export function useEdits(letter: Letter, wanted: boolean): readonly Edit[] | undefined {

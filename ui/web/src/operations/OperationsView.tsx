@@ -3,6 +3,7 @@ import { count } from '../i18n/format'
 import { code, t } from '../i18n/i18n'
 import { More } from '../parts/More'
 import { plain } from '../parts/mask'
+import { Pick } from '../parts/Pick'
 import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
@@ -55,30 +56,24 @@ function OperationList() {
         <h1>{t('nav.operations')}</h1>
         <p className="quiet">{t('operations.text')}</p>
       </header>
-      <div className="op-filter">
-        <label>
-          <span className="off-screen">{t('operations.state')}</span>
-          <select value={p.get('state') ?? ''} onChange={e => set('state', e.target.value)}>
-            <option value="">{t('operations.state.any')}</option>
-            <option value={active}>{t('operations.state.active')}</option>
-            {operationStates.map(s => (
-              <option key={s} value={s}>
-                {code('operation.state', s)}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          <span className="off-screen">{t('operations.kind')}</span>
-          <select value={p.get('kind') ?? ''} onChange={e => set('kind', e.target.value)}>
-            <option value="">{t('operations.kind.any')}</option>
-            {kinds.map(k => (
-              <option key={k} value={k}>
-                {code('operation.kind', k)}
-              </option>
-            ))}
-          </select>
-        </label>
+      <div className="list-filter">
+        <Pick
+          label={t('operations.state')}
+          any={t('operations.state.any')}
+          value={p.get('state') ?? ''}
+          options={[
+            [active, t('operations.state.active')],
+            ...operationStates.map(s => [s, code('operation.state', s)] as const),
+          ]}
+          onPick={v => set('state', v)}
+        />
+        <Pick
+          label={t('operations.kind')}
+          any={t('operations.kind.any')}
+          value={p.get('kind') ?? ''}
+          options={kinds.map(k => [k, code('operation.kind', k)] as const)}
+          onPick={v => set('kind', v)}
+        />
         {p.get('actor') && (
           <button type="button" className="button small" title={t('filter.remove')} onClick={() => set('actor', '')}>
             {t('operations.by', { who: plain(p.get('actor') ?? '', 40) })} ×

@@ -10,7 +10,7 @@ export function More({
   if (!query.hasNextPage) return null
   return (
     <button type="button" className="button" disabled={query.isFetchingNextPage} onClick={() => query.fetchNextPage()}>
-      {t('rules.more')}
+      {t('list.more')}
     </button>
   )
 }

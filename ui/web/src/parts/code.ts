@@ -1,9 +1,101 @@
-import { HighlightStyle } from '@codemirror/language'
-import type { EditorState } from '@codemirror/state'
-import { EditorView } from '@codemirror/view'
+import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
+import { bracketMatching, HighlightStyle, indentUnit, syntaxHighlighting } from '@codemirror/language'
+import { lintGutter, nextDiagnostic, previousDiagnostic } from '@codemirror/lint'
+import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search'
+import type { EditorState, Extension } from '@codemirror/state'
+import {
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  type KeyBinding,
+  keymap,
+  lineNumbers,
+} from '@codemirror/view'
 import { tags } from '@lezer/highlight'
+import { type RefObject, useEffect, useRef } from 'react'
 
-// How text in CodeMirror looks, and how it is replaced. Only views that load the editor may import this.
+// Text in CodeMirror. Only views that load the editor may import this.
+
+interface Code {
+  /** The text at first, and whenever `loaded` changes; in between the editor's own text counts. */
+  text: string
+  loaded: number
+  label: string
+  /** Called once: what changes later stands in a compartment. */
+  extensions: () => readonly Extension[]
+  /** Before those of all editors. */
+  keys?: readonly KeyBinding[]
+  focus?: boolean
+  onChange: (text: string) => void
+  onSave: () => void
+}
+
+/**
+ * Puts an editor into the box `host`, and tells of it by `view`. It lives in a shadow root, because the page's policy
+ * allows no style elements.
+ */
+export function useCode(host: RefObject<HTMLDivElement | null>, view: RefObject<EditorView | null>, code: Code) {
+  const now = useRef(code)
+  now.current = code
+
+  useEffect(() => {
+    const { text, label, extensions, keys, focus } = now.current
+    const box = host.current as HTMLDivElement
+    const root = box.shadowRoot ?? box.attachShadow({ mode: 'open' })
+    const save = () => {
+      now.current.onSave()
+      return true
+    }
+    const v = new EditorView({
+      root,
+      parent: root,
+      doc: text,
+      extensions: [
+        ...extensions(),
+        lineNumbers(),
+        lintGutter(),
+        highlightActiveLineGutter(),
+        highlightActiveLine(),
+        history(),
+        drawSelection(),
+        indentUnit.of('  '),
+        bracketMatching(),
+        highlightSelectionMatches(),
+        search({ top: true }),
+        syntaxHighlighting(colours),
+        look,
+        EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false', tabindex: '0' }),
+        EditorView.updateListener.of(u => {
+          if (u.docChanged) now.current.onChange(u.state.doc.toString())
+        }),
+        keymap.of([
+          { key: 'Mod-s', preventDefault: true, run: save },
+          { key: 'F8', run: nextDiagnostic },
+          { key: 'Shift-F8', run: previousDiagnostic },
+          ...(keys ?? []),
+          ...searchKeymap,
+          ...historyKeymap,
+          ...defaultKeymap,
+          indentWithTab,
+        ]),
+      ],
+    })
+    view.current = v
+    if (focus) v.focus()
+    return () => {
+      v.destroy()
+      view.current = null
+    }
+  }, [host, view])
+
+  const { loaded } = code
+  useEffect(() => {
+    const v = view.current
+    const { text } = now.current
+    if (loaded > 0 && v && v.state.doc.toString() !== text) v.dispatch(change(v.state, text))
+  }, [loaded, view])
+}
 
 /** The smallest change that makes the text another, so that cursor, folding and undo survive. */
 export function change(state: EditorState, next: string) {
@@ -20,7 +112,7 @@ export function change(state: EditorState, next: string) {
   return { changes: { from, to: old.length - end, insert: next.slice(from, next.length - end) } }
 }
 
-export const colours = HighlightStyle.define([
+const colours = HighlightStyle.define([
   { tag: tags.comment, color: 'var(--text-3)' },
   { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'light-dark(#5b3aa6, #c3a6ff)' },
   { tag: tags.string, color: 'light-dark(#176340, #8fd9ab)' },
@@ -28,7 +120,7 @@ export const colours = HighlightStyle.define([
   { tag: [tags.punctuation, tags.separator, tags.squareBracket, tags.brace], color: 'var(--text-3)' },
 ])
 
-export const look = EditorView.theme({
+const look = EditorView.theme({
   '&': { height: '100%', fontSize: '12.5px', color: 'var(--text)', background: 'var(--sunken)' },
   '&.cm-focused': { outline: 'none' },
   '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.65' },

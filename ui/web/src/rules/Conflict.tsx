@@ -1,11 +1,11 @@
 import { useMemo, useState } from 'react'
-import type { RuleVersion } from '../api/types'
 import { t, tx } from '../i18n/i18n'
 import { Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { bringTogether, type Choice, settled } from './merge'
+import type { RuleVersion } from './types'
 
 const choices: readonly Choice[] = ['theirs', 'mine', 'both']
 

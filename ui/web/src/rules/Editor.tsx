@@ -5,35 +5,17 @@ import {
   completionKeymap,
   startCompletion,
 } from '@codemirror/autocomplete'
-import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { yaml } from '@codemirror/lang-yaml'
-import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
-import {
-  lintGutter,
-  type Diagnostic as Mark,
-  nextDiagnostic,
-  previousDiagnostic,
-  setDiagnostics,
-} from '@codemirror/lint'
-import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search'
+import { indentOnInput } from '@codemirror/language'
+import { type Diagnostic as Mark, nextDiagnostic, setDiagnostics } from '@codemirror/lint'
 import { Compartment, EditorState, RangeSet, StateEffect, StateField } from '@codemirror/state'
-import {
-  Decoration,
-  type DecorationSet,
-  drawSelection,
-  EditorView,
-  highlightActiveLine,
-  highlightActiveLineGutter,
-  keymap,
-  lineNumbers,
-  WidgetType,
-} from '@codemirror/view'
+import { Decoration, type DecorationSet, EditorView, WidgetType } from '@codemirror/view'
 import { type RefObject, useEffect, useImperativeHandle, useRef } from 'react'
-import type { Diagnostic } from '../api/types'
 import { currentLang, t } from '../i18n/i18n'
-import { change, colours, look } from '../parts/code'
+import { change, useCode } from '../parts/code'
 import { plain } from '../parts/mask'
 import { offers, type Schema, type Seen } from './schema'
+import type { Diagnostic } from './types'
 import { where } from './where'
 
 /** What the view can ask of its editor. */
@@ -59,7 +41,7 @@ interface Props {
   onSave: () => void
 }
 
-/** The text of rules.yaml in CodeMirror. It lives in a shadow root, because the page's policy allows no style elements. */
+/** The text of rules.yaml in CodeMirror. */
 export default function Editor({
   handle,
   text,
@@ -72,98 +54,49 @@ export default function Editor({
   onChange,
   onSave,
 }: Props) {
+  const now = useRef({ schema, seen })
+  now.current = { schema, seen }
+  const complete = (c: CompletionContext) => {
+    const { schema, seen } = now.current
+    if (!schema) return null
+    const place = where(c.state.doc.toString(), c.pos)
+    const typed = c.state.sliceDoc(place.from, c.pos)
+    if (!c.explicit && typed === '') return null
+    return {
+      from: place.from,
+      options: offers(schema, seen, place).map((o, i) => ({
+        label: o.label,
+        apply:
+          o.kind === 'key' || (place.kind === 'key' && o.kind === 'seen' && place.path.at(-1) !== '[]')
+            ? `${o.label}: `
+            : quoted(o.label),
+        type: o.kind === 'key' ? 'property' : o.kind === 'seen' ? 'variable' : 'enum',
+        // The order of the schema is the order of the documentation.
+        boost: (o.needed ? 50 : 0) - Math.min(i, 49),
+        ...(o.kind === 'seen' && { detail: t('rules.seen') }),
+        ...(o.info && { info: o.info }),
+      })),
+    }
+  }
   const host = useRef<HTMLDivElement>(null)
   const view = useRef<EditorView | null>(null)
-  const now = useRef({ onChange, onSave, schema, seen })
-  now.current = { onChange, onSave, schema, seen }
-  const first = useRef({ text, readOnly, label })
-
-  useEffect(() => {
-    const box = host.current as HTMLDivElement
-    const root = box.shadowRoot ?? box.attachShadow({ mode: 'open' })
-    const complete = (c: CompletionContext) => {
-      const { schema, seen } = now.current
-      if (!schema) return null
-      const place = where(c.state.doc.toString(), c.pos)
-      const typed = c.state.sliceDoc(place.from, c.pos)
-      if (!c.explicit && typed === '') return null
-      return {
-        from: place.from,
-        options: offers(schema, seen, place).map((o, i) => ({
-          label: o.label,
-          apply:
-            o.kind === 'key' || (place.kind === 'key' && o.kind === 'seen' && place.path.at(-1) !== '[]')
-              ? `${o.label}: `
-              : quoted(o.label),
-          type: o.kind === 'key' ? 'property' : o.kind === 'seen' ? 'variable' : 'enum',
-          // The order of the schema is the order of the documentation.
-          boost: (o.needed ? 50 : 0) - Math.min(i, 49),
-          ...(o.kind === 'seen' && { detail: t('rules.seen') }),
-          ...(o.info && { info: o.info }),
-        })),
-      }
-    }
-    const v = new EditorView({
-      root,
-      parent: root,
-      doc: first.current.text,
-      extensions: [
-        lineNumbers(),
-        lintGutter(),
-        highlightActiveLineGutter(),
-        highlightActiveLine(),
-        history(),
-        drawSelection(),
-        indentOnInput(),
-        indentUnit.of('  '),
-        bracketMatching(),
-        closeBrackets(),
-        highlightSelectionMatches(),
-        search({ top: true }),
-        yaml(),
-        autocompletion({ override: [complete], activateOnTyping: true }),
-        syntaxHighlighting(colours),
-        under,
-        look,
-        noteLook,
-        locked.of(EditorState.readOnly.of(first.current.readOnly)),
-        EditorView.contentAttributes.of({ 'aria-label': first.current.label, spellcheck: 'false', tabindex: '0' }),
-        EditorView.updateListener.of(u => {
-          if (u.docChanged) now.current.onChange(u.state.doc.toString())
-        }),
-        keymap.of([
-          {
-            key: 'Mod-s',
-            preventDefault: true,
-            run: () => {
-              now.current.onSave()
-              return true
-            },
-          },
-          { key: 'F8', run: nextDiagnostic },
-          { key: 'Shift-F8', run: previousDiagnostic },
-          { key: 'Ctrl-Space', run: startCompletion },
-          ...completionKeymap,
-          ...searchKeymap,
-          ...historyKeymap,
-          ...defaultKeymap,
-          indentWithTab,
-        ]),
-      ],
-    })
-    view.current = v
-    return () => {
-      v.destroy()
-      view.current = null
-    }
-  }, [])
-
-  const given = useRef(text)
-  given.current = text
-  useEffect(() => {
-    const v = view.current
-    if (loaded > 0 && v && v.state.doc.toString() !== given.current) v.dispatch(change(v.state, given.current))
-  }, [loaded])
+  useCode(host, view, {
+    text,
+    loaded,
+    label,
+    extensions: () => [
+      indentOnInput(),
+      closeBrackets(),
+      yaml(),
+      autocompletion({ override: [complete], activateOnTyping: true }),
+      under,
+      noteLook,
+      locked.of(EditorState.readOnly.of(readOnly)),
+    ],
+    keys: [{ key: 'Ctrl-Space', run: startCompletion }, ...completionKeymap],
+    onChange,
+    onSave,
+  })
   useEffect(
     () => view.current?.dispatch({ effects: locked.reconfigure(EditorState.readOnly.of(readOnly)) }),
     [readOnly],

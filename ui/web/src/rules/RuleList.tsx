@@ -1,11 +1,11 @@
 import { Link } from 'wouter'
-import type { AlertLine, Diagnostic, RuleHits, RuleLine } from '../api/types'
 import { count } from '../i18n/format'
 import { code, t } from '../i18n/i18n'
 import { RouteMark } from '../letters/words'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { Foreign } from '../parts/Text'
+import type { AlertLine, Diagnostic, RuleHits, RuleLine } from './types'
 
 export interface SwitchOf {
   section: 'rules' | 'alerts'

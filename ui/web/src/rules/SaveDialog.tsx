@@ -1,11 +1,11 @@
 import { type FormEvent, useState } from 'react'
 import { asProblem, type Problem, write } from '../api/client'
-import type { RulesInForce, RuleVersion } from '../api/types'
 import { count } from '../i18n/format'
 import { t } from '../i18n/i18n'
 import { Dialog } from '../parts/Dialog'
 import { NoteField } from '../parts/NoteField'
 import { ProblemBox } from '../parts/Problem'
+import type { RulesInForce, RuleVersion } from './types'
 import type { Figures } from './useRulesText'
 
 /** What to save: a text, or an older version whose text is to hold again. */

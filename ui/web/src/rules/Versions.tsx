@@ -1,7 +1,6 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { get } from '../api/client'
-import type { RuleVersion } from '../api/types'
 import { t } from '../i18n/i18n'
 import { Copy } from '../parts/Copy'
 import { Dialog } from '../parts/Dialog'
@@ -10,6 +9,7 @@ import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
+import type { RuleVersion } from './types'
 
 interface Page {
   items: RuleVersion[]

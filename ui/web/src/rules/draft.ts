@@ -1,4 +1,4 @@
-import type { RulesInForce } from '../api/types'
+import type { RulesInForce } from './types'
 
 /** A text that somebody writes, and the file that it began as. */
 export interface Draft {

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react'
 import { ask, asProblem, type Problem, stream } from '../api/client'
-import type { AlertLine, Diagnostic, RuleLine } from '../api/types'
 import { lines } from './stream'
+import type { AlertLine, Diagnostic, RuleLine } from './types'
 
 /** What a text is found to be. */
 export interface Checked {
