@@ -167,10 +167,15 @@ func (b *Broker) Group(ctx context.Context, group string, m *dlq.DeadMessage) (d
 	if err != nil {
 		return dlq.GroupInfo{}, err
 	}
-	info := dlq.GroupInfo{
-		Name: group, Exists: p.configured || p.online || c.topics[dlq.RetryPrefix+group],
-		Online: p.online, Clients: p.clients, MaxRetry: -1,
+	holder := ""
+	if m != nil {
+		holder = m.Broker
 	}
+	exists, err := b.isKnown(ctx, c, p, group, holder)
+	if err != nil {
+		return dlq.GroupInfo{}, err
+	}
+	info := dlq.GroupInfo{Name: group, Exists: exists, Online: p.online, Clients: p.clients, MaxRetry: -1}
 	if p.configured {
 		info.MaxRetry = p.config.RetryMaxTimes
 	}
@@ -359,7 +364,7 @@ func (b *Broker) Subscribers(ctx context.Context, topic string) (groups []string
 	if err != nil {
 		return nil, false, err
 	}
-	holders, err := b.mastersOf(ctx, topic)
+	holders, err := b.locate(ctx, topic, "")
 	if err != nil {
 		return nil, false, err
 	}

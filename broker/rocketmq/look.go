@@ -2,6 +2,7 @@ package rocketmq
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -78,9 +79,11 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 	switch {
 	case r.Outcome == dlq.OutcomeSending:
 		// Nobody knows which broker got it, if any. One that is away may have it.
-		if holders, err = b.complete(ctx, r.Receipt.Broker); err != nil {
+		all, err := b.complete(ctx, r.Receipt.Broker)
+		if err != nil {
 			return nil, err
 		}
+		holders = slices.Sorted(maps.Keys(all))
 	case r.Receipt.Broker != "" && !slices.Contains(holders, r.Receipt.Broker):
 		holders = append(holders, r.Receipt.Broker)
 	}

@@ -100,14 +100,11 @@ func (b *Broker) sendToTopic(ctx context.Context, req dlq.SendRequest) verdict {
 	case strings.HasPrefix(target, dlq.RetryPrefix), strings.HasPrefix(target, dlq.DLQPrefix), isSystemTopic(target):
 		return notSent(dlq.CodeRefused, "%s is a topic of RocketMQ's own: nobody has subscribed to it", target)
 	}
-	holders, err := b.mastersOf(ctx, req.Replay.Target)
-	if err != nil {
+	holders, err := b.locate(ctx, target, req.Broker)
+	switch {
+	case err != nil:
 		return verdict{result: dlq.NotSent, err: err}
-	}
-	if len(holders) == 0 {
-		if _, err := b.complete(ctx, req.Broker); err != nil {
-			return verdict{result: dlq.NotSent, err: err}
-		}
+	case len(holders) == 0:
 		return notSent(dlq.CodeRefused, "the cluster has no topic %s", target)
 	}
 	if v, stop := b.refuseEmpty(ctx, holders[0], req); stop {
@@ -193,44 +190,15 @@ func (b *Broker) refuseGroup(ctx context.Context, c *cluster, req dlq.SendReques
 	if err != nil {
 		return verdict{result: dlq.NotSent, err: err}, true
 	}
-	if !p.configured && !p.online && !c.topics[dlq.RetryPrefix+group] {
-		if _, err := b.complete(ctx, req.Broker); err != nil {
-			return verdict{result: dlq.NotSent, err: err}, true
-		}
+	known, err := b.isKnown(ctx, c, p, group, req.Broker)
+	switch {
+	case err != nil:
+		return verdict{result: dlq.NotSent, err: err}, true
+	case !known:
 		return notSent(dlq.CodeRefused, "no broker knows the consumer group %s", group), true
 	}
 	return verdict{}, false
 }
-
-// complete names all brokers, and fails while one is away that was there not long ago, or that is said to hold something:
-// name servers forget a broker that is away, and with it its topics and consumer groups, which are no less for that.
-func (b *Broker) complete(ctx context.Context, holder string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*askPatience)
-	defer cancel()
-	info, err := b.wire.ClusterInfo(ctx, b.names) // as it is now: the last round may be older than the answer in question
-	if err != nil {
-		return nil, dlq.Errorf(dlq.CodeUnavailable, "no name server answers (%s): %w", b.names, err)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	names := map[string]bool{}
-	for name, at := range b.met {
-		names[name] = b.now().Sub(at) < metStays
-	}
-	if holder != "" {
-		names[holder] = true
-	}
-	for name, wanted := range names {
-		if wanted && info.Brokers[name].Master() == "" {
-			return nil, dlq.Errorf(dlq.CodeUnavailable, "the broker %s is away, and what it holds is not known to the name server", name)
-		}
-	}
-	maps.DeleteFunc(info.Brokers, func(_ string, d remoting.BrokerData) bool { return d.Master() == "" })
-	return slices.Sorted(maps.Keys(info.Brokers)), nil
-}
-
-// metStays is for how long a broker that is away is waited for: after that it is taken for one that was given up.
-const metStays = time.Hour
 
 func (b *Broker) refuseEmpty(ctx context.Context, broker string, req dlq.SendRequest) (verdict, bool) {
 	if len(req.Body) > 0 {

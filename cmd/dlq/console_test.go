@@ -4,20 +4,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/apache/rocketmq-client-go/v2/rlog"
-
+	"deadletteroffice/broker/rocketmq"
 	"deadletteroffice/broker/rocketmq/node"
 )
 
@@ -25,6 +27,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f != nil && runtime.GOMAXPROCS(0) < 4 {
+		f.Value.Set("4") // tests on real brokers wait most of the time
+	}
 	dir, err := os.MkdirTemp("", "dlq-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -35,7 +41,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		os.Exit(1)
 	}
-	rlog.SetLogLevel("error") // the consumers of these tests
+	rocketmq.BridgeClientLog(slog.New(slog.DiscardHandler)) // the client library has one logger, which nobody may change under a consumer of these tests
 	status := node.Main(m)
 	_ = os.RemoveAll(dir)
 	os.Exit(status)

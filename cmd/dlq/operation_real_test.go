@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -54,6 +55,12 @@ func killOperation(t *testing.T, n *node.Node, letters int) {
 		pace.Rate = float64(letters) / 10 // at full speed so few would be gone before the last kill
 	}
 	op := s.start(s.draft(group, dlq.OperationSpec{Pace: pace}))
+	var said bytes.Buffer
+	followed := make(chan int, 1) // by a person at a shell, who is to see its end
+	go func(url string) {
+		env := environment{get: func(string) string { return "" }, stdout: &said, stderr: &said}
+		followed <- run(t.Context(), []string{"operations", "show", "--follow", "--server", url, op.ID}, env)
+	}(s.c.url)
 
 	const kills = 10
 	for n := range kills {
@@ -73,6 +80,10 @@ func killOperation(t *testing.T, n *node.Node, letters int) {
 	s.checkLedger(op, int64(letters))
 	if op.End != dlq.EndCompleted || op.Counts[dlq.ItemConfirmed] != int64(letters*4/5) || op.Counts[dlq.ItemFailedAgain] != int64(letters/5) {
 		t.Errorf("the operation ended as %s: %v", op.End, op.Counts)
+	}
+	end := fmt.Sprintf("settled  %d of %d  confirmed %d  failed again %d", letters, letters, letters*4/5, letters/5)
+	if status := <-followed; status != 3 || !strings.Contains(said.String(), end) {
+		t.Errorf("who followed it saw status %d and not %q:\n%s", status, end, said.String())
 	}
 	s.checkCopies(op, group, letters)
 	s.checkAdmin(group)
@@ -262,16 +273,22 @@ func (s *stage) items(id string) (all []dlq.OperationItem) {
 func (s *stage) checkLedger(o dlq.Operation, letters int64) {
 	s.t.Helper()
 	items := s.items(o.ID)
-	counts, seen := map[dlq.ItemState]int64{}, map[int64]bool{}
+	counts, seen, unsent := map[dlq.ItemState]int64{}, map[int64]bool{}, map[string]int{}
 	for _, state := range dlq.ItemStates {
 		counts[state] = 0
 	}
 	for _, i := range items {
 		counts[i.State]++
+		if i.State == dlq.ItemSendFailed && i.Replay != nil {
+			unsent[fmt.Sprintf("%s after %d tries: %s", i.Replay.Detail, i.Tries, i.Replay.Error)]++
+		}
 		seen[i.LetterID] = true
 		if i.Replay != nil && string(i.Replay.Outcome) != string(i.State) {
 			s.t.Errorf("letter %d is %s, its replay is %s", i.LetterID, i.State, i.Replay.Outcome)
 		}
+	}
+	if len(unsent) > 0 {
+		s.t.Logf("letters that could not be sent: %v", unsent)
 	}
 	if !maps.Equal(counts, o.Counts) || o.Letters != letters || int64(len(seen)) != letters || int64(len(items)) != letters {
 		s.t.Errorf("%d letters, %d items of %d letters; counted %v, the operation says %v", o.Letters, len(items), len(seen), counts, o.Counts)
