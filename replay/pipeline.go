@@ -11,12 +11,9 @@ import (
 	"deadletteroffice/replay/transform"
 )
 
-const (
-	claimers = 2 // transactions of intents at once: the next is made while one is written
-	settlers = 2
-)
+const claimers = 2 // transactions of intents at once: the next is made while one is written
 
-// batchRun is one batch on its way. Claimers write intents, senders ask the broker, settlers write what became of it, all at
+// batchRun is one batch on its way. Claimers write intents, senders ask the broker, a settler writes what became of it, all at
 // the same time, so that neither the store nor the broker waits for the other.
 type batchRun struct {
 	*Service
@@ -73,9 +70,7 @@ func (b *batchRun) work(ctx context.Context) {
 	for range min(atOnce, len(b.Tasks)) {
 		sending.Go(func() { b.postAll(ctx, posts, done) })
 	}
-	for range settlers {
-		settling.Go(func() { b.settleAll(context.WithoutCancel(ctx), done) })
-	}
+	settling.Go(func() { b.settleAll(context.WithoutCancel(ctx), done) })
 	claiming.Wait()
 	close(posts)
 	sending.Wait()

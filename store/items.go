@@ -86,9 +86,9 @@ func (s *Store) lettersByID(ctx context.Context, q querier, ids []int64) (map[in
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[int64]*dlq.Letter, len(rows))
-	for _, l := range s.mem.nouns(rows) {
-		byID[l.ID] = &l
+	letters, byID := s.mem.nouns(rows), make(map[int64]*dlq.Letter, len(rows))
+	for i := range letters {
+		byID[letters[i].ID] = &letters[i]
 	}
 	return byID, nil
 }

@@ -24,8 +24,9 @@ var (
 )
 
 func replayValues(r *dlq.Replay) []any {
-	return append([]any{r.ID, r.LetterID, r.Number, string(r.Door), r.Why, r.Cluster, r.ConsumerGroup, r.Target, r.Topic, r.UniqueKey, r.AsNew, int64(r.Delay), r.DelayLevel, r.Automatic, r.Actor, r.Note, r.IntendedAt.UnixMilli(),
-		r.DeadPhysOffset, r.DeadAttempts, r.Operation, string(r.TargetKind), r.Edit, r.Transformed}, progressValues(r)...)
+	const columns = 39
+	return append(append(make([]any, 0, columns), r.ID, r.LetterID, r.Number, string(r.Door), r.Why, r.Cluster, r.ConsumerGroup, r.Target, r.Topic, r.UniqueKey, r.AsNew, int64(r.Delay), r.DelayLevel, r.Automatic, r.Actor, r.Note, r.IntendedAt.UnixMilli(),
+		r.DeadPhysOffset, r.DeadAttempts, r.Operation, string(r.TargetKind), r.Edit, r.Transformed), progressValues(r)...)
 }
 
 func progressValues(r *dlq.Replay) []any {

@@ -40,7 +40,8 @@ type Store struct {
 	reads   *sql.DB
 	writes  *sql.DB
 	conn    *sql.Conn            // the one write connection; only the write goroutine uses it after Open
-	stmts   map[string]*sql.Stmt // its statements, by text
+	stmts   map[string]*sql.Stmt // its queries, by text
+	execs   execs                // its other statements
 	rest    time.Time            // until when the write goroutine lets the write-ahead log be
 	gate    sync.RWMutex         // every read holds it shared, never nested; a checkpoint holds it alone
 	mem     *memory
@@ -63,7 +64,7 @@ type Store struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		path: o.Path, now: o.Now, log: o.Logger, publish: o.Publish, retention: o.Retention, maxItems: maxItems,
-		stmts: map[string]*sql.Stmt{}, mem: newMemory(), recent: newRecent(), held: newHeld(), lanes: newLanes(),
+		stmts: map[string]*sql.Stmt{}, execs: execs{stmts: map[string]prepared{}}, mem: newMemory(), recent: newRecent(), held: newHeld(), lanes: newLanes(),
 		closed: make(chan struct{}), follow: make(chan struct{}, 1),
 	}
 	if s.now == nil {
@@ -147,6 +148,7 @@ func (s *Store) closeFiles() error {
 	for _, stmt := range s.stmts {
 		errs = append(errs, stmt.Close())
 	}
+	errs = append(errs, s.execs.close())
 	if s.conn != nil {
 		errs = append(errs, s.conn.Close())
 	}

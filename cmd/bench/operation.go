@@ -122,7 +122,7 @@ func (b *bench) operationRound(ctx context.Context, live *classifier.Live, n int
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 		if o, err = s.Operation(ctx, o.ID); err != nil {
 			return 0, err
 		}
