@@ -99,3 +99,23 @@ func TestOneBrokerHangs(t *testing.T) {
 		time.Sleep(5 * sendLimit)
 	})
 }
+
+// From its intent on a replay names the broker that alone can have it, so that nobody takes it for absent while that is away.
+func TestIntentsNameTheirBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		list := tasks(store, 1, func(_ int64, _ *dlq.Letter, m *dlq.DeadMessage) { m.Broker = "b" })
+		var intent dlq.Replay
+		s := newService(store, &stubBroker{send: func(req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error) {
+			var err error
+			if intent, err = store.Replay(t.Context(), req.Replay.ID); err != nil {
+				t.Error(err)
+			}
+			return dlq.Receipt{}, dlq.SentUnknown, dlq.Errorf(dlq.CodeUnavailable, "no answer")
+		}})
+		s.Batch(t.Context(), bulk(list, dlq.ReplaySpec{}))
+		if after := store.only(t); intent.Receipt.Broker != "b" || after.Receipt.Broker != "b" || after.Detail != DetailSendUnknown {
+			t.Errorf("the intent names %q, the replay %+v", intent.Receipt.Broker, after)
+		}
+	})
+}

@@ -156,6 +156,9 @@ func (s *Service) job(sv survey, door dlq.DoorOption, req dlq.ReplayRequest) (*j
 	}
 	// The message's own count is from before this store knew it, or from another console.
 	j.request = request(r, m, sv.head, w, max(l.Replays, m.ReplayCount())+1)
+	if door.Door != dlq.DoorTopic {
+		j.replay.Receipt.Broker = j.request.Broker // the only one that can have it, whatever becomes of the send
+	}
 	return j, nil
 }
 

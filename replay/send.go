@@ -187,6 +187,9 @@ func (s *Service) post(ctx, stop context.Context, j *job) {
 	defer cancel()
 	var receipt dlq.Receipt
 	receipt, j.result, j.err = s.Broker.Send(ctx, j.request)
+	if receipt.Broker == "" {
+		receipt.Broker = j.replay.Receipt.Broker
+	}
 	j.replay.Receipt = receipt
 	switch j.result {
 	case dlq.Sent, dlq.NotSent, dlq.Diverted:

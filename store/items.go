@@ -33,9 +33,9 @@ func (s *Store) OperationWork(ctx context.Context, number int64) (map[string]int
 	return work, err
 }
 
-// OperationTasks returns the next pending letters of an operation and a consumer group, in their order, at most 1 000. A
-// below above 0 leaves out those from that position on. Messages are read only when they are asked for.
-func (s *Store) OperationTasks(ctx context.Context, number int64, group string, below int64, limit int, withMessage bool) ([]dlq.OperationTask, error) {
+// OperationTasks returns the pending letters of an operation and a consumer group from a position on, in their order, at
+// most 1 000. A below above 0 leaves out those from that position on. Messages are read only when they are asked for.
+func (s *Store) OperationTasks(ctx context.Context, number int64, group string, from, below int64, limit int, withMessage bool) ([]dlq.OperationTask, error) {
 	s.mem.mu.RLock()
 	word, known := s.mem.ids[word{wordConsumerGroup, group}]
 	s.mem.mu.RUnlock()
@@ -48,8 +48,8 @@ func (s *Store) OperationTasks(ctx context.Context, number int64, group string, 
 	tasks := []dlq.OperationTask{}
 	err := s.snapshot(ctx, func(ctx context.Context, q querier) error {
 		query := `SELECT letter, position, tries FROM operation_item INDEXED BY operation_item_pending
-			WHERE operation=? AND consumer_group=? AND state=0 AND position<? ORDER BY position LIMIT ?`
-		err := each(ctx, q, query, []any{number, word, below, min(max(limit, 1), 1000)}, func(rows *sql.Rows) error {
+			WHERE operation=? AND consumer_group=? AND state=0 AND position>=? AND position<? ORDER BY position LIMIT ?`
+		err := each(ctx, q, query, []any{number, word, from, below, min(max(limit, 1), 1000)}, func(rows *sql.Rows) error {
 			var t dlq.OperationTask
 			err := rows.Scan(&t.LetterID, &t.Position, &t.Tries)
 			tasks = append(tasks, t)

@@ -128,7 +128,7 @@ func TestTasksAndMessages(t *testing.T) {
 	if diff := cmp.Diff(map[string]int64{"pay": 4, "stock": 3}, work); diff != "" || err != nil {
 		t.Errorf("work (-want +got):\n%s%v", diff, err)
 	}
-	tasks, err := s.OperationTasks(ctx, o.Number, "pay", 4, 10, true)
+	tasks, err := s.OperationTasks(ctx, o.Number, "pay", 0, 4, 10, true)
 	if err != nil || len(tasks) != 3 {
 		t.Fatalf("%d tasks, %v", len(tasks), err)
 	}
@@ -155,10 +155,10 @@ func TestTasksAndMessages(t *testing.T) {
 			t.Errorf("task %d (-want +got):\n%s", want, diff)
 		}
 	}
-	if tasks, err = s.OperationTasks(ctx, o.Number, "pay", 0, 2, false); err != nil || len(tasks) != 2 || tasks[0].Message != nil || tasks[0].Letter == nil {
+	if tasks, err = s.OperationTasks(ctx, o.Number, "pay", 0, 0, 2, false); err != nil || len(tasks) != 2 || tasks[0].Message != nil || tasks[0].Letter == nil {
 		t.Errorf("without messages: %+v, %v", tasks, err)
 	}
-	if tasks, err = s.OperationTasks(ctx, o.Number, "nobody", 0, 2, false); err != nil || len(tasks) != 0 {
+	if tasks, err = s.OperationTasks(ctx, o.Number, "nobody", 0, 0, 2, false); err != nil || len(tasks) != 0 {
 		t.Errorf("of a group that is not there: %+v, %v", tasks, err)
 	}
 	all, err := s.Messages(ctx, []int64{1, 2, 8, 99})

@@ -434,7 +434,7 @@ func (b *bureau) check() {
 			t.Fatalf("operation %d is %s, want %s; counts (-want +got):\n%s", number, o.State, l.state, diff)
 		}
 		b.checkItems(number, l)
-		tasks, err := b.s.OperationTasks(ctx, number, "pay", 0, 1000, false)
+		tasks, err := b.s.OperationTasks(ctx, number, "pay", 0, 0, 1000, false)
 		b.fail(err)
 		var positions []int64
 		for _, task := range tasks {

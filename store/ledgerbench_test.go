@@ -52,7 +52,7 @@ func BenchmarkOperation(b *testing.B) {
 		}
 		all := 0
 		for group := range work0 {
-			tasks, err := s.OperationTasks(ctx, number, group, 0, 1000, false)
+			tasks, err := s.OperationTasks(ctx, number, group, 0, 0, 1000, false)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -159,7 +159,7 @@ func BenchmarkOperationReads(b *testing.B) {
 	if _, err = s.SaveOperation(ctx, o, 0, dlq.OperationEvent{}); err != nil {
 		b.Fatal(err)
 	}
-	tasks, err := s.OperationTasks(ctx, o.Number, "consumer-group-7", 0, 200, false)
+	tasks, err := s.OperationTasks(ctx, o.Number, "consumer-group-7", 0, 0, 200, false)
 	if err == nil {
 		err = replayTasks(ctx, s, o.Number, tasks)
 	}
@@ -176,12 +176,15 @@ func BenchmarkOperationReads(b *testing.B) {
 		"facts":     func() error { _, err := s.OperationFacts(ctx, o.Number, forEver); return err },
 		"drift":     func() error { _, err := s.DriftOf(ctx, o.Number); return err },
 		"work":      func() error { _, err := s.OperationWork(ctx, o.Number); return err },
-		"tasks":     func() error { _, err := s.OperationTasks(ctx, o.Number, "consumer-group-3", 0, 100, true); return err },
-		"items":     func() error { _, err := s.Items(ctx, o.Number, nil, "", 50); return err },
-		"waiting":   func() error { _, err := s.Items(ctx, o.Number, []dlq.ItemState{dlq.ItemWaiting}, "", 50); return err },
-		"history":   func() error { _, _, err := s.History(ctx, o.Number); return err },
-		"outcomes":  func() error { _, err := s.RecentOutcomes(ctx, o.Number, time.Time{}, 1000); return err },
-		"later":     func() error { _, err := s.LaterConfirmed(ctx, letters); return err },
+		"tasks": func() error {
+			_, err := s.OperationTasks(ctx, o.Number, "consumer-group-3", 0, 0, 100, true)
+			return err
+		},
+		"items":    func() error { _, err := s.Items(ctx, o.Number, nil, "", 50); return err },
+		"waiting":  func() error { _, err := s.Items(ctx, o.Number, []dlq.ItemState{dlq.ItemWaiting}, "", 50); return err },
+		"history":  func() error { _, _, err := s.History(ctx, o.Number); return err },
+		"outcomes": func() error { _, err := s.RecentOutcomes(ctx, o.Number, time.Time{}, 1000); return err },
+		"later":    func() error { _, err := s.LaterConfirmed(ctx, letters); return err },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

@@ -45,7 +45,7 @@ func childOperates(path string) {
 		fmt.Fprint(os.Stdout, b.String())
 	}
 	for {
-		tasks, err := s.OperationTasks(ctx, 1, "pay", 0, 200, false)
+		tasks, err := s.OperationTasks(ctx, 1, "pay", 0, 0, 200, false)
 		if err != nil || len(tasks) == 0 {
 			fmt.Fprintln(os.Stderr, "no tasks", err)
 			os.Exit(1)

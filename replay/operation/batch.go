@@ -81,7 +81,7 @@ func (r *run) land(e batchEnd) {
 	}
 	if e.err != nil {
 		g.wait(now)
-		g.buffer, g.dry = nil, false
+		g.anew()
 		if code := dlq.CodeOf(e.err); code != dlq.CodeUnavailable {
 			r.m.Logger.Error("a batch of an operation", "operation", r.number, "error", e.err)
 		}
@@ -95,7 +95,7 @@ func (r *run) land(e batchEnd) {
 	}
 	if later == len(e.results) {
 		g.wait(now)
-		g.buffer, g.dry = nil, false
+		g.anew()
 	}
 	done := 0
 	for i := range e.results {
@@ -110,10 +110,11 @@ func (r *run) land(e batchEnd) {
 			}
 		case res.Later:
 			r.feed.puts[res.LetterID]++
-			g.later[res.LetterID] = now.Add(max(g.backOff, again(r.feed.puts[res.LetterID]-1, maxBackOff), again(t.Tries, time.Minute)))
+			wait := max(g.backOff, again(r.feed.puts[res.LetterID]-1, maxBackOff), again(t.Tries, time.Minute))
+			g.later[res.LetterID] = putOff{now.Add(wait), t.Position}
 		case res.Err != nil && res.Replay.ID == "" && r.feed.asks[res.LetterID]+1 < maxAsks:
 			r.feed.asks[res.LetterID]++
-			g.later[res.LetterID] = now.Add(time.Second)
+			g.later[res.LetterID] = putOff{now.Add(time.Second), t.Position}
 			r.m.Logger.Warn("a letter of an operation is tried again", "operation", r.number, "letter", res.LetterID, "error", res.Err)
 		case res.Err != nil && res.Replay.ID == "":
 			why := dlq.SkipRefused

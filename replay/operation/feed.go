@@ -40,12 +40,19 @@ type group struct {
 	name     string
 	buffer   []dlq.OperationTask
 	filled   time.Time
-	dry      bool // behind the buffer there is nothing left
+	from     int64 // position behind what was read
+	dry      bool  // from there on there is nothing left
 	inFlight int
 	bucket   bucket
 	backOff  time.Duration
-	notYet   time.Time           // nothing is sent before
-	later    map[int64]time.Time // letters that could not be sent, and when they are tried again
+	notYet   time.Time        // nothing is sent before
+	later    map[int64]putOff // letters that could not be sent
+}
+
+// putOff is when a letter is tried again, and its place in the list.
+type putOff struct {
+	at       time.Time
+	position int64
 }
 
 // bounds narrow what is sent in one step.
@@ -88,11 +95,11 @@ func (r *run) plan(ctx context.Context) error {
 		return err
 	}
 	for _, g := range f.groups {
-		g.dry = work[g.name] == 0
+		g.from, g.dry = 0, work[g.name] == 0
 		delete(work, g.name)
 	}
 	for name := range work {
-		f.groups = append(f.groups, &group{name: name, later: map[int64]time.Time{}})
+		f.groups = append(f.groups, &group{name: name, later: map[int64]putOff{}})
 	}
 	slices.SortFunc(f.groups, func(a, b *group) int {
 		if a.name < b.name {
@@ -161,11 +168,10 @@ func (r *run) serve(ctx context.Context, g *group, now time.Time, b bounds) (n i
 	}
 	g.expire(now)
 	if len(g.buffer) == 0 && !g.dry {
-		skipped, err := r.fill(ctx, g, now, rate, b.below)
-		if err != nil {
+		if err := r.fill(ctx, g, now, rate, b.below); err != nil {
 			return 0, 0, "", err
 		}
-		if skipped && len(g.buffer) == 0 && !g.dry {
+		if len(g.buffer) == 0 && !g.dry {
 			return 0, 0, "", nil // there are more
 		}
 	}
@@ -231,7 +237,7 @@ func (r *run) spreadRate() float64 {
 }
 
 // fill reads the next letters of a consumer group. Those that the operation cannot act on are skipped.
-func (r *run) fill(ctx context.Context, g *group, now time.Time, rate float64, below int64) (skipped bool, err error) {
+func (r *run) fill(ctx context.Context, g *group, now time.Time, rate float64, below int64) error {
 	f := &r.feed
 	want := chunk
 	if rate > 0 {
@@ -241,18 +247,17 @@ func (r *run) fill(ctx context.Context, g *group, now time.Time, rate float64, b
 	if ordered && f.size > 0 {
 		want = min(want, max(1, bytesAhead/f.size))
 	}
-	ask := want + len(f.inHand) + len(g.later)
-	tasks, err := r.m.Store.OperationTasks(ctx, r.number, g.name, below, ask, ordered)
+	tasks, err := r.m.Store.OperationTasks(ctx, r.number, g.name, g.from, below, want, ordered)
 	if err != nil {
-		return false, err
+		return err
 	}
-	g.buffer, g.filled, g.dry = nil, now, len(tasks) < min(ask, 1000)
+	g.buffer, g.filled, g.dry = nil, now, len(tasks) < want
 	for _, t := range tasks {
-		if f.inHand[t.LetterID] || !g.later[t.LetterID].IsZero() {
+		g.from = t.Position + 1
+		if _, waits := g.later[t.LetterID]; waits || f.inHand[t.LetterID] {
 			continue
 		}
 		if why := r.why(&t, now); why != "" {
-			skipped = true
 			r.skipLetter(t.LetterID, why)
 			r.order.failed(g.name, &t, why)
 			continue
@@ -260,27 +265,30 @@ func (r *run) fill(ctx context.Context, g *group, now time.Time, rate float64, b
 		f.size = max(f.size, t.Letter.Size)
 		g.buffer = append(g.buffer, t)
 	}
-	return skipped, r.skip(ctx)
+	return r.skip(ctx)
 }
 
 // expire drops letters that were read too long ago, and lets those be read whose time to be tried again has come.
 func (g *group) expire(now time.Time) {
 	if len(g.buffer) > 0 && now.Sub(g.filled) > keepsAhead {
-		g.buffer, g.dry = nil, false
+		g.anew()
 	}
-	for id, at := range g.later {
-		if !now.Before(at) {
+	for id, l := range g.later {
+		if !now.Before(l.at) {
 			delete(g.later, id)
-			g.dry = false
+			g.from, g.dry = min(g.from, l.position), false
 		}
 	}
 }
 
+// anew has the group's letters read from the first on.
+func (g *group) anew() { g.buffer, g.from, g.dry = nil, 0, false }
+
 // nextLater is how long until a letter is to be tried again.
 func (g *group) nextLater(now time.Time) time.Duration {
 	wait := never
-	for _, at := range g.later {
-		wait = min(wait, max(at.Sub(now), time.Millisecond))
+	for _, l := range g.later {
+		wait = min(wait, max(l.at.Sub(now), time.Millisecond))
 	}
 	return wait
 }

@@ -285,6 +285,15 @@ func TestBackOff(t *testing.T) {
 }
 
 func TestOneOfTwoBrokersAway(t *testing.T) {
+	t.Run("every other letter", func(t *testing.T) {
+		oneOfTwoBrokersAway(t, 900, func(id int64) bool { return id%2 == 1 })
+	})
+	t.Run("most of the first letters, more than are read at once", func(t *testing.T) {
+		oneOfTwoBrokersAway(t, 1350, func(id int64) bool { return id <= 1500 && id%10 != 0 })
+	})
+}
+
+func oneOfTwoBrokersAway(t *testing.T, letters int64, away func(letter int64) bool) {
 	synctest.Test(t, func(t *testing.T) {
 		back := time.Now().Add(10 * time.Minute)
 		var calls atomic.Int64
@@ -295,7 +304,7 @@ func TestOneOfTwoBrokersAway(t *testing.T) {
 					out := answers(b, dlq.BatchResult{Later: true, Err: dlq.Errorf(dlq.CodeUnavailable, "that broker is away")})
 					var here []dlq.OperationTask
 					for _, t := range b.Tasks {
-						if t.LetterID%2 == 0 || !time.Now().Before(back) {
+						if !away(t.LetterID) || !time.Now().Before(back) {
 							here = append(here, t)
 						}
 					}
@@ -315,7 +324,7 @@ func TestOneOfTwoBrokersAway(t *testing.T) {
 		o.does(func(simulated.Seen) bool { return true })
 		o.start("spring", dlq.OperationSpec{})
 		time.Sleep(3 * time.Minute)
-		if op := o.get("spring"); op.Counts[dlq.ItemPending] != 900 || op.State != dlq.OperationRunning {
+		if op := o.get("spring"); op.Counts[dlq.ItemPending] != letters || op.State != dlq.OperationRunning {
 			t.Errorf("it is %s with %v", op.State, op.Counts)
 		}
 		time.Sleep(time.Until(back))

@@ -51,7 +51,7 @@ type Facts interface {
 // Work is where letters that wait for their turn are found.
 type Work interface {
 	OperationWork(ctx context.Context, number int64) (map[string]int64, error)
-	OperationTasks(ctx context.Context, number int64, group string, below int64, limit int, withMessage bool) ([]dlq.OperationTask, error)
+	OperationTasks(ctx context.Context, number int64, group string, from, below int64, limit int, withMessage bool) ([]dlq.OperationTask, error)
 	SkipItems(ctx context.Context, number int64, why map[int64]string) error
 	CancelItems(ctx context.Context, number int64) (int64, error)
 }

@@ -98,7 +98,7 @@ func (m *Manager) examine(ctx context.Context, o dlq.Operation, p *dlq.Operation
 		if share == 0 {
 			continue
 		}
-		tasks, err := m.Store.OperationTasks(ctx, o.Number, group, 0, share, false)
+		tasks, err := m.Store.OperationTasks(ctx, o.Number, group, 0, 0, share, false)
 		if err != nil {
 			return err
 		}
