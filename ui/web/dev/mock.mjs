@@ -6,22 +6,11 @@ import { createReadStream, existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { alertRoutes, alertsStatus, makeAlerts } from './alerts.mjs'
-import {
-  explain,
-  groupRows,
-  groups,
-  hostile,
-  hour,
-  infoOf,
-  iso,
-  makeLetter,
-  minute,
-  optionsFor,
-  reseed,
-} from './data.mjs'
+import { groupRows, groups, hostile, hour, infoOf, iso, makeLetter, minute, optionsFor, reseed } from './data.mjs'
 import { editRoutes, optionsTo } from './edits.mjs'
 import { makeOperations } from './operationSeeds.mjs'
 import { operationRoutes } from './operations.mjs'
+import { explain } from './ruleData.mjs'
 import { freshRules, Lines, rulesRoutes } from './rules.mjs'
 
 const arg = (name, or) => {

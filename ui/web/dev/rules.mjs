@@ -1,7 +1,8 @@
 // The imitation of /api/v1/rules for the mock server.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { diagnostics, hour, iso, minute, refusal, rulesText } from './data.mjs'
+import { hour, iso, minute } from './data.mjs'
+import { diagnostics, refusal, rulesText } from './ruleData.mjs'
 
 const schema = JSON.parse(readFileSync(new URL('../../../docs/rules.schema.json', import.meta.url), 'utf8'))
 const etagOf = text => createHash('sha256').update(text).digest('hex')
