@@ -54,7 +54,7 @@ ui-check: web-deps
 RACY := ^(TestOnlineConsumer|TestKill9LosesAndDoublesNothing)$$
 
 go-test:
-	go test -race -p 4 -timeout 20m -skip '$(RACY)' ./...
+	go test -race -timeout 20m -skip '$(RACY)' ./...
 	go test -timeout 15m -run '$(RACY)' ./broker/rocketmq/remoting ./cmd/dlq
 
 web-test: web-deps

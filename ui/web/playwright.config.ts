@@ -1,16 +1,16 @@
 import { defineConfig } from '@playwright/test'
+import { mockPort } from './e2e/mockPort'
 
-// main.spec.ts starts the program itself on a real broker; the others run against the mock of dev/mock.mjs.
-// Chromium is the system's: Playwright's own download is not needed.
-const port = process.env.DLQ_MOCK_PORT ?? '8650'
-const mock = `http://127.0.0.1:${port}`
+// main.spec.ts starts the program itself on a real broker; the others run against the mock of dev/mock.mjs, one for each
+// worker. Chromium is the system's: Playwright's own download is not needed.
+const workers = 2
 
 export default defineConfig({
   testDir: 'e2e',
   timeout: 90_000,
   expect: { timeout: 15_000 },
-  fullyParallel: false,
-  workers: 1,
+  fullyParallel: true,
+  workers,
   forbidOnly: !!process.env.CI,
   reporter: [['list']],
   use: {
@@ -31,6 +31,7 @@ export default defineConfig({
     },
   },
   projects: [
+    { name: 'main', testMatch: 'main.spec.ts' }, // the longest first
     {
       name: 'views',
       testMatch: [
@@ -41,13 +42,11 @@ export default defineConfig({
         'alerts.spec.ts',
         'a11y.spec.ts',
       ],
-      use: { baseURL: mock },
     },
-    { name: 'main', testMatch: 'main.spec.ts' },
   ],
-  webServer: {
-    command: `node dev/mock.mjs --port ${port}`,
-    url: `${mock}/api/v1/status`,
+  webServer: Array.from({ length: workers }, (_, worker) => ({
+    command: `node dev/mock.mjs --port ${mockPort(worker)}`,
+    url: `http://127.0.0.1:${mockPort(worker)}/api/v1/status`,
     reuseExistingServer: !process.env.CI,
-  },
+  })),
 })

@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { test as base, expect, type Page } from '@playwright/test'
+import { mockPort } from './mockPort'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** A page that fails its test when anything goes wrong in the browser, or when the page's policy had to stop something. */
 export const test = base.extend<{ allowed: RegExp[] }>({
   allowed: [[], { option: true }],
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads what a fixture needs from its parameter
+  baseURL: async ({}, use, info) => use(`http://127.0.0.1:${mockPort(info.parallelIndex)}`),
   page: async ({ page, allowed }, use) => {
     const wrong: string[] = []
     page.on('pageerror', e => wrong.push(`error: ${e.message}`))

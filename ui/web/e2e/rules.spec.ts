@@ -1,7 +1,10 @@
-import { expect, type Page, test } from '@playwright/test'
+import type { Page } from '@playwright/test'
 import { steer } from './mock'
+import { expect, test } from './page'
 
 test.describe('the rules editor', () => {
+  test.use({ allowed: [/409 \(Conflict\)/] }) // of two who save at once
+
   test.beforeEach(async ({ page }) => {
     await steer(page, 'reset', {})
     await page.goto('/rules')
