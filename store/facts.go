@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -41,8 +42,8 @@ func (s *Store) eachListed(ctx context.Context, number int64, f func(*listedLett
 // OperationFacts returns what can be counted of an operation's list as the letters are now. Skipped are those on whose
 // state the operation cannot act and those that are gone; Eligible are all others. ReplayedBefore, FailedAgain and
 // Quarantined count among the eligible ones; NearExpiry and the facets count all letters that exist. keeps says how long a
-// broker keeps messages; 0 where that is not known. It is asked once for each broker. OperationFacts looks at every letter
-// of the list, which takes about three seconds per million.
+// broker keeps messages; 0 where that is not known. It is asked once for each broker that the store has letters of, before
+// anything is read. OperationFacts looks at every letter of the list, which takes about three seconds per million.
 func (s *Store) OperationFacts(ctx context.Context, number int64, keeps func(broker string) time.Duration) (p dlq.OperationPreview, err error) {
 	o, err := s.Operation(ctx, strconv.FormatInt(number, 10))
 	if err != nil {
@@ -100,24 +101,25 @@ func (s *Store) OperationFacts(ctx context.Context, number int64, keeps func(bro
 
 // expiring returns a function that reports whether retention deletes a letter within six hours, or its broker the dead copy.
 func (s *Store) expiring(now time.Time, keeps func(broker string) time.Duration) func(*listedLetter) bool {
-	known := map[int64]time.Duration{} // by queue
-	asked := map[string]time.Duration{}
+	s.mem.mu.RLock()
+	queues := maps.Clone(s.mem.queues)
+	s.mem.mu.RUnlock()
+	brokers := map[string]time.Duration{}
+	kept := map[int64]time.Duration{} // by queue
+	for id, q := range queues {
+		if _, asked := brokers[q.Broker]; !asked {
+			brokers[q.Broker] = keeps(q.Broker)
+		}
+		kept[id] = brokers[q.Broker]
+	}
 	soon := now.Add(nearExpiry)
 	return func(l *listedLetter) bool {
 		if l.expires.Valid && !instant(l.expires.Int64).After(soon) {
 			return true
 		}
-		kept, ok := known[l.queue.Int64]
-		if !ok {
-			broker := s.mem.queueOf(l.queue.Int64).Broker
-			if kept, ok = asked[broker]; !ok {
-				kept = keeps(broker)
-				asked[broker] = kept
-			}
-			known[l.queue.Int64] = kept
-		}
-		gone := instant(l.died.Int64).Add(kept)
-		return kept > 0 && gone.After(now) && !gone.After(soon)
+		stays := kept[l.queue.Int64]
+		gone := instant(l.died.Int64).Add(stays)
+		return stays > 0 && gone.After(now) && !gone.After(soon)
 	}
 }
 

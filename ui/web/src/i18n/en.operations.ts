@@ -218,7 +218,7 @@ export const enOperations = {
   'preview.stale.text': 'They are older than the limit of their topic: does it still make sense?',
   'preview.risks': 'What to mind',
   'preview.risks.none': 'Nothing stands out.',
-  'preview.risk.near_expiry': 'may expire within six hours',
+  'preview.risk.near_expiry': 'may expire within six hours, at the broker or here',
   'preview.risk.replayed_before': 'were replayed before',
   'preview.risk.failed_again': 'died again after a replay',
   'preview.risk.duplicates': 'have a key that was confirmed later: possible duplicates',

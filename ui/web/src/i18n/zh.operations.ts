@@ -193,7 +193,7 @@ export const zhOperations: Words<typeof enOperations> = {
   'preview.stale.text': '它们已超过其主题的时效，现在重投是否还有意义？',
   'preview.risks': '需要留意',
   'preview.risks.none': '没有需要特别留意的。',
-  'preview.risk.near_expiry': '条可能在六小时内过期',
+  'preview.risk.near_expiry': '条可能在六小时内过期（在 Broker 或本控制台）',
   'preview.risk.replayed_before': '条之前重投过',
   'preview.risk.failed_again': '条重投后曾再次失败',
   'preview.risk.duplicates': '条的业务键之后已被确认消费，可能重复',
