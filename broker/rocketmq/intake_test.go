@@ -28,7 +28,7 @@ func TestReadsDeadLettersOfARealConsumer(t *testing.T) {
 		for i := range 5 {
 			bn.put(topic, fmt.Sprintf("order %d", i), map[string]string{"KEYS": fmt.Sprintf("k%d", i), "TAGS": "new", "UNIQ_KEY": fmt.Sprintf("%032X", time.Now().UnixNano())})
 		}
-		eventually(t, 60*time.Second, func() string {
+		eventually(t, 3*time.Minute, func() string {
 			if got := len(desk.of(dlq.DLQPrefix + group)); got != 5 {
 				return fmt.Sprintf("%d dead letters instead of 5", got)
 			}
