@@ -18,6 +18,7 @@ import (
 // time it is back the new queue has grown past where it had read the old one. No message of the new queue is passed over, no
 // letter is stored twice, and the page says what happened.
 func TestQueueMadeAnewWhileTheConsoleWasOff(t *testing.T) {
+	t.Parallel()
 	deleteTopic := func(t *testing.T, w *world) {
 		if _, err := w.node.Admin(t.Context(), "deleteTopic", "-c", w.node.Cluster(), "-t", dlq.DLQPrefix+w.group); err != nil {
 			t.Fatal(err)

@@ -137,6 +137,7 @@ func isSettled(o dlq.Operation) bool { return o.State == dlq.OperationSettled }
 // A dry run changes nothing. Then the letters are replayed against a consumer group that fails a known fifth, and the
 // ledger tells them apart exactly.
 func TestBulkReplayFromAShell(t *testing.T) {
+	t.Parallel()
 	const letters = 60
 	f := newShopFloor(t, letters)
 	c, _ := f.open(t)
@@ -212,6 +213,7 @@ func TestBulkReplayFromAShell(t *testing.T) {
 // A console that is stopped in the middle of an operation goes on with it where it was when it is started again, and what
 // people did in between holds.
 func TestBulkReplayGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
 	const letters = 60
 	f := newShopFloor(t, letters)
 	c, stop := f.open(t)
@@ -265,6 +267,7 @@ func TestBulkReplayGoesOnAfterARestart(t *testing.T) {
 
 // The global stop halts an operation at once; lifting it is not enough to go on. Undo in time means that nothing is sent.
 func TestTheStopAndTheUndo(t *testing.T) {
+	t.Parallel()
 	const letters = 30
 	f := newShopFloor(t, letters)
 	c, _ := f.open(t)
@@ -336,6 +339,7 @@ func TestTheStopAndTheUndo(t *testing.T) {
 // A letter is probed, edited and replayed as it was edited; an operation changes messages on their way. The stored
 // originals stay as they are, and what the consumer got is what was asked for.
 func TestEditsAndTransformsReachTheConsumer(t *testing.T) {
+	t.Parallel()
 	f := newShopFloor(t, 2)
 	c, _ := f.open(t)
 	await(t, c, 2)
@@ -411,6 +415,7 @@ func TestEditsAndTransformsReachTheConsumer(t *testing.T) {
 
 // Bulk acts that send nothing go through the same states, and each letter says which operation it was.
 func TestLettersAreDiscardedInBulk(t *testing.T) {
+	t.Parallel()
 	f := newShopFloor(t, 5)
 	c, _ := f.open(t)
 	await(t, c, 5)

@@ -25,6 +25,7 @@ import (
 // both versions. All consumer groups subscribe to one topic, so that each would hear what is meant for another; the console
 // chooses the doors. With DLQ_SOAK=1 it also waits the minutes that pass before the success of a gRPC group is assumed.
 func TestDoorMatrix(t *testing.T) {
+	t.Parallel()
 	for _, version := range node.Versions() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

@@ -36,7 +36,10 @@ func TestKill9LosesAndDoublesNothing(t *testing.T) {
 		kills, letters = 60, 40000
 	}
 	for _, version := range node.Versions() {
-		t.Run(version, func(t *testing.T) { killAgainAndAgain(t, node.Shared(t, version), kills, letters) })
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			killAgainAndAgain(t, node.Shared(t, version), kills, letters)
+		})
 	}
 }
 

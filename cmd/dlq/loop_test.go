@@ -19,6 +19,7 @@ import (
 // A rule that always replays and a consumer that always fails come to an end, whatever is lost on the way: by the
 // quarantine, by the rule's own limit, and by the count that the message carries when the console's file is gone.
 func TestReplayLoopsEnd(t *testing.T) {
+	t.Parallel()
 	const head = "rules: [{name: again, match: {reason: network_timeout}, route: retry, retry: {delay: 1s, backoff: 1, max: "
 	for _, tt := range []struct {
 		name, rules string

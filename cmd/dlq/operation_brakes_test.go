@@ -16,6 +16,7 @@ import (
 // What an operation does when consumers fail, and what people can do with one that runs: on real brokers, with real
 // consumers, each scene with a consumer group of its own.
 func TestOperationOutcomesAndBrakes(t *testing.T) {
+	t.Parallel()
 	scenes := map[string]func(*testing.T, *stage, string){
 		"fifth": aKnownFifthFails, "breaker": theBreakerPauses, "canary": theCanaryFails, "healthy": theCanaryPasses,
 		"hand": pausedByHand, "opens": theWindowOpens, "closes": theWindowCloses,

@@ -30,6 +30,8 @@ func TestOperationSurvivesKill9(t *testing.T) {
 	letters := 3000
 	if os.Getenv("DLQ_SOAK") != "" {
 		letters = 100000
+	} else {
+		t.Parallel()
 	}
 	for _, version := range node.Versions() {
 		t.Run(version, func(t *testing.T) {
