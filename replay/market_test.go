@@ -2,11 +2,9 @@ package replay_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -17,10 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if f := flag.Lookup("test.parallel"); f != nil && runtime.GOMAXPROCS(0) < 4 {
-		f.Value.Set("4") // tests on real brokers wait most of the time
-	}
+	node.SideBySide()
 	os.Exit(node.Main(m))
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // execs are the prepared statements by which the write goroutine changes rows. They are the driver's own: database/sql
-// makes a new list of values for every call and looks at each twice, which was a fifth of what a bulk replay allocates.
+// would make a new list of values for every call, a fifth of all that a bulk replay allocates, and look at each twice.
 type execs struct {
 	stmts  map[string]prepared
 	values []driver.NamedValue // of the call under way

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,10 +25,7 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if f := flag.Lookup("test.parallel"); f != nil && runtime.GOMAXPROCS(0) < 4 {
-		f.Value.Set("4") // tests on real brokers wait most of the time
-	}
+	node.SideBySide()
 	dir, err := os.MkdirTemp("", "dlq-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

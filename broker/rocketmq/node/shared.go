@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -22,6 +24,15 @@ type started struct {
 	once sync.Once
 	node *Node
 	err  error
+}
+
+// SideBySide lets four parallel tests run at once on small machines too: tests on real brokers wait most of the time. It is
+// for a package's TestMain, before Main.
+func SideBySide() {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f != nil && runtime.GOMAXPROCS(0) < 4 {
+		f.Value.Set("4")
+	}
 }
 
 // Main is for a package's TestMain: os.Exit(node.Main(m)). It runs the tests, stops what Shared started, also on Ctrl-C,

@@ -375,56 +375,53 @@ test('a tab from before an upgrade says so, and keeps its menu', async ({ page }
 test.use({ allowed: [/409|404|dynamically imported module/] })
 
 test.describe('accessible in both themes and languages', () => {
-  for (const [colorScheme, locale, width] of [
-    ['light', 'en-GB', 1440],
-    ['light', 'zh-CN', 420],
-    ['dark', 'en-GB', 420],
-    ['dark', 'zh-CN', 1440],
-  ] as const)
-    test(`${colorScheme} ${locale} ${width}`, async ({ browser }) => {
-      const page = await browser.newPage({ colorScheme, locale, viewport: { width, height: 900 } })
-      const found: string[] = []
-      const look = async (what: string) => {
-        for (const f of await axeFindings(page)) found.push(`${what}: ${f}`)
-        const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
-        if (wider > 0) found.push(`${what}: ${wider} px wider than the window`)
-      }
-      await steer(page, 'letter', {
-        id: '5',
-        letter: { consumer_group: 'pay-service', state: 'open', reason_origin: 'broker', flags: ['quarantined'] },
-      })
-      await page.goto('/letters/5')
-      await expect(page.locator('.ask-why')).toBeVisible()
-      await look('letter')
-      await page.keyboard.press('e')
-      await expect(page.locator('.edit-sheet .cm-content')).toBeVisible()
-      await look('editor')
-      await page.locator('.edit-sheet .cm-content').click()
-      await page.keyboard.press('Control+Home')
-      await page.keyboard.type('{')
-      await page.locator('.edit-locked summary').first().click()
-      await expect(page.locator('.edit-bar .chip.amber')).toBeVisible()
-      await look('editor with a fault')
-      await page.locator('.edit-foot .primary').click()
-      await expect(page.locator('.compare')).toBeVisible()
-      await look('changes')
-      await page.locator('#edit-save textarea').fill('why')
-      await page.locator('.edit-foot .primary').click()
-      await expect(page.locator('.replay-panel .doors')).toBeVisible()
-      await page.locator('input[name=target]').last().check()
-      await page.locator('.other-target input').first().fill('order-ledger')
-      await expect(page.locator('.other-target [type=checkbox]')).toBeVisible()
-      await look('replay options')
-      await page.locator('.ask-why button').click()
-      await expect(page.locator('.dialog.probe .choices')).toBeVisible()
-      await look('probe')
-      await page.locator('.dialog.probe footer .primary').click()
-      await expect(page.locator('.probe-answer')).toBeVisible()
-      await look('answer of a probe')
-      await page.keyboard.press('Escape')
-      await page.locator('#letter-tab-timeline').click()
-      await look('timeline')
-      expect(found).toEqual([])
-      await page.close()
-    })
+  for (const colorScheme of ['light', 'dark'] as const)
+    for (const locale of ['en-GB', 'zh-CN'])
+      for (const width of [1440, 420])
+        test(`${colorScheme} ${locale} ${width}`, async ({ browser }) => {
+          const page = await browser.newPage({ colorScheme, locale, viewport: { width, height: 900 } })
+          const found: string[] = []
+          const look = async (what: string) => {
+            for (const f of await axeFindings(page)) found.push(`${what}: ${f}`)
+            const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+            if (wider > 0) found.push(`${what}: ${wider} px wider than the window`)
+          }
+          await steer(page, 'letter', {
+            id: '5',
+            letter: { consumer_group: 'pay-service', state: 'open', reason_origin: 'broker', flags: ['quarantined'] },
+          })
+          await page.goto('/letters/5')
+          await expect(page.locator('.ask-why')).toBeVisible()
+          await look('letter')
+          await page.keyboard.press('e')
+          await expect(page.locator('.edit-sheet .cm-content')).toBeVisible()
+          await look('editor')
+          await page.locator('.edit-sheet .cm-content').click()
+          await page.keyboard.press('Control+Home')
+          await page.keyboard.type('{')
+          await page.locator('.edit-locked summary').first().click()
+          await expect(page.locator('.edit-bar .chip.amber')).toBeVisible()
+          await look('editor with a fault')
+          await page.locator('.edit-foot .primary').click()
+          await expect(page.locator('.compare')).toBeVisible()
+          await look('changes')
+          await page.locator('#edit-save textarea').fill('why')
+          await page.locator('.edit-foot .primary').click()
+          await expect(page.locator('.replay-panel .doors')).toBeVisible()
+          await page.locator('input[name=target]').last().check()
+          await page.locator('.other-target input').first().fill('order-ledger')
+          await expect(page.locator('.other-target [type=checkbox]')).toBeVisible()
+          await look('replay options')
+          await page.locator('.ask-why button').click()
+          await expect(page.locator('.dialog.probe .choices')).toBeVisible()
+          await look('probe')
+          await page.locator('.dialog.probe footer .primary').click()
+          await expect(page.locator('.probe-answer')).toBeVisible()
+          await look('answer of a probe')
+          await page.keyboard.press('Escape')
+          await page.locator('#letter-tab-timeline').click()
+          await look('timeline')
+          expect(found).toEqual([])
+          await page.close()
+        })
 })
