@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook/outside"
 	"deadletteroffice/rulebook/yamlnode"
 )
 
@@ -21,7 +22,7 @@ func compiled(t testing.TB, text string) *Config {
 	if root == nil {
 		t.Fatalf("%q is not read: %+v", text, found)
 	}
-	config, more := Compile(root, environment)
+	config, more := Compile(root, outside.From(environment))
 	if all := append(found, more...); yamlnode.HasErrors(all) {
 		t.Fatalf("%q has errors: %+v", text, all)
 	}

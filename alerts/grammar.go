@@ -10,6 +10,7 @@ import (
 
 	"deadletteroffice/alerts/notify"
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook/outside"
 	"deadletteroffice/rulebook/yamlnode"
 )
 
@@ -53,16 +54,16 @@ const formatNative = "native"
 // grammar compiles the two sections.
 type grammar struct {
 	yamlnode.Reader
-	env    func(string) string
+	lookup outside.Lookup
 	names  []string // of all receivers, of bad ones too
 	config *Config
 }
 
-// Compile reads the sections alerts and receivers of a rules file, root being the mapping of the whole document. env looks
-// variables up (os.Getenv). An address or a secret that stands outside the file and is missing or unusable disables its
-// receiver, with a hint or a warning; it does not make the file wrong.
-func Compile(root *yaml.Node, env func(string) string) (*Config, []dlq.Diagnostic) {
-	g := grammar{env: env, config: &Config{}}
+// Compile reads the sections alerts and receivers of a rules file, root being the mapping of the whole document. An
+// address or a secret that stands outside the file and is missing or unusable disables its receiver, with a hint or a
+// warning; it does not make the file wrong.
+func Compile(root *yaml.Node, lookup outside.Lookup) (*Config, []dlq.Diagnostic) {
+	g := grammar{lookup: lookup, config: &Config{}}
 	top, _ := g.FreeMap(root, "rules.yaml")
 	g.readReceivers(top.Get("receivers"))
 	members, _ := g.List(top.Get("alerts"), "alerts")

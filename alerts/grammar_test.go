@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook/outside"
 	"deadletteroffice/rulebook/yamlnode"
 )
 
@@ -20,7 +21,7 @@ func check(t *testing.T, text string) []dlq.Diagnostic {
 	if root == nil {
 		t.Fatalf("%q is not read: %+v", text, found)
 	}
-	_, more := Compile(root, environment)
+	_, more := Compile(root, outside.From(environment))
 	return yamlnode.Finish([]byte(text), append(found, more...))
 }
 
@@ -107,7 +108,7 @@ func FuzzGrammar(f *testing.F) {
 			return
 		}
 		lines := strings.Split(text, "\n")
-		_, more := Compile(root, environment)
+		_, more := Compile(root, outside.From(environment))
 		for _, d := range yamlnode.Finish([]byte(text), append(found, more...)) {
 			if d.Line < 1 || d.Column < 1 || d.EndLine > len(lines)+strings.Count(text, "\r")+strings.Count(text, "\u0085")+strings.Count(text, "\u2028")+strings.Count(text, "\u2029") {
 				t.Errorf("%+v is outside of the text", d)

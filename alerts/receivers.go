@@ -4,15 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"deadletteroffice/alerts/notify"
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook/outside"
 	"deadletteroffice/rulebook/yamlnode"
 	"deadletteroffice/webhook"
 )
@@ -41,7 +40,7 @@ type receiver struct {
 	perMinute      int           // 0 for no limit
 
 	url, secret yamlnode.Reference
-	env         func(string) string
+	lookup      outside.Lookup
 }
 
 // pushed reports whether the receiver keeps the state of alerts itself, so that it is told again and again.
@@ -57,7 +56,7 @@ func (r *receiver) chat() bool {
 func (r *receiver) target() (notify.Receiver, error) {
 	out := notify.Receiver{Name: r.name, Type: r.typ, Format: r.format, Locale: r.locale}
 	var err error
-	if out.URL, err = r.value(r.url); err != nil {
+	if out.URL, err = r.lookup(r.url); err != nil {
 		return out, err
 	}
 	if err := webhook.CheckURL(out.URL); err != nil {
@@ -66,7 +65,7 @@ func (r *receiver) target() (notify.Receiver, error) {
 	if r.secret == (yamlnode.Reference{}) {
 		return out, nil
 	}
-	if out.Secret, err = r.value(r.secret); err != nil {
+	if out.Secret, err = r.lookup(r.secret); err != nil {
 		return out, err
 	}
 	if r.typ == notify.TypeWebhook {
@@ -76,28 +75,6 @@ func (r *receiver) target() (notify.Receiver, error) {
 		out.Secret = ""
 	}
 	return out, nil
-}
-
-// value reads what a reference stands for. What is empty is an error, too.
-func (r *receiver) value(ref yamlnode.Reference) (string, error) {
-	switch ref.Source {
-	case "env":
-		if v := strings.TrimSpace(r.env(ref.Value)); v != "" {
-			return v, nil
-		}
-		return "", dlq.Errorf(dlq.CodeRefused, "the variable %s is not set", ref.Value)
-	case "file":
-		text, err := os.ReadFile(ref.Value)
-		if err != nil {
-			return "", dlq.Errorf(dlq.CodeRefused, "the file %s cannot be read: %w", ref.Value, err)
-		}
-		if v := strings.TrimSpace(string(text)); v != "" {
-			return v, nil
-		}
-		return "", dlq.Errorf(dlq.CodeRefused, "the file %s is empty", ref.Value)
-	default:
-		return ref.Value, nil
-	}
 }
 
 // disabled says why the receiver cannot be told anything; "" when it can.
@@ -123,7 +100,7 @@ func (r *receiver) needs() string {
 
 // reached reports whether the address at least is there and can be called.
 func (r *receiver) reached() bool {
-	text, err := r.value(r.url)
+	text, err := r.lookup(r.url)
 	return err == nil && webhook.CheckURL(text) == nil
 }
 
@@ -169,7 +146,7 @@ func (g *grammar) readReceivers(n *yaml.Node) {
 }
 
 func (g *grammar) readReceiver(name string, m yamlnode.Map) {
-	r := &receiver{name: name, env: g.env}
+	r := &receiver{name: name, lookup: g.lookup}
 	typ, known := g.OneOf(g.Require(m, "receiver", "type"), "type", receiverTypes)
 	r.typ = typ
 	receiverDefaults(r)
@@ -233,20 +210,26 @@ func (g *grammar) idle(m yamlnode.Map, r *receiver) {
 // receiver: with a hint where it is simply not there, for then nobody meant it to be told, else with a warning.
 func (g *grammar) reachable(m yamlnode.Map, r *receiver) {
 	_, err := r.target()
-	if err == nil {
+	if err == nil || errors.Is(err, outside.ErrSealed) {
 		return
 	}
 	at, ref := m.Get("url"), r.url
 	if r.reached() {
 		at, ref = m.Get("secret"), r.secret
 	}
+	_, missing := r.lookup(ref)
+	absent := missing != nil
 	text := yamlnode.Say("the receiver %s is not told anything: %s", "接收方 %s 不会收到任何消息：%s", yamlnode.Show(r.name), publicSentence(err))
 	switch {
 	case ref.Source == "":
 		g.Error(at, CodeBadReceiver, text, "")
-	case ref.Source == "env" && strings.TrimSpace(g.env(ref.Value)) == "":
-		text.Chinese = fmt.Sprintf("接收方 %s 不会收到任何消息：环境变量 %s 未设置", yamlnode.Show(r.name), ref.Value)
-		g.Hint(at, CodeReceiverOff, text, "")
+	case absent:
+		text.Chinese = fmt.Sprintf("接收方 %s 不会收到任何消息：%s", yamlnode.Show(r.name), outside.Nothing(ref).Chinese)
+		if ref.Source == "env" {
+			g.Hint(at, CodeReceiverOff, text, "")
+			return
+		}
+		fallthrough
 	default:
 		g.Warn(at, CodeReceiverOff, text, "")
 	}

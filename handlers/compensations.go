@@ -1,15 +1,15 @@
 package handlers
 
 import (
+	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook/outside"
 	"deadletteroffice/rulebook/yamlnode"
 	"deadletteroffice/webhook"
 
@@ -41,7 +41,7 @@ type Compensation struct {
 	Retry   dlq.RetryPlan // Max is how many attempts may fail
 
 	url, secret yamlnode.Reference
-	env         func(string) string
+	lookup      outside.Lookup
 	off         bool        // when it was compiled, its URL or secret was empty or unusable
 	retired     atomic.Bool // it answered 410; asked again only after the rules were loaded anew
 }
@@ -52,41 +52,19 @@ func (c *Compensation) Disabled() bool { return c.off || c.retired.Load() }
 // target reads the URL and the secrets. A file is read each time, so that a changed secret needs no reload. Errors do
 // not repeat the values.
 func (c *Compensation) target() (string, []webhook.Secret, error) {
-	url, err := c.value(c.url)
+	url, err := c.lookup(c.url)
 	if err != nil {
 		return "", nil, fmt.Errorf("url: %w", err)
 	}
 	if err := webhook.CheckURL(url); err != nil {
 		return "", nil, err
 	}
-	text, err := c.value(c.secret)
+	text, err := c.lookup(c.secret)
 	if err != nil {
 		return "", nil, fmt.Errorf("secret: %w", err)
 	}
 	secrets, err := webhook.ParseSecrets(text)
 	return url, secrets, err
-}
-
-// value reads what a reference stands for. What is empty is an error, too.
-func (c *Compensation) value(ref yamlnode.Reference) (string, error) {
-	switch ref.Source {
-	case "env":
-		if v := strings.TrimSpace(c.env(ref.Value)); v != "" {
-			return v, nil
-		}
-		return "", dlq.Errorf(dlq.CodeInvalid, "the variable %s is not set", ref.Value)
-	case "file":
-		text, err := os.ReadFile(ref.Value)
-		if err != nil {
-			return "", dlq.Errorf(dlq.CodeUnavailable, "the file %s cannot be read: %w", ref.Value, err)
-		}
-		if v := strings.TrimSpace(string(text)); v != "" {
-			return v, nil
-		}
-		return "", dlq.Errorf(dlq.CodeInvalid, "the file %s is empty", ref.Value)
-	default:
-		return ref.Value, nil
-	}
 }
 
 // Compensations are the endpoints of one version of rules.yaml.
@@ -97,10 +75,10 @@ type Compensations struct {
 // Names lists the endpoints, sorted.
 func (c *Compensations) Names() []string { return slices.Sorted(maps.Keys(c.byName)) }
 
-// CompileCompensations reads the section compensations of a rules file, root being the mapping of the whole document. env
-// looks variables up (os.Getenv). A URL or secret that stands outside the file and is missing or unusable switches its
-// compensation off with a hint or a warning; it does not make the file wrong.
-func CompileCompensations(root *yaml.Node, env func(string) string) (*Compensations, []dlq.Diagnostic) {
+// CompileCompensations reads the section compensations of a rules file, root being the mapping of the whole document. A
+// URL or secret that stands outside the file and is missing or unusable switches its compensation off with a hint or a
+// warning; it does not make the file wrong.
+func CompileCompensations(root *yaml.Node, lookup outside.Lookup) (*Compensations, []dlq.Diagnostic) {
 	all := &Compensations{byName: map[string]*Compensation{}}
 	r := &yamlnode.Reader{}
 	section := sectionOf(root)
@@ -110,7 +88,7 @@ func CompileCompensations(root *yaml.Node, env func(string) string) (*Compensati
 	names, _ := r.FreeMap(section, CompensationsKey)
 	for _, e := range names.Entries {
 		if name, ok := r.Name(e.Key, "a compensation's name"); ok {
-			if c := compileCompensation(r, name, e, env); c != nil {
+			if c := compileCompensation(r, name, e, lookup); c != nil {
 				all.byName[name] = c
 			}
 		}
@@ -130,12 +108,12 @@ func sectionOf(root *yaml.Node) *yaml.Node {
 	return nil
 }
 
-func compileCompensation(r *yamlnode.Reader, name string, e yamlnode.Entry, env func(string) string) *Compensation {
+func compileCompensation(r *yamlnode.Reader, name string, e yamlnode.Entry, lookup outside.Lookup) *Compensation {
 	m, ok := r.Map(e.Value, name, []string{"url", "secret", "timeout", "retry"})
 	if !ok {
 		return nil
 	}
-	c := &Compensation{Name: name, Timeout: defaultCallTimeout, env: env, Retry: dlq.RetryPlan{
+	c := &Compensation{Name: name, Timeout: defaultCallTimeout, lookup: lookup, Retry: dlq.RetryPlan{
 		Delay: dlq.Duration(defaultCallDelay), Backoff: defaultCallBackoff, Max: defaultCallMax, MaxDelay: dlq.Duration(longestCallDelay),
 	}}
 	var okURL, okSecret bool
@@ -168,12 +146,12 @@ func compileCompensation(r *yamlnode.Reader, name string, e yamlnode.Entry, env 
 // check tries a value. One in the file that is wrong is the file's error. One outside the file switches the compensation
 // off: with a hint where it is simply not there, for then nobody meant it to be asked, else with a warning.
 func (c *Compensation) check(r *yamlnode.Reader, n *yaml.Node, ref yamlnode.Reference, code string, try func(string) error) {
-	value, err := c.value(ref)
-	absent := err != nil && ref.Source == "env"
+	value, err := c.lookup(ref)
+	absent := err != nil
 	if err == nil {
 		err = try(value)
 	}
-	if err == nil {
+	if err == nil || errors.Is(err, outside.ErrSealed) {
 		return
 	}
 	if ref.Source == "" {
@@ -181,8 +159,10 @@ func (c *Compensation) check(r *yamlnode.Reader, n *yaml.Node, ref yamlnode.Refe
 		return
 	}
 	text := yamlnode.Say("the compensation %s is not asked: %s", "补偿 %s 不会被调用：%s", c.Name, sentence(err))
-	if absent && !c.off {
-		text.Chinese = fmt.Sprintf("补偿 %s 不会被调用：环境变量 %s 未设置", c.Name, ref.Value)
+	if absent {
+		text.Chinese = fmt.Sprintf("补偿 %s 不会被调用：%s", c.Name, outside.Nothing(ref).Chinese)
+	}
+	if absent && ref.Source == "env" && !c.off {
 		r.Hint(n, DiagnosticCompensationOff, text, "")
 	} else if !c.off {
 		r.Warn(n, DiagnosticCompensationOff, text, "")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook/outside"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -20,7 +21,7 @@ func compile(t *testing.T, text string, env map[string]string) (*Compensations, 
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
 		t.Fatal(err)
 	}
-	return CompileCompensations(doc.Content[0], func(name string) string { return env[name] })
+	return CompileCompensations(doc.Content[0], outside.From(func(name string) string { return env[name] }))
 }
 
 func TestCompileTheShippedSection(t *testing.T) {
@@ -130,7 +131,7 @@ func TestCompileNothing(t *testing.T) {
 	if _, found := compile(t, "compensations: []", nil); len(found) != 1 {
 		t.Errorf("a list: %+v", found)
 	}
-	if comps, _ := CompileCompensations(nil, os.Getenv); comps == nil {
+	if comps, _ := CompileCompensations(nil, outside.From(os.Getenv)); comps == nil {
 		t.Error("no document")
 	}
 }

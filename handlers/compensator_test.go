@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook/outside"
 	"deadletteroffice/webhook"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,7 +39,7 @@ func settleAt(t *testing.T, url string) *LiveCompensations {
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
 		t.Fatal(err)
 	}
-	comps, found := CompileCompensations(doc.Content[0], func(string) string { return testSecret })
+	comps, found := CompileCompensations(doc.Content[0], outside.From(func(string) string { return testSecret }))
 	for _, d := range found {
 		t.Fatalf("%+v", d)
 	}
@@ -426,7 +427,7 @@ func TestCompensatorMakesNoUnsignedCall(t *testing.T) {
 			t.Error("asked")
 			return webhook.Response{}, nil
 		})
-		c.comps.find("settle").env = func(string) string { return "" }
+		c.comps.find("settle").lookup = outside.From(func(string) string { return "" })
 		s.add(waiting(1, time.Now()))
 		runFor(t, c, 10*time.Second)
 		if call := s.calls["call_1"]; call.State != dlq.CallPending || call.Failures != 1 || !strings.Contains(call.Error, "SECRET is not set") {

@@ -94,7 +94,7 @@ func (b *Book) Load(ctx context.Context) error {
 	if err != nil || last.Version == 0 {
 		return err
 	}
-	apply, found := compile([]byte(last.Text), b.opt.Owners)
+	apply, found := compile([]byte(last.Text), b.opt.Owners, false)
 	if apply == nil {
 		b.opt.Logger.Error("the last good rules are not good for this program; nothing is in force", "version", last.Version, "findings", Summary(found))
 		return nil
@@ -161,7 +161,7 @@ func (b *Book) read() candidate {
 		return candidate{mark: problem.Code + " " + problem.Message.English, found: []dlq.Diagnostic{*problem}}
 	}
 	c := candidate{text: text, mark: sha(text)}
-	c.apply, c.found = compile(text, b.opt.Owners)
+	c.apply, c.found = compile(text, b.opt.Owners, false)
 	return c
 }
 

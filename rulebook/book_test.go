@@ -62,7 +62,7 @@ type owner struct {
 }
 
 func (o *owner) owner() Owner {
-	return Owner{Keys: []string{o.key}, Compile: func(root *yaml.Node) (func(int64), []dlq.Diagnostic) {
+	return Owner{Keys: []string{o.key}, Compile: func(root *yaml.Node, _ bool) (func(int64), []dlq.Diagnostic) {
 		var r yamlnode.Reader
 		m, _ := r.FreeMap(root, "rules.yaml")
 		value := ""

@@ -18,27 +18,28 @@ const (
 )
 
 // Owner compiles some top-level sections of the file. Compile must not have effects; apply puts what it compiled in
-// force and cannot fail. apply is nil if a finding is an error.
+// force and cannot fail. apply is nil if a finding is an error. While sealed, Compile looks at nothing outside the text:
+// no variable, no file.
 type Owner struct {
 	Keys    []string // the top-level keys that it owns
-	Compile func(root *yaml.Node) (apply func(version int64), found []dlq.Diagnostic)
+	Compile func(root *yaml.Node, sealed bool) (apply func(version int64), found []dlq.Diagnostic)
 }
 
 // Check returns everything that is wrong with a rules file, in the order of the text. The file is good if none is an
-// error.
+// error. References are followed: it is for people who may read what the program reads.
 func Check(text []byte, owners []Owner) []dlq.Diagnostic {
-	_, found := compile(text, owners)
+	_, found := compile(text, owners, false)
 	return found
 }
 
 // compile returns what puts the file in force, nil if there is an error, and all findings.
-func compile(text []byte, owners []Owner) (apply func(version int64), found []dlq.Diagnostic) {
+func compile(text []byte, owners []Owner, sealed bool) (apply func(version int64), found []dlq.Diagnostic) {
 	root, found := yamlnode.Parse(text)
 	var applies []func(int64)
 	if root != nil {
 		found = append(found, checkTop(root, owners)...)
 		for _, o := range owners {
-			apply, more := o.Compile(root)
+			apply, more := o.Compile(root, sealed)
 			applies = append(applies, apply)
 			found = append(found, more...)
 		}

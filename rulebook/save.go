@@ -48,14 +48,15 @@ func (b *Book) File() File {
 }
 
 // Check returns everything that is wrong with a text, in its order. Secrets that were blacked out when the text was shown
-// are put back before, as a save does.
-func (b *Book) Check(ctx context.Context, text string) ([]dlq.Diagnostic, error) {
+// are put back before, as a save does. Where env: and file: references lead is looked at unless sealed: whoever may not
+// save a text must not find out by it what there is on the machine.
+func (b *Book) Check(ctx context.Context, text string, sealed bool) ([]dlq.Diagnostic, error) {
 	disk, _ := read(b.opt.Path)
 	bases, err := b.bases(ctx, disk)
 	if err != nil {
 		return nil, err
 	}
-	_, _, found := b.compile(text, bases)
+	_, _, found := b.compile(text, bases, sealed)
 	return found, nil
 }
 
@@ -66,13 +67,13 @@ func (b *Book) bases(ctx context.Context, disk []byte) ([]string, error) {
 }
 
 // compile puts secrets back and compiles the text. Findings stand where they are in the text as it was given.
-func (b *Book) compile(text string, bases []string) (whole string, apply func(int64), found []dlq.Diagnostic) {
+func (b *Book) compile(text string, bases []string, sealed bool) (whole string, apply func(int64), found []dlq.Diagnostic) {
 	if len(text) > yamlnode.MaxSize { // do not spend time on it
-		apply, found = compile([]byte(text), b.opt.Owners)
+		apply, found = compile([]byte(text), b.opt.Owners, sealed)
 		return text, apply, found
 	}
 	back := restore(text, bases)
-	apply, found = compile([]byte(back.text), b.opt.Owners)
+	apply, found = compile([]byte(back.text), b.opt.Owners, sealed)
 	if found = back.back(text, found); len(back.found) > 0 {
 		apply = nil
 	}
@@ -96,14 +97,14 @@ func (b *Book) Save(ctx context.Context, e Edit) (Snapshot, error) {
 	}
 	c := candidate{text: []byte(e.Text)}
 	if e.Exact {
-		c.apply, c.found = compile(c.text, b.opt.Owners)
+		c.apply, c.found = compile(c.text, b.opt.Owners, false)
 	} else {
 		bases, err := b.bases(ctx, disk)
 		if err != nil {
 			return Snapshot{}, err
 		}
 		var whole string
-		whole, c.apply, c.found = b.compile(e.Text, bases)
+		whole, c.apply, c.found = b.compile(e.Text, bases, false)
 		c.text = []byte(dress(whole, disk))
 	}
 	if c.apply == nil {

@@ -350,7 +350,7 @@ func TestRestore(t *testing.T) {
 // Findings about what stands behind a secret are where they are in the text that is shown.
 func TestCheckCountsColumnsAsShown(t *testing.T) {
 	d := loaded(t, "version: 1\na: {secret: hunter2 and more, x: y}\nb: x\n")
-	found, err := d.Check(t.Context(), "version: 1\na: {secret: ••••••, x: y}\nb: {secret: ••••••, c: d}\nc: x\n")
+	found, err := d.Check(t.Context(), "version: 1\na: {secret: ••••••, x: y}\nb: {secret: ••••••, c: d}\nc: x\n", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,6 +57,12 @@ func actor(ctx context.Context) string {
 	return c.name
 }
 
+// roleOf returns the caller's role; "" for nobody.
+func roleOf(ctx context.Context) Role {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c.role
+}
+
 // allow refuses a caller whose role does not reach.
 func allow(c caller, need Role) error {
 	switch {

@@ -45,7 +45,7 @@ func newHouse(t *testing.T) *apiTest {
 	})
 	live := classifier.NewLive()
 	book := rulebook.New(rulebook.Options{Path: filepath.Join(t.TempDir(), "rules.yaml"), Versions: kept, Logger: slog.New(slog.DiscardHandler), Now: now,
-		Owners: []rulebook.Owner{{Keys: classifier.SectionKeys, Compile: func(root *yaml.Node) (func(int64), []dlq.Diagnostic) {
+		Owners: []rulebook.Owner{{Keys: classifier.SectionKeys, Compile: func(root *yaml.Node, _ bool) (func(int64), []dlq.Diagnostic) {
 			rules, found := classifier.Compile(root)
 			return func(version int64) { live.Swap(version, rules) }, found
 		}}}})

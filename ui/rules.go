@@ -18,7 +18,7 @@ import (
 type Book interface {
 	Current() rulebook.Snapshot
 	File() rulebook.File
-	Check(ctx context.Context, text string) ([]dlq.Diagnostic, error)
+	Check(ctx context.Context, text string, sealed bool) ([]dlq.Diagnostic, error)
 	Save(ctx context.Context, e rulebook.Edit) (rulebook.Snapshot, error)
 }
 

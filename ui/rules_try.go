@@ -29,6 +29,9 @@ func (s *Server) takeSeat(ctx context.Context) (leave func(), err error) {
 	}
 }
 
+// mayFollow reports whether the caller may find out where references of a text lead: whoever may put it in force.
+func mayFollow(ctx context.Context) bool { return roleOf(ctx).May(RoleAdmin) }
+
 // rulesText is a text that is to be looked at.
 type rulesText struct {
 	Given *string `json:"text"`
@@ -61,7 +64,7 @@ func (s *Server) checkRules(ctx context.Context, req *rulesText) (RulesCheck, er
 		return RulesCheck{}, err
 	}
 	defer leave()
-	found, err := s.Book.Check(ctx, req.Text)
+	found, err := s.Book.Check(ctx, req.Text, !mayFollow(ctx))
 	if err != nil {
 		return RulesCheck{}, err
 	}
@@ -126,7 +129,7 @@ func (s *Server) editRules(ctx context.Context, req *editRules) (EditedRules, er
 	if err != nil {
 		return EditedRules{}, err
 	}
-	found, err := s.Book.Check(ctx, done.Text)
+	found, err := s.Book.Check(ctx, done.Text, !mayFollow(ctx))
 	return EditedRules{done.Text, done.Line, done.EndLine, found}, err
 }
 

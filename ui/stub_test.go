@@ -344,7 +344,10 @@ func (s *stub) File() rulebook.File {
 	return rulebook.File{Text: oneRule, ETag: "00ff", Writable: rulebook.Writable{OK: true}}
 }
 
-func (s *stub) Check(_ context.Context, text string) ([]dlq.Diagnostic, error) {
+func (s *stub) Check(_ context.Context, text string, sealed bool) ([]dlq.Diagnostic, error) {
+	if sealed {
+		s.note("sealed")
+	}
 	_, found := classifier.CompileText([]byte(text))
 	return found, nil
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/rulebook/outside"
+	"deadletteroffice/rulebook/yamlnode"
 )
 
 // config is what serve and demo are told. Every field is a flag with a twin in the environment.
@@ -138,20 +140,14 @@ func (c *config) check(env environment, nameServers, retention, level string) er
 
 // secret reads env:NAME or file:PATH. A literal would stand in the list of processes, so it is refused.
 func secret(value string, env environment) (string, error) {
-	switch {
-	case value == "":
+	if value == "" {
 		return "", nil
-	case strings.HasPrefix(value, "env:"):
-		return env.get(strings.TrimPrefix(value, "env:")), nil
-	case strings.HasPrefix(value, "file:"):
-		b, err := os.ReadFile(strings.TrimPrefix(value, "file:"))
-		if err != nil {
-			return "", dlq.Errorf(dlq.CodeInvalid, "the secret key's file cannot be read: %w", err)
-		}
-		return strings.TrimSpace(string(b)), nil
-	default:
+	}
+	source, name, _ := strings.Cut(value, ":")
+	if name == "" || source != "env" && source != "file" {
 		return "", usageErrorf("--secret-key takes env:NAME or file:PATH, so that the secret is not in the list of processes")
 	}
+	return outside.From(env.get)(yamlnode.Reference{Source: source, Value: name})
 }
 
 // tlsConfig returns nil when TLS is off.

@@ -28,6 +28,9 @@ var edges = map[[2]string]string{
 	{"classifier", "rulebook/yamlnode"}:             "one reader of YAML nodes with positions for every section of rules.yaml",
 	{"handlers", "rulebook/yamlnode"}:               "the same, for compensations",
 	{"alerts", "rulebook/yamlnode"}:                 "the same, for alerts and receivers",
+	{"handlers", "rulebook/outside"}:                "one reader of env: and file: references",
+	{"alerts", "rulebook/outside"}:                  "the same, for receivers",
+	{"rulebook/outside", "rulebook/yamlnode"}:       "what a reference is",
 	{"rulebook", "rulebook/yamlnode"}:               "the same, for the document itself",
 }
 

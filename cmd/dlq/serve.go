@@ -13,6 +13,7 @@ import (
 	"deadletteroffice/docs"
 	"deadletteroffice/handlers"
 	"deadletteroffice/rulebook"
+	"deadletteroffice/rulebook/outside"
 )
 
 // openAPI is the description of the API as the console serves it.
@@ -58,17 +59,23 @@ func runConsole(ctx context.Context, c config, env environment, beside func(cont
 
 // owners are who reads which section of rules.yaml. live, compensations and told get what they compiled.
 func owners(live *classifier.Live, compensations *handlers.LiveCompensations, told *alerts.Live, env environment) []rulebook.Owner {
+	lookup := func(sealed bool) outside.Lookup {
+		if sealed {
+			return outside.Sealed
+		}
+		return outside.From(env.get)
+	}
 	return []rulebook.Owner{
-		{Keys: classifier.SectionKeys, Compile: func(root *yaml.Node) (func(int64), []dlq.Diagnostic) {
+		{Keys: classifier.SectionKeys, Compile: func(root *yaml.Node, _ bool) (func(int64), []dlq.Diagnostic) {
 			rules, found := classifier.Compile(root)
 			return func(version int64) { live.Swap(version, rules) }, found
 		}},
-		{Keys: []string{handlers.CompensationsKey}, Compile: func(root *yaml.Node) (func(int64), []dlq.Diagnostic) {
-			all, found := handlers.CompileCompensations(root, env.get)
+		{Keys: []string{handlers.CompensationsKey}, Compile: func(root *yaml.Node, sealed bool) (func(int64), []dlq.Diagnostic) {
+			all, found := handlers.CompileCompensations(root, lookup(sealed))
 			return func(int64) { compensations.Swap(all) }, found
 		}},
-		{Keys: alerts.SectionKeys, Compile: func(root *yaml.Node) (func(int64), []dlq.Diagnostic) {
-			config, found := alerts.Compile(root, env.get)
+		{Keys: alerts.SectionKeys, Compile: func(root *yaml.Node, sealed bool) (func(int64), []dlq.Diagnostic) {
+			config, found := alerts.Compile(root, lookup(sealed))
 			return func(version int64) { told.Swap(version, config) }, found
 		}},
 	}
