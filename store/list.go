@@ -274,25 +274,27 @@ func (k *walk) query(what string, withRest bool, tail string, args ...any) (stri
 	return "SELECT " + what + " FROM letter l INDEXED BY " + k.index + " WHERE " + c.text + tail, append(c.args, args...)
 }
 
+// nearPages is how many pages' worth of letters are looked at before all that a page may look at: most filters that
+// match anything match there, and finding the bound of a range costs as much as walking it.
+const nearPages = 20
+
 // page collects the newest letters of the walk.
 func (k *walk) page(ctx context.Context, q querier, f *found) error {
-	bounded, err := k.bound(ctx, q)
-	if err != nil {
-		return err
-	}
-	query, args := k.query("id, seq", true, " ORDER BY seq DESC LIMIT ?", f.limit+1)
+	from := k.from
 	var last int64
-	more := false
-	err = each(ctx, q, query, args, func(rows *sql.Rows) error {
-		var id, seq int64
-		err := rows.Scan(&id, &seq)
-		if more = len(f.ids) == f.limit; !more {
-			f.ids, last = append(f.ids, id), seq
+	var more, bounded bool
+	var err error
+	for _, reach := range []int{nearPages * f.limit, examineCap} {
+		k.from, f.ids = from, f.ids[:0]
+		if bounded, err = k.bound(ctx, q, reach); err != nil {
+			return err
 		}
-		return err
-	})
-	if err != nil {
-		return err
+		if last, more, err = k.newest(ctx, q, f); err != nil {
+			return err
+		}
+		if more || !bounded {
+			break
+		}
 	}
 	switch {
 	case more:
@@ -303,19 +305,37 @@ func (k *walk) page(ctx context.Context, q querier, f *found) error {
 	if !f.counting {
 		return nil
 	}
-	query, args = k.query("1", true, " LIMIT ?", countCap+1)
+	k.from = from
+	if bounded, err = k.bound(ctx, q, examineCap); err != nil {
+		return err
+	}
+	query, args := k.query("1", true, " LIMIT ?", countCap+1)
 	var n int64
 	err = each(ctx, q, "SELECT count(*) FROM ("+query+")", args, func(rows *sql.Rows) error { return rows.Scan(&n) })
 	f.total = dlq.Count{Count: min(n, countCap), Exact: n <= countCap && !bounded}
 	return err
 }
 
-// bound raises the lower end of the range so that at most examineCap letters are looked at; false when there are fewer.
-func (k *walk) bound(ctx context.Context, q querier) (bounded bool, err error) {
-	if k.rest.text == "" || k.candidates >= 0 && k.candidates <= examineCap {
+// newest collects the letters of a page; last is the seq of its last one, and more says whether others follow it.
+func (k *walk) newest(ctx context.Context, q querier, f *found) (last int64, more bool, err error) {
+	query, args := k.query("id, seq", true, " ORDER BY seq DESC LIMIT ?", f.limit+1)
+	err = each(ctx, q, query, args, func(rows *sql.Rows) error {
+		var id, seq int64
+		err := rows.Scan(&id, &seq)
+		if more = len(f.ids) == f.limit; !more {
+			f.ids, last = append(f.ids, id), seq
+		}
+		return err
+	})
+	return last, more, err
+}
+
+// bound raises the lower end of the range so that at most reach letters are looked at; false when there are fewer.
+func (k *walk) bound(ctx context.Context, q querier, reach int) (bounded bool, err error) {
+	if k.rest.text == "" || k.candidates >= 0 && k.candidates <= int64(reach) {
 		return false, nil
 	}
-	query, args := k.query("seq", false, " ORDER BY seq DESC LIMIT 1 OFFSET ?", examineCap-1)
+	query, args := k.query("seq", false, " ORDER BY seq DESC LIMIT 1 OFFSET ?", reach-1)
 	var low int64
 	err = each(ctx, q, query, args, func(rows *sql.Rows) error { return rows.Scan(&low) })
 	if err != nil || low <= k.from {
