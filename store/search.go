@@ -72,7 +72,7 @@ func (s *Store) exactly(ctx context.Context, sg *searching) ([]hit, error) {
 	s.mem.mu.RLock()
 	last := s.mem.letter
 	s.mem.mu.RUnlock()
-	text := sg.w.text
+	text := strings.Trim(sg.w.text, `"`) // quotes say that it is text, whatever it looks like
 	rows, err := lettersByKey(ctx, sg.q, last, text, maxExact)
 	if err != nil {
 		return nil, err

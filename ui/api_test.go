@@ -51,8 +51,9 @@ func TestAPI(t *testing.T) {
 		{name: "facets", url: "/facets?tab=attention", must: []string{`"consumer_groups":[{"value":"pay-service","count":7}]`, `"rules":[]`}},
 
 		{name: "list", url: "/letters", must: []string{`"items":[{"id":"42"`, `"next":"abc"`, `"total":{"count":2,"exact":true}`, `"flags":[]`}, mustNot: []string{"null"}},
-		{name: "list with every filter", url: "/letters?tab=in_flight&state=sending&state=awaiting&consumer_group=a&topic=t&reason=r&origin=body&rule=x&route=retry&severity=high&flag=edited&owner=o&fingerprint=f&outcome=waiting&died_after=2026-11-20T00:00:00Z&died_before=2026-11-21T00:00:00%2B01:00&q=PAY&cursor=c&limit=200"},
-		{name: "empty parameters are none", url: "/letters?tab=&state=&q=&limit="},
+		{name: "list with every filter", url: "/letters?tab=in_flight&state=sending&state=awaiting&consumer_group=a&topic=t&reason=r&origin=body&rule=x&route=retry&severity=high&flag=edited&owner=o&fingerprint=00112233aabbccdd&outcome=waiting&died_after=2026-11-20T00:00:00Z&died_before=2026-11-21T00:00:00%2B01:00&q=PAY&cursor=c&limit=200"},
+		{name: "an empty search is none", url: "/letters?tab=attention&q=&cursor="},
+		{name: "an empty state is no state", url: "/letters?state=", status: 400, must: []string{"leave it out"}},
 		{name: "a misspelt parameter", url: "/letters?consumergroup=a", status: 400, must: []string{`"code":"invalid"`, `did you mean \"consumer_group\"?`}},
 		{name: "a parameter nobody knows", url: "/letters?sort-by=age", status: 400, must: []string{`"sort-by\" is not known`, `known are: `}},
 		{name: "a misspelt state", url: "/letters?state=opne", status: 400, must: []string{`did you mean \"open\"?`}},
@@ -288,14 +289,14 @@ func TestFiltersReachTheStore(t *testing.T) {
 	if len(a.stub.filters) != 1 {
 		t.Fatalf("asked %d times", len(a.stub.filters))
 	}
-	every := a.call("GET", apiBase+"/letters?tab=in_flight&state=sending&consumer_group=a&topic=t&reason=r&origin=body&rule=x&route=retry&severity=high&flag=edited&owner=o&fingerprint=f&outcome=waiting&died_after=2026-11-20T00:00:00Z&died_before=2026-11-21T00:00:00Z&q=PAY", "")
+	every := a.call("GET", apiBase+"/letters?tab=in_flight&state=sending&consumer_group=a&topic=t&reason=r&origin=body&rule=x&route=retry&severity=high&flag=edited&owner=o&fingerprint=00112233aabbccdd&outcome=waiting&died_after=2026-11-20T00:00:00Z&died_before=2026-11-21T00:00:00Z&q=PAY", "")
 	if every.Code != 200 {
 		t.Fatal(every.Body)
 	}
 	after, before := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 	want := dlq.Filter{Tab: dlq.TabInFlight, States: []dlq.State{dlq.StateSending}, ConsumerGroups: []string{"a"}, Topics: []string{"t"}, Reasons: []string{"r"},
 		Origins: []dlq.ReasonOrigin{dlq.OriginBody}, Rules: []string{"x"}, Routes: []dlq.Route{dlq.RouteRetry}, Severities: []dlq.Severity{dlq.SeverityHigh},
-		Flags: []dlq.Flag{dlq.FlagEdited}, Owners: []string{"o"}, Fingerprints: []string{"f"}, Outcomes: []dlq.Outcome{dlq.OutcomeWaiting},
+		Flags: []dlq.Flag{dlq.FlagEdited}, Owners: []string{"o"}, Fingerprints: []string{"00112233aabbccdd"}, Outcomes: []dlq.Outcome{dlq.OutcomeWaiting},
 		DiedAfter: &after, DiedBefore: &before, Query: "PAY"}
 	if diff := cmp.Diff(want, a.stub.filters[1]); diff != "" {
 		t.Errorf("every filter: %s", diff)

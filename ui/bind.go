@@ -99,7 +99,9 @@ func bindPath(c echo.Context, v reflect.Value) error {
 	return nil
 }
 
-// bindQuery reads query parameters. An empty value is as good as none.
+// bindQuery reads query parameters. An empty value of a list of free texts asks for what has none, such as letters without
+// a rule; an empty free text is as good as none; any other empty value is refused, since one that is passed over makes a
+// selection wider than was meant.
 func bindQuery(u *url.URL, v reflect.Value) error {
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -112,11 +114,13 @@ func bindQuery(u *url.URL, v reflect.Value) error {
 		if !ok {
 			return unknownName("query parameter", name, keys(fields))
 		}
-		given = slices.DeleteFunc(given, func(s string) bool { return s == "" })
 		if field.Kind() != reflect.Slice && len(given) > 1 {
 			return dlq.Errorf(dlq.CodeInvalid, "the query parameter %q is given %d times, and may be given once", name, len(given))
 		}
 		for _, text := range given {
+			if text == "" && !freeText(field.Type()) {
+				return dlq.Errorf(dlq.CodeInvalid, "the query parameter %q is empty", name).WithHint("leave it out")
+			}
 			if err := setText(field, text); err != nil {
 				return dlq.Errorf(dlq.CodeInvalid, "the query parameter %q is %s", name, err)
 			}
@@ -134,6 +138,10 @@ func queryFields(v reflect.Value, into map[string]reflect.Value) {
 			into[name] = v.Field(i)
 		}
 	}
+}
+
+func freeText(t reflect.Type) bool {
+	return t == reflect.TypeFor[string]() || t == reflect.TypeFor[[]string]()
 }
 
 // setText sets a field from text; a slice gets one more member.
@@ -373,7 +381,9 @@ func unknownName[T ~string](what, name string, known []T) error {
 	return err.WithHint("known are: %s", joined(known))
 }
 
-func keys(m map[string]reflect.Value) []string {
+func keys(m map[string]reflect.Value) []string { return sortedKeys(m) }
+
+func sortedKeys[V any](m map[string]V) []string {
 	names := make([]string, 0, len(m))
 	for name := range m {
 		names = append(names, name)

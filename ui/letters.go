@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"time"
 
@@ -29,7 +30,7 @@ type Letters interface {
 
 // filter is the query of lists and facets.
 type filter struct {
-	Tab            string             `query:"tab"`
+	Tab            dlq.Tab            `query:"tab"`
 	States         []dlq.State        `query:"state"`
 	ConsumerGroups []string           `query:"consumer_group"`
 	Topics         []string           `query:"topic"`
@@ -48,14 +49,14 @@ type filter struct {
 }
 
 func (f *filter) filter() dlq.Filter {
-	return dlq.Filter{Tab: dlq.Tab(f.Tab), States: f.States, ConsumerGroups: f.ConsumerGroups, Topics: f.Topics, Reasons: f.Reasons,
+	return dlq.Filter{Tab: f.Tab, States: f.States, ConsumerGroups: f.ConsumerGroups, Topics: f.Topics, Reasons: f.Reasons,
 		Origins: f.Origins, Rules: f.Rules, Routes: f.Routes, Severities: f.Severities, Flags: f.Flags, Owners: f.Owners,
 		Fingerprints: f.Fingerprints, Outcomes: f.Outcomes, DiedAfter: f.DiedAfter, DiedBefore: f.DiedBefore, Query: f.Query}
 }
 
 func (f *filter) check(time.Time) error {
 	for _, err := range []error{
-		oneOf("tab", dlq.Tabs, []dlq.Tab{dlq.Tab(f.Tab)}),
+		oneOf("tab", dlq.Tabs, []dlq.Tab{f.Tab}),
 		oneOf("state", dlq.States, f.States),
 		oneOf("origin", dlq.ReasonOrigins, f.Origins),
 		oneOf("route", dlq.Routes, f.Routes),
@@ -73,11 +74,22 @@ func (f *filter) check(time.Time) error {
 	if len(f.Query) > 500 {
 		return dlq.Errorf(dlq.CodeInvalid, "the query parameter \"q\" is longer than 500 bytes")
 	}
+	if err := checkText(f.Query); err != nil {
+		return err
+	}
+	for _, text := range f.Fingerprints {
+		if !fingerprintForm.MatchString(text) {
+			return dlq.Errorf(dlq.CodeInvalid, "the fingerprint %q is not 16 hexadecimal digits", cut(text, 80)).
+				WithHint("every letter names its own in the field \"fingerprint\"")
+		}
+	}
 	if f.DiedAfter != nil && f.DiedBefore != nil && !f.DiedAfter.Before(*f.DiedBefore) {
 		return dlq.Errorf(dlq.CodeInvalid, "died_after is not before died_before")
 	}
 	return nil
 }
+
+var fingerprintForm = regexp.MustCompile(`^([0-9a-f]{16})?$`)
 
 // oneOf refuses values that are not in the list of those that exist. "" is none.
 func oneOf[T ~string](name string, known, given []T) error {

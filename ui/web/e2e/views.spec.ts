@@ -55,6 +55,33 @@ test.describe('the list', () => {
     await expect(rows(page)).toHaveCount(100)
   })
 
+  test('lists nothing, and selects nothing, while the address or the search cannot be understood', async ({ page }) => {
+    const asked: string[] = []
+    page.on('request', r => {
+      if (/api.v1.letters[?]/.test(r.url())) asked.push(r.url())
+    })
+    await page.goto('/letters?tab=resolvd&within=banana')
+    const mistake = page.getByRole('tabpanel').getByRole('alert')
+    await expect(mistake).toContainText('Nothing is listed')
+    await expect(mistake).toContainText('“resolvd” is not one of the values')
+    await expect(mistake).toContainText('“banana” is not a duration')
+    await expect(rows(page)).toHaveCount(0)
+    await expect(page.getByRole('checkbox')).toHaveCount(0)
+    expect(asked).toEqual([])
+    await mistake.getByRole('button', { name: 'Use “resolved” instead' }).click()
+    await expect(mistake).not.toContainText('resolvd')
+    await mistake.getByRole('button', { name: 'Remove it' }).click()
+    await expect(rows(page).first()).toBeVisible()
+    await page.getByRole('searchbox').fill('foo:bar age<banana')
+    await page.getByRole('searchbox').press('Enter')
+    await expect(mistake).toContainText('There is no filter “foo”')
+    await expect(rows(page)).toHaveCount(0)
+    await mistake.getByRole('button', { name: 'Remove it' }).last().click()
+    await mistake.getByRole('button', { name: 'Search for it as text' }).click()
+    await expect(page).toHaveURL(/q=%22foo%3Abar%22/)
+    await expect(mistake).toHaveCount(0)
+  })
+
   test('says which part of the filter excludes everything', async ({ page }) => {
     await page.goto('/letters?q=nothing-has-this&consumer_group=pay-service')
     await expect(page.getByRole('heading', { name: 'No letter matches all of this' })).toBeVisible()

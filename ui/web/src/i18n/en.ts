@@ -115,6 +115,7 @@ export const en = {
   'filter.flag': 'flag',
   'filter.owner': 'owner',
   'filter.fingerprint': 'same failure',
+  'filter.outcome': 'outcome',
 
   letters: { one: '{count} letter', other: '{count} letters' },
   arrived: { one: '{count} new letter', other: '{count} new letters' },

@@ -118,6 +118,7 @@ export const zh: Words<typeof en> = {
   'filter.flag': '标记',
   'filter.owner': '处理人',
   'filter.fingerprint': '同类失败',
+  'filter.outcome': '投递结果',
 
   letters: { one: '{count} 条死信', other: '{count} 条死信' },
   arrived: { one: '{count} 条新死信', other: '{count} 条新死信' },

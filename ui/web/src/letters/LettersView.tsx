@@ -1,7 +1,7 @@
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
 import { useFacets, useRights } from '../api/queries'
-import { type Letter, tabOf, tabs } from '../api/types'
+import { type Facets as Counts, type Letter, tabOf, tabs } from '../api/types'
 import { useKeys } from '../app/keys'
 import { usePanes } from '../app/width'
 import { count } from '../i18n/format'
@@ -18,11 +18,17 @@ import { Empty } from './Empty'
 import { Facets } from './Facets'
 import { type Filter, filterQuery, filterSearch, parseFilter } from './filter'
 import { List } from './List'
+import { mistakesIn } from './mistakes'
 import { mark, markAll, markMatching, markRange, nothing } from './selection'
 import { useLetters } from './useLetters'
 
 const LetterPane = lazy(() => loadMore(import('../letter/LetterPane')))
+const Mistakes = lazy(() => loadMore(import('./Mistakes').then(m => ({ default: m.Mistakes }))))
 const ProbeSample = lazy(() => loadMore(import('../letter/ProbeSample')))
+
+// What is shown while the filter cannot be understood.
+const nobody: Letter[] = []
+const none: Counts = { consumer_groups: [], topics: [], reasons: [], rules: [], routes: [], tabs: {}, exact: true }
 
 /** The list and, beside or over it, one letter. `whole` is the letter that has the view to itself. */
 export default function LettersView({ whole }: { whole?: string | undefined }) {
@@ -30,12 +36,14 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
   const search = useSearch()
   const panes = usePanes()
   const filter = useMemo(() => parseFilter(search), [search])
+  const mistakes = useMemo(() => mistakesIn(search), [search])
+  const wrong = mistakes.length > 0
   const own = filterSearch(filter).toString()
   const beside = new URLSearchParams(search).get('letter') ?? ''
   const open = whole ?? (panes > 1 ? beside : '')
 
-  const list = useLetters(filter)
-  const facets = useFacets(filterQuery(filter, Date.now()))
+  const list = useLetters(filter, !wrong)
+  const facets = useFacets(filterQuery(filter, Date.now()), !wrong)
   const [selection, setSelection] = useState(nothing)
   const [cursor, setCursor] = useState(open)
   const [folded, setFolded] = useState(false)
@@ -68,7 +76,7 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
     go(`/letters${p.size ? `?${p}` : ''}`)
   }
   const pick = useCallback((l: Letter) => go(address(l.id, panes === 1)), [go, address, panes])
-  const items = list.items
+  const items = wrong ? nobody : list.items
   const marking = selection.all !== undefined || selection.letters.size > 0
   const select = useCallback(
     (l: Letter, range: boolean) => setSelection(s => (range ? markRange(s, l, items) : mark(s, l))),
@@ -106,8 +114,8 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
     ...Object.fromEntries(tabs.map((tab, i) => [String(i + 1), () => setFilter({ ...filter, tab })])),
   })
 
-  const counts = facets.data?.tabs
-  const facetPane = <Facets counts={facets.data} filter={filter} onChange={setFilter} />
+  const counts = wrong ? undefined : facets.data?.tabs
+  const facetPane = <Facets counts={wrong ? none : facets.data} filter={filter} onChange={setFilter} />
   return (
     <div className={`letters${whole ? ' whole' : ''}${open ? ' with-letter' : ''} panes-${panes}`}>
       {panes === 3 && (
@@ -152,7 +160,11 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
           onShow={() => scroller.current?.scrollTo(0, 0)}
         />
         <div id="list" className="list-scroll" role="tabpanel" aria-labelledby={`tab-${filter.tab}`} ref={scroller}>
-          {list.error && items.length === 0 ? (
+          {wrong ? (
+            <Suspense fallback={<Wait lines={3} />}>
+              <Mistakes list={mistakes} onGo={to => go(`/letters${to ? `?${to}` : ''}`)} />
+            </Suspense>
+          ) : list.error && items.length === 0 ? (
             <ProblemBox error={list.error} again={list.reload} />
           ) : list.loading ? (
             <Wait lines={12} />
@@ -171,7 +183,7 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
             />
           )}
         </div>
-        {marking && !whole && (
+        {marking && !whole && !wrong && (
           <BulkBar
             selection={selection}
             tab={filter.tab}

@@ -18,8 +18,13 @@ describe('the filter in the address', () => {
     expect(filterSearch(emptyFilter).toString()).toBe('')
   })
 
-  it('leaves out what it does not understand', () => {
-    expect(parseFilter('tab=everything&within=soon&died_after=yesterday&colour=red&letter=7')).toEqual(emptyFilter)
+  it('narrows by what its search text says', () => {
+    expect(parseFilter('q=reason:oom+timed+out+age<2h')).toEqual({
+      ...emptyFilter,
+      any: { reason: ['oom'] },
+      within: '2h',
+      q: 'timed out',
+    })
   })
 
   it('names each value once', () => {

@@ -14,6 +14,7 @@ export const fields = [
   'flag',
   'owner',
   'fingerprint',
+  'outcome',
 ] as const
 export type Field = (typeof fields)[number]
 
@@ -33,9 +34,13 @@ export interface Filter {
 
 export const emptyFilter: Filter = { tab: 'attention', any: {}, within: '', older: '', after: '', before: '', q: '' }
 
-/** Reads the filter from the page's address. What is not understood is left out. */
+/** Reads the filter from the page's address, narrowings in its search text too. mistakesIn says what is not understood. */
 export function parseFilter(search: string): Filter {
   const p = new URLSearchParams(search)
+  return parseQuery(p.get('q') ?? '', narrowings(p))
+}
+
+function narrowings(p: URLSearchParams): Filter {
   const tab = p.get('tab') as Tab
   const any: Filter['any'] = {}
   for (const f of fields) {
@@ -57,7 +62,7 @@ export function parseFilter(search: string): Filter {
     older: duration('older'),
     after: instant('died_after'),
     before: instant('died_before'),
-    q: (p.get('q') ?? '').trim(),
+    q: '',
   }
 }
 
@@ -116,7 +121,7 @@ export function chips(f: Filter): Chip[] {
 }
 
 // What people type before the colon. The longer names are those of the API.
-const typed: Record<string, Field> = {
+export const typed: Readonly<Record<string, Field>> = {
   group: 'consumer_group',
   consumer_group: 'consumer_group',
   topic: 'topic',
@@ -129,17 +134,21 @@ const typed: Record<string, Field> = {
   flag: 'flag',
   owner: 'owner',
   fingerprint: 'fingerprint',
+  outcome: 'outcome',
   消费组: 'consumer_group',
   主题: 'topic',
   原因: 'reason',
   规则: 'rule',
 }
 
+/** Words of a search: a name with a value, a text in quotes, or anything without a blank. */
+export const words = /[^\s:"：]+[:：]"[^"]*"|"[^"]*"|\S+/g
+
 /** Reads what a person typed into the search field: name:value and age<2h narrow, all else is searched for. */
 export function parseQuery(text: string, f: Filter): Filter {
   let next: Filter = { ...f, q: '' }
   const rest: string[] = []
-  for (const [word] of text.matchAll(/[^\s:"：]+[:：]"[^"]*"|"[^"]*"|\S+/g)) {
+  for (const [word] of text.matchAll(words)) {
     const aged = /^age(<=?|>=?)(\S+)$/.exec(word)
     if (aged?.[2] && parseDuration(aged[2]) > 0) {
       next = aged[1]?.startsWith('<') ? { ...next, within: aged[2] } : { ...next, older: aged[2] }

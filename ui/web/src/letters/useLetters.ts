@@ -27,8 +27,8 @@ export function countNew(shown: readonly Letter[], first: readonly Letter[]): nu
   return at < 0 ? first.length : at
 }
 
-/** The letters of a filter. What arrives is announced, never put under the pointer. */
-export function useLetters(filter: Filter) {
+/** The letters of a filter, when it is enabled. What arrives is announced, never put under the pointer. */
+export function useLetters(filter: Filter, enabled = true) {
   const key = useMemo(() => ['letters', `${filter.tab}?${filterSearch(filter)}`], [filter])
   const query = useInfiniteQuery({
     queryKey: key,
@@ -37,6 +37,7 @@ export function useLetters(filter: Filter) {
     getNextPageParam: page => page.next || undefined,
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 10 * 60_000,
+    enabled,
   })
   const items = useMemo(() => query.data?.pages.flatMap(p => p.items ?? []) ?? [], [query.data])
   const [fresh, setFresh] = useState<Page>()
@@ -54,6 +55,7 @@ export function useLetters(filter: Filter) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for the filter
   useEffect(() => {
     setFresh(undefined)
+    if (!enabled) return
     let timer = 0
     let gone = false
     let changed = new Set<string>()
@@ -94,7 +96,7 @@ export function useLetters(filter: Filter) {
       clearTimeout(timer)
       stop()
     }
-  }, [key, replaceBy])
+  }, [key, replaceBy, enabled])
 
   const first = fresh ?? query.data?.pages[0]
   const arrived = fresh ? countNew(items, fresh.items ?? []) : 0
