@@ -187,6 +187,9 @@ func (c *Client) do(ctx context.Context, r Raw, timeout time.Duration) (res Resp
 	if err != nil {
 		return res, err
 	}
+	// Without it net/http cannot send the body twice. With it, it repeats by itself a request with an Idempotency-Key whose
+	// reused connection was cut without an answer (Request.isReplayable): a try that nobody numbers, logs or paces.
+	req.GetBody = nil
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
