@@ -36,6 +36,7 @@ export default defineConfig({
       name: 'views',
       testMatch: [
         'views.spec.ts',
+        'lost.spec.ts',
         'letter.spec.ts',
         'operations.spec.ts',
         'rules.spec.ts',

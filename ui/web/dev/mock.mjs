@@ -50,6 +50,8 @@ function reset() {
     alerts: makeAlerts(now),
     operations: makeOperations(now, letters),
     fail: undefined,
+    cut: undefined,
+    remembered: new Map(),
     edits: new Map(),
     probes: [],
     kinds: {},
@@ -543,7 +545,11 @@ const server = createServer(async (req, res) => {
     for (const [method, form, run] of routes) {
       const hit = req.method === method && form.exec(path)
       if (!hit) continue
-      const answer = run(hit.slice(1), body, url.searchParams, req)
+      // As in the program, a write under a key is done once, and an act that failed is not remembered.
+      const key = method === 'GET' ? '' : req.headers['idempotency-key']
+      const answer = world.remembered.get(key) ?? run(hit.slice(1), body, url.searchParams, req)
+      if (key) world.remembered.set(key, answer)
+      if (cuts(`${method} ${path}`)) return cut(res)
       if (!(answer instanceof Lines)) return json(200, answer)
       res.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
       return res.end(answer.text)
@@ -554,6 +560,21 @@ const server = createServer(async (req, res) => {
     json(e.body?.status ?? 500, e.body ?? { code: 'internal', detail: String(e) })
   }
 })
+
+// The answer is lost on its way, before or in the middle of it; what was asked for is done.
+function cuts(what) {
+  const c = world.cut
+  if (!c || c.times <= 0 || !new RegExp(c.path).test(what)) return false
+  c.times--
+  return true
+}
+function cut(res) {
+  if (world.cut.half) {
+    res.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '1000' })
+    res.write('{"half":')
+  }
+  setTimeout(() => res.socket?.destroy(), 50)
+}
 
 function steer(what, body) {
   switch (what) {
@@ -592,6 +613,9 @@ function steer(what, body) {
     case 'fail':
       world.fail = body.path ? body : undefined
       return {}
+    case 'cut':
+      world.cut = body
+      return { left: body.times }
     case 'alerts':
       Object.assign(world.alerts, body)
       tell('status', status())

@@ -452,4 +452,6 @@ export interface ProblemBody {
   /** The rules file as somebody else left it. */
   rules?: { text: string; etag: string; version: RuleVersion }
   request_id?: string
+  /** An earlier try of the same write was not answered: it may have been done by that. Not from the console. */
+  after_lost?: boolean
 }

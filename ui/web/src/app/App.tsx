@@ -1,6 +1,6 @@
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { Redirect, Route, Switch, useLocation } from 'wouter'
-import { asProblem, type Problem, unauthorized } from '../api/client'
+import { asProblem, type Problem, unauthorized, writes } from '../api/client'
 import { client, live, useSession } from '../api/queries'
 import { code, loadMore, t, useLang } from '../i18n/i18n'
 import { plain } from '../parts/mask'
@@ -31,6 +31,10 @@ export function App() {
     unauthorized.addEventListener('unauthorized', leave)
     return () => unauthorized.removeEventListener('unauthorized', leave)
   }, [])
+  const actor = session.data?.actor
+  useEffect(() => {
+    if (inside && actor !== undefined) writes.resume(actor)
+  }, [inside, actor])
   useEffect(() => {
     if (!inside) return
     live.start()

@@ -1,6 +1,6 @@
 import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
 import { Link, useLocation } from 'wouter'
-import { write } from '../api/client'
+import { writeSession } from '../api/client'
 import { client, useFacets, useRights, useSession, useStatus } from '../api/queries'
 import type { Status } from '../api/types'
 import { count } from '../i18n/format'
@@ -56,7 +56,7 @@ export function Frame({ children }: { children: ReactNode }) {
     document.title = name
   }, [name])
   const logout = async () => {
-    await write('DELETE', '/session').catch(() => undefined)
+    await writeSession('DELETE').catch(() => undefined)
     client.resetQueries()
   }
 

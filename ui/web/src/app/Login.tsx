@@ -1,5 +1,5 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react'
-import { asProblem, type Problem, write } from '../api/client'
+import { asProblem, type Problem, writeSession } from '../api/client'
 import { t } from '../i18n/i18n'
 import { ProblemBox } from '../parts/Problem'
 import '../style/login.css'
@@ -19,7 +19,7 @@ export default function Login({ onDone }: { onDone: () => void }) {
     setBusy(true)
     setProblem(undefined)
     try {
-      await write('POST', '/session', { token: token.trim() })
+      await writeSession('POST', { token: token.trim() })
       onDone()
     } catch (err) {
       setProblem(asProblem(err))

@@ -69,7 +69,7 @@ describe('every code of the API has words', () => {
 describe('every code of this page', () => {
   it('has words: an API that does not answer', () => {
     expectWords('problem', ['offline'])
-    expectWords('problem.hint', ['offline'])
+    expectWords('problem.hint', ['offline', 'unanswered'])
   })
 })
 

@@ -201,6 +201,7 @@ export const enCodes = {
   'problem.hint.internal': 'The log of the console has the cause under the request id {request}.',
   'problem.hint.rate_limited': 'Wait a moment, then try again.',
   'problem.hint.not_supported': 'Choose another way.',
+  'problem.hint.unanswered': 'Ask again: the same act is done once at the most.',
   'problem.hint.offline': 'Is the console running, and does the network lead to it? The page reconnects by itself.',
 
   'op.eq': 'is',

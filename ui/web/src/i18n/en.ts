@@ -196,6 +196,14 @@ export const en = {
   'undo.sending': 'Sending…',
   'undo.done': '{title} was sent towards {group}',
   'undo.failed': '{title} was not replayed.',
+  'undo.unknown': 'Whether {title} was replayed is not known: the console did not answer.',
+  asking: 'Result unknown, asking…',
+  'asking.stop': 'Stop asking',
+  'asking.again': 'Ask again',
+  'asking.done': 'it was done; the answer came late.',
+  'asking.unknown': 'whether it was done is not known.',
+  'asking.letter': 'Letter {id}',
+  'asking.operation': 'Operation {id}',
 
   'problem.invalid': 'That is not valid',
   'problem.not_found': 'There is no such thing',
@@ -209,6 +217,8 @@ export const en = {
   'problem.rate_limited': 'Too many requests',
   'problem.not_supported': 'This broker or consumer group cannot do that',
   'problem.offline': 'The console does not answer',
+  'problem.unanswered': 'Whether it was done is not known: the console did not answer',
+  'problem.after_lost': 'An earlier try was not answered and may have done it: look at it before you try again.',
 
   'role.viewer': 'viewer: may look',
   'role.operator': 'operator: may act on letters',

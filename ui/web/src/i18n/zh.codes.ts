@@ -196,6 +196,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'problem.hint.internal': '原因记录在控制台日志中，请求号：{request}。',
   'problem.hint.rate_limited': '请稍候再试。',
   'problem.hint.not_supported': '请换一种方式。',
+  'problem.hint.unanswered': '请再次询问：同一操作最多执行一次。',
   'problem.hint.offline': '控制台是否在运行？网络是否可达？页面会自动重新连接。',
 
   'op.eq': '等于',

@@ -191,6 +191,14 @@ export const zh: Words<typeof en> = {
   'undo.sending': '发送中…',
   'undo.done': '{title} 已发往 {group}',
   'undo.failed': '{title} 未重投。',
+  'undo.unknown': '{title} 是否已重投未知：控制台没有应答。',
+  asking: '结果未知，正在询问…',
+  'asking.stop': '不再询问',
+  'asking.again': '再次询问',
+  'asking.done': '已完成，只是应答来迟了。',
+  'asking.unknown': '是否已完成未知。',
+  'asking.letter': '死信 {id}',
+  'asking.operation': '批量操作 {id}',
 
   'problem.invalid': '输入无效',
   'problem.not_found': '对象不存在',
@@ -204,6 +212,8 @@ export const zh: Words<typeof en> = {
   'problem.rate_limited': '请求过多',
   'problem.not_supported': '该 broker 或消费组不支持此操作',
   'problem.offline': '控制台没有响应',
+  'problem.unanswered': '是否已完成未知：控制台没有应答',
+  'problem.after_lost': '前一次请求没有收到应答，可能已经生效：请先查看现状，再决定是否重试。',
 
   'role.viewer': '查看者：只能查看',
   'role.operator': '操作员：可处理死信',

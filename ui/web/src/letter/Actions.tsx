@@ -1,5 +1,5 @@
 import { lazy, Suspense, useEffect, useState } from 'react'
-import { asProblem, type Problem } from '../api/client'
+import { asProblem, type Problem, useUnanswered } from '../api/client'
 import { useReplayOptions, useRights, useSession } from '../api/queries'
 import { type Detail, titleOf } from '../api/types'
 import { useKeys } from '../app/keys'
@@ -28,6 +28,7 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
   const [problem, setProblem] = useState<Problem>()
   const [menuSignal, setMenuSignal] = useState(0)
   const pending = usePending().find(p => p.letterID === letter.id && (p.state === 'waiting' || p.state === 'sending'))
+  const asking = useUnanswered().some(u => u.write.key === pending?.key && u.state === 'asking')
   const failed = usePending().find(p => p.letterID === letter.id && p.state === 'failed')
 
   const replayable = mayStart('replay', letter.state)
@@ -162,7 +163,8 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
               onClick={() => undo.cancel(pending.key)}
               disabled={pending.state === 'sending'}
             >
-              <Icon name="restore" /> {pending.state === 'sending' ? t('undo.sending') : t('undo.replay')} <kbd>u</kbd>
+              <Icon name="restore" />{' '}
+              {pending.state === 'waiting' ? t('undo.replay') : t(asking ? 'asking' : 'undo.sending')} <kbd>u</kbd>
             </button>
           </span>
         ) : (

@@ -1,6 +1,7 @@
 import { type ReactNode, useEffect, useId, useRef } from 'react'
 import { t } from '../i18n/i18n'
 import '../style/dialog.css'
+import { Asking } from './Asking'
 import { Icon } from './Icon'
 
 interface Props {
@@ -49,6 +50,7 @@ export function Dialog({ title, onClose, children, kind = 'box', className }: Pr
         </button>
       </header>
       {children}
+      <Asking />
     </dialog>
   )
 }

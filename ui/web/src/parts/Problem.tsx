@@ -23,7 +23,8 @@ export function ProblemBox({
   useEffect(() => {
     moreWords()
   }, [])
-  const { title, detail, hint, foreign } = problemWords(asProblem(error).body, about)
+  const { body } = asProblem(error)
+  const { title, detail, hint, foreign } = problemWords(body, about)
   return (
     <div className="problem" role="alert">
       <Icon name="alert" />
@@ -35,6 +36,7 @@ export function ProblemBox({
           </p>
         )}
         {hint && <p className="quiet">{plain(hint, 600)}</p>}
+        {body.after_lost && <p>{t('problem.after_lost')}</p>}
         {children}
         {again && (
           <button type="button" className="button small" onClick={again}>

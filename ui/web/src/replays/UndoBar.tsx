@@ -1,7 +1,10 @@
-import { lazy, Suspense, useEffect, useState } from 'react'
+import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
 import { Link } from 'wouter'
+import { useUnanswered, writes } from '../api/client'
+import { client } from '../api/queries'
+import type { Unanswered } from '../api/writes'
 import { apiDuration } from '../i18n/format'
-import { loadMore, t, tx } from '../i18n/i18n'
+import { type Key, loadMore, t, tx } from '../i18n/i18n'
 import { useHeld } from '../operations/held'
 import { Icon } from '../parts/Icon'
 import { middle, plain } from '../parts/mask'
@@ -16,10 +19,14 @@ const HeldToasts = lazy(() => loadMore(import('../operations/HeldToasts')))
 export default function UndoBar() {
   const all = usePending()
   const held = useHeld()
+  const lost = useUnanswered().filter(u => !all.some(p => p.key === u.write.key))
   return (
     <section className="undo-bar" aria-label={t('undo.region')} aria-live="polite">
       {all.map(p => (
         <Toast key={p.key} p={p} />
+      ))}
+      {lost.map(u => (
+        <LostToast key={u.write.key} u={u} />
       ))}
       {held.length > 0 && (
         <Suspense fallback={null}>
@@ -41,8 +48,20 @@ function Toast({ p }: { p: Pending }) {
     return (
       <div className="toast failed">
         <ProblemBox error={p.problem} about={{ group: plain(p.group) }}>
-          <p>{tx('undo.failed', { title })}</p>
+          {/* After a lost answer the first try may have done it: then the letter says so, not this. */}
+          {!p.problem?.body.after_lost && <p>{tx('undo.failed', { title })}</p>}
         </ProblemBox>
+        <CloseToast p={p} />
+      </div>
+    )
+  if (p.state === 'unknown')
+    return (
+      <div className="toast">
+        <Icon name="alert" className="amber" />
+        <span className="grow">{tx('undo.unknown', { title })}</span>
+        <button type="button" className="button small" onClick={() => undo.again(p.key)}>
+          {t('asking.again')}
+        </button>
         <CloseToast p={p} />
       </div>
     )
@@ -62,7 +81,7 @@ function Toast({ p }: { p: Pending }) {
           : tx('undo.waiting', { title, group })}
       </span>
       {p.state === 'sending' ? (
-        <span className="quiet">{t('undo.sending')}</span>
+        <Sending p={p} />
       ) : (
         <>
           <Left at={p.at} />
@@ -76,6 +95,105 @@ function Toast({ p }: { p: Pending }) {
         </>
       )}
     </div>
+  )
+}
+
+/** It is on its way to the console, or its answer was lost and is asked for. */
+function Sending({ p }: { p: Pending }) {
+  const asking = useUnanswered().some(u => u.write.key === p.key && u.state === 'asking')
+  if (!asking) return <span className="quiet">{t('undo.sending')}</span>
+  return (
+    <>
+      <span className="amber">{t('asking')}</span>
+      <button type="button" className="button small quiet" onClick={() => writes.stop(p.key)}>
+        {t('asking.stop')}
+      </button>
+    </>
+  )
+}
+
+// How long it is shown that an answer came at last.
+const shown = 8000
+
+/** A write whose answer was lost: that it is asked for, and what became of it when nobody else says so. */
+function LostToast({ u }: { u: Unanswered }) {
+  const { key } = u.write
+  useEffect(() => {
+    if (u.state !== 'done') return
+    // Whatever it changed is read anew.
+    client.invalidateQueries()
+    const timer = setTimeout(() => writes.dismiss(key), shown)
+    return () => clearTimeout(timer)
+  }, [u.state, key])
+  const what = subject(u.write.path)
+  if (u.state === 'failed')
+    return (
+      <div className="toast failed">
+        <ProblemBox error={u.problem}>
+          <p>{what}</p>
+        </ProblemBox>
+        <CloseLost id={key} />
+      </div>
+    )
+  if (u.state === 'asking')
+    return (
+      <div className="toast">
+        <Icon name="clock" className="amber" />
+        <span className="grow">
+          {what}
+          {t('colon')}
+          {t('asking')}
+        </span>
+        <button type="button" className="button small quiet" onClick={() => writes.stop(key)}>
+          {t('asking.stop')}
+        </button>
+      </div>
+    )
+  return (
+    <div className="toast">
+      <Icon {...(u.state === 'done' ? { name: 'check', className: 'good' } : { name: 'alert', className: 'amber' })} />
+      <span className="grow">
+        {what}
+        {t('colon')}
+        {t(u.state === 'done' ? 'asking.done' : 'asking.unknown')}
+      </span>
+      {u.state === 'unknown' && (
+        <button type="button" className="button small" onClick={() => writes.again(key)}>
+          {t('asking.again')}
+        </button>
+      )}
+      <CloseLost id={key} />
+    </div>
+  )
+}
+
+/** What a write was done to, as the views are named. */
+function subject(path: string): ReactNode {
+  const [, area = '', id = ''] = path.split('/')
+  if (area === 'letters' && /^\d+$/.test(id)) return <Link href={`/letters/${id}`}>{t('asking.letter', { id })}</Link>
+  if (area === 'operations' && /^\d+$/.test(id))
+    return <Link href={`/operations/${id}`}>{t('asking.operation', { id })}</Link>
+  const views: Record<string, Key> = {
+    letters: 'nav.letters',
+    operations: 'nav.operations',
+    rules: 'nav.rules',
+    topics: 'nav.groups',
+    automation: 'nav.system',
+  }
+  return t(views[area] ?? 'nav.alerts')
+}
+
+function CloseLost({ id }: { id: string }) {
+  return (
+    <button
+      type="button"
+      className="icon-button"
+      aria-label={t('close')}
+      title={t('close')}
+      onClick={() => writes.dismiss(id)}
+    >
+      <Icon name="close" />
+    </button>
   )
 }
 

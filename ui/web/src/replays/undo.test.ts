@@ -78,6 +78,20 @@ describe('undo', () => {
     expect(q.snapshot()[0]?.state).toBe('waiting')
   })
 
+  it('is unknown when no answer came, and asks again under its key', async () => {
+    const send = vi.fn(async (_: Pending) => Promise.reject(new Problem({ code: 'unanswered' })))
+    const q = new UndoQueue(send as unknown as (p: Pending) => Promise<typeof answer>)
+    q.add(letter, { version: 3 })
+    const key = q.snapshot()[0]?.key ?? ''
+    await vi.advanceTimersByTimeAsync(undoFor)
+    expect(q.snapshot()[0]?.state).toBe('unknown')
+    send.mockImplementation(async () => answer as never)
+    q.again(key)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(send.mock.calls.map(c => c[0].key)).toEqual([key, key])
+    expect(q.snapshot()[0]).toMatchObject({ state: 'done', replay: { id: 'abc' } })
+  })
+
   it('tells those who watch', () => {
     const q = new UndoQueue(async () => answer)
     const seen = vi.fn()

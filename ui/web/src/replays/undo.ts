@@ -17,7 +17,8 @@ export interface Pending {
   readonly request: ReplayRequest
   /** Milliseconds since the epoch at which it will be asked for. */
   readonly at: number
-  readonly state: 'waiting' | 'sending' | 'done' | 'failed'
+  /** unknown: its answer was lost, and asking for it was given up. */
+  readonly state: 'waiting' | 'sending' | 'done' | 'failed' | 'unknown'
   readonly problem?: Problem
   readonly replay?: Replay
 }
@@ -80,6 +81,17 @@ export class UndoQueue {
     const p = this.items.find(o => o.key === key)
     if (p?.state !== 'waiting') return
     this.clear(key)
+    this.ask(p)
+  }
+
+  /** Asks for the answer of one that is unknown, under the same key: it is sent once at the most. */
+  again(key: string): void {
+    const p = this.items.find(o => o.key === key)
+    if (p?.state === 'unknown') this.ask(p)
+  }
+
+  private ask({ problem: _, ...p }: Pending): void {
+    const { key } = p
     this.put({ ...p, state: 'sending' })
     this.send(p).then(
       ({ replay, letter }) => {
@@ -93,7 +105,7 @@ export class UndoQueue {
       e => {
         const problem = asProblem(e)
         if (problem.body.letter) landed(problem.body.letter)
-        this.put({ ...p, state: 'failed', problem })
+        this.put({ ...p, state: problem.code === 'unanswered' ? 'unknown' : 'failed', problem })
       },
     )
   }
