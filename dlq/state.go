@@ -196,6 +196,7 @@ const (
 	HoldCompensationUsedUp Hold = "compensation_used_up" // the endpoint did not answer well in all attempts
 	HoldCompensationBroken Hold = "compensation_broken"  // the endpoint's answer breaks the contract
 	HoldNoDoor             Hold = "no_door"              // no door leads to this consumer group without a person's choice
+	HoldSendFailed         Hold = "send_failed"          // its replay was refused, or got lost on its way too often
 	HoldQuarantined        Hold = "quarantined"          // it failed again too often; a person must look first
 	HoldStale              Hold = "stale"                // older than the limit of its topic
 )

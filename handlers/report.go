@@ -144,7 +144,7 @@ func (d *Desk) rejudge(ctx context.Context, l dlq.Letter, s said, person bool) (
 // by itself.
 func tried(h dlq.Hold) bool {
 	switch h {
-	case dlq.HoldRetriesUsedUp, dlq.HoldQuarantined, dlq.HoldCompensationManual, dlq.HoldCompensationUsedUp, dlq.HoldCompensationBroken, dlq.HoldNoDoor:
+	case dlq.HoldRetriesUsedUp, dlq.HoldQuarantined, dlq.HoldCompensationManual, dlq.HoldCompensationUsedUp, dlq.HoldCompensationBroken, dlq.HoldNoDoor, dlq.HoldSendFailed:
 		return true
 	}
 	return false

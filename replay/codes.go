@@ -81,7 +81,7 @@ const (
 	DetailAbsentOnce     = "absent_once"     // a complete search found nothing; a second one follows
 	DetailAbsent         = "absent"          // two complete searches found nothing: it was not sent
 	DetailUndecidable    = "undecidable"     // nobody could say for ten minutes
-	DetailRefused        = "refused"         // the broker refused the send
+	DetailRefused        = "refused"         // it was refused, by the broker or because no frame can carry it: nothing was sent
 	DetailUnreached      = "unreached"       // the broker could not be reached: it was not sent
 	DetailStopped        = "stopped"         // the global stop was pulled before it was sent
 	DetailOtherTopic     = "other_topic"     // sent to another topic, where nobody is followed

@@ -102,6 +102,8 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 		switch {
 		case err != nil && dlq.CodeOf(err) == dlq.CodeNotFound:
 			continue // gone in between
+		case final(err): // of this letter, and none of the others of its consumer group
+			changes = append(changes, *leave(l, dlq.HoldSendFailed, sentenceOr(err, "it cannot be sent")))
 		case err != nil:
 			d.pause[l.ConsumerGroup] = now.Add(askPause)
 			d.Logger.Warn("prepare due replays", "consumer_group", l.ConsumerGroup, "error", err)
@@ -153,7 +155,7 @@ func (d *dueRun) prepare(ctx context.Context, l dlq.Letter) (j *job, change *dlq
 	}
 	door, ok := automatic(sv.doors, sv.def)
 	if !ok {
-		return nil, leave(l, door.Why), nil
+		return nil, leave(l, dlq.HoldNoDoor, door.Why), nil
 	}
 	if h.maybeSent != nil {
 		if _, _, found, err := d.askFirst(ctx, l, *h.maybeSent, dlq.ActorAutomation); err != nil || found {
@@ -202,8 +204,7 @@ func quarantine(l dlq.Letter, count int) *dlq.Change {
 }
 
 // leave hands a due letter to a person.
-func leave(l dlq.Letter, why string) *dlq.Change {
-	hold := dlq.HoldNoDoor
+func leave(l dlq.Letter, hold dlq.Hold, why string) *dlq.Change {
 	return &dlq.Change{
 		LetterID: l.ID, Version: l.Version, Trigger: dlq.TriggerCancel, To: dlq.StateOpen, Hold: &hold,
 		Event: dlq.Event{Kind: dlq.EventCancelled, Actor: dlq.ActorAutomation, Rule: l.Rule, Detail: map[string]string{"hold": string(hold), "why": why}},

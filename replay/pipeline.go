@@ -268,7 +268,7 @@ func (b *batchRun) prepare(ctx context.Context, s *seat) {
 	}
 	sv, err := b.inquire(ctx, t.Letter, m, head, h)
 	if err != nil {
-		b.failed(res, err)
+		b.unfit(res, err)
 		return
 	}
 	door, ok := sv.bulkDoor(b.Spec.Door)
@@ -279,7 +279,7 @@ func (b *batchRun) prepare(ctx context.Context, s *seat) {
 	if h.maybeSent != nil {
 		r, _, found, err := b.askFirst(ctx, *t.Letter, *h.maybeSent, b.Actor)
 		if err != nil {
-			b.failed(res, err)
+			b.unfit(res, err)
 			return
 		}
 		if found {
@@ -329,7 +329,17 @@ func (b *batchRun) stale(l *dlq.Letter) bool {
 	return limit > 0 && b.begun.Sub(since) > limit
 }
 
-// failed notes why a task came to no intent, and whether trying it later may help.
+// unfit notes why a letter's way back could not be found out: for good where that is the letter's own fault.
+func (b *batchRun) unfit(res *dlq.BatchResult, err error) {
+	if final(err) {
+		res.Skip, res.Err = dlq.SkipRefused, err
+		return
+	}
+	b.failed(res, err)
+}
+
+// failed notes why a task came to no intent, and whether trying it later may help. A refusal is the store's here: the letter
+// moved meanwhile.
 func (b *batchRun) failed(res *dlq.BatchResult, err error) {
 	code := dlq.CodeOf(err)
 	switch {

@@ -168,6 +168,9 @@ func (s *Service) askFirst(ctx context.Context, l dlq.Letter, r dlq.Replay, acto
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	ev, err := s.Broker.Look(ctx, r)
+	if final(err) {
+		return dlq.Replay{}, dlq.Letter{}, false, err
+	}
 	if err != nil {
 		return dlq.Replay{}, dlq.Letter{}, false, dlq.Errorf(dlq.CodeUnavailable, "whether the earlier replay arrived cannot be found out now, so nothing was sent: %w", err).
 			WithHint("try again when the broker answers")

@@ -256,7 +256,7 @@ func (s *Service) settling(j *job, now time.Time) dlq.Change {
 		c.AddFlags = []dlq.Flag{dlq.FlagSendFailed}
 	case dlq.NotSent:
 		r.Outcome, r.Detail, r.SettledAt, r.NextLook, r.Error = dlq.OutcomeSendFailed, unsentFor(j.err), &now, nil, sentenceOr(j.err, "it was not sent")
-		c = notSent(c, s.again(*r, j.err, now))
+		c = notSent(c, r, s.again(*r, j.err, now))
 		ev.Kind = dlq.EventSendFailed
 		ev.Detail["error"] = r.Error
 	default:
@@ -299,23 +299,45 @@ func nobodyFollowed(c dlq.Change, r *dlq.Replay, now time.Time) dlq.Change {
 	return c
 }
 
-// notSent takes a letter back whose replay surely did not reach the broker; again is when it is tried by itself, nil never.
-func notSent(c dlq.Change, again *time.Time) dlq.Change {
+// notSent takes a letter back whose replay surely did not reach the broker; again is when it is tried by itself, nil never:
+// then no report and no later verdict for the same route starts it anew.
+func notSent(c dlq.Change, r *dlq.Replay, again *time.Time) dlq.Change {
 	c.Trigger, c.To, c.CountReplay = dlq.TriggerNotSent, dlq.StateOpen, -1
 	c.AddFlags = []dlq.Flag{dlq.FlagSendFailed}
-	if again != nil {
+	switch {
+	case again != nil:
 		c.To, c.DueAt = dlq.StateScheduled, again
+	case r.Automatic:
+		hold := dlq.HoldSendFailed
+		c.Hold = &hold
 	}
 	return c
 }
 
-// again tells when an automatic replay that was not sent is tried once more: only when trying later may help.
+// again tells when an automatic replay that was not sent is tried once more: only when trying later may help. A broker
+// that was reached and kept nothing may have choked on this very message, so that has an end.
 func (s *Service) again(r dlq.Replay, cause error, now time.Time) *time.Time {
 	if !r.Automatic || dlq.CodeOf(cause) != dlq.CodeUnavailable {
 		return nil
 	}
-	at := now.Add(s.backOff.next(r.LetterID))
+	wait, tries := s.backOff.next(r.LetterID)
+	if errors.Is(cause, errAbsent) && tries >= maxAbsent {
+		return nil
+	}
+	at := now.Add(wait)
 	return &at
+}
+
+// maxAbsent is how many automatic sends of one letter may get lost on their way before a person must look.
+const maxAbsent = 3
+
+// final reports whether an error belongs to the letter, so that trying again is in vain whatever becomes of brokers.
+func final(err error) bool {
+	switch dlq.CodeOf(err) {
+	case dlq.CodeRefused, dlq.CodeInvalid, dlq.CodeNotSupported, dlq.CodeTooLarge:
+		return true
+	}
+	return false
 }
 
 // settleLate writes a settle whose letter moved while the message was on its way: somebody wrote a note, or the replay is
@@ -369,12 +391,13 @@ type backOff struct {
 	tries map[int64]int
 }
 
-func (b *backOff) next(id int64) time.Duration {
+// next returns how long to wait, and how many tries there were with this one.
+func (b *backOff) next(id int64) (wait time.Duration, tries int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := b.tries[id]
 	b.tries[id] = n + 1
-	return min(30*time.Second<<min(n, 5), 10*time.Minute)
+	return min(30*time.Second<<min(n, 5), 10*time.Minute), n + 1
 }
 
 func (b *backOff) forget(id int64) {

@@ -244,7 +244,7 @@ func (t *tracker) decide(r dlq.Replay, last sight, ev dlq.Evidence, err error) n
 	case err == nil && r.Detail == DetailAbsentOnce:
 		r.Outcome, r.Detail, r.SettledAt, r.NextLook = dlq.OutcomeSendFailed, DetailAbsent, &now, nil
 		r.Error = errAbsent.Message
-		c := notSent(dlq.Change{}, t.again(r, errAbsent, now))
+		c := notSent(dlq.Change{}, &r, t.again(r, errAbsent, now))
 		c.Event = dlq.Event{Kind: dlq.EventSendFailed, Detail: map[string]string{"detail": DetailAbsent}}
 		return note{r, &c}
 	case err == nil && now.Sub(r.IntendedAt) >= absentAfter:

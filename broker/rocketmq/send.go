@@ -112,7 +112,7 @@ func (b *Broker) sendToTopic(ctx context.Context, req dlq.SendRequest) verdict {
 	}
 	props := properties(req)
 	if _, err := remoting.EncodeProperties(props); err != nil {
-		return notSent(dlq.CodeRefused, "the message's properties cannot be sent: %w", err)
+		return unsendable(err) // the client library would write it all the same
 	}
 	flag := sysFlagFor(req)
 	if flag != 0 || b.opt.TLS != nil {
@@ -352,15 +352,30 @@ var sureRefusal = regexp.MustCompile(`AclException|AuthenticationException|Autho
 
 // wireVerdict tells what the error of an own send means.
 func wireVerdict(broker string, err error) verdict {
+	var malformed *remoting.Malformed
 	var unsent *remoting.Unsent
 	var answer *remoting.ResponseError
 	switch {
+	case errors.As(err, &malformed):
+		return unsendable(err)
 	case errors.As(err, &unsent):
 		return notSent(dlq.CodeUnavailable, "the broker %s could not be reached, nothing was sent: %w", broker, err)
 	case errors.As(err, &answer):
 		return answerVerdict(broker, answer.Code, answer.Remark, err)
 	}
 	return unknown(broker, err)
+}
+
+// unsendable refuses a message that no frame can carry, whatever becomes of brokers. It names the property that is to blame.
+func unsendable(err error) verdict {
+	var property *remoting.PropertyError
+	if !errors.As(err, &property) {
+		return notSent(dlq.CodeRefused, "the message cannot be put into a frame: %w", err)
+	}
+	v := notSent(dlq.CodeRefused, "the property %q cannot be sent: %s", property.Name, property.Why)
+	public := v.err.(*dlq.Error).WithHint("give the dead copy itself back, or edit the message")
+	public.Params = map[string]string{"why": "property", "property": property.Name}
+	return v
 }
 
 func unknown(broker string, err error) verdict {

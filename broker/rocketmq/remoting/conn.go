@@ -76,7 +76,7 @@ func (c *conn) roundTrip(ctx context.Context, req *Command) (*Command, error) {
 
 	frame, err := encodeFrame(req)
 	if err != nil {
-		return nil, &Unsent{Addr: c.addr, Err: err}
+		return nil, &Malformed{Err: err}
 	}
 	if err := c.send(ctx, frame); err != nil {
 		return nil, &Unsent{Addr: c.addr, Err: err}

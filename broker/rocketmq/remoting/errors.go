@@ -16,6 +16,24 @@ func (e *Unsent) Error() string { return fmt.Sprintf("not sent to %s: %v", e.Add
 // Unwrap returns the cause: a *DialError, the context's error, or what writing said.
 func (e *Unsent) Unwrap() error { return e.Err }
 
+// Malformed says that a request cannot be put into a frame, whoever it is for and whenever: nothing was sent.
+type Malformed struct {
+	Err error
+}
+
+func (e *Malformed) Error() string { return fmt.Sprintf("cannot be sent: %v", e.Err) }
+
+// Unwrap returns what is wrong with it: a *[PropertyError], or what the encoder said.
+func (e *Malformed) Unwrap() error { return e.Err }
+
+// PropertyError says which property of a message cannot be sent, and why.
+type PropertyError struct {
+	Name string
+	Why  string // a clause about the property
+}
+
+func (e *PropertyError) Error() string { return fmt.Sprintf("property %q: %s", e.Name, e.Why) }
+
 // NoAnswer says that the request was written whole but no answer came; it may have taken effect.
 type NoAnswer struct {
 	Addr string

@@ -132,22 +132,29 @@ func DecodeProperties(s string) map[string]string {
 	return props
 }
 
-// EncodeProperties is the reverse, in the order of the names. It fails for names or values that hold a separator
-// (U+0001, U+0002) or are not UTF-8, for an empty name, and beyond [MaxProperties] bytes.
+// EncodeProperties is the reverse, in the order of the names. A value may hold U+0001: readers part a property at the
+// first one and leave the others in its value (MessageDecoder.string2messageProperties); such values are what is left
+// where an agent appended its own to a text without a last separator. The error is a *[PropertyError].
 func EncodeProperties(props map[string]string) (string, error) {
 	var b strings.Builder
+	longest := ""
 	for _, name := range slices.Sorted(maps.Keys(props)) {
 		value := props[name]
-		if name == "" || strings.ContainsAny(name+value, nameSeparator+propertySeparator) {
-			return "", fmt.Errorf("property %q: an empty name or a separator character in it", name)
+		switch {
+		case name == "":
+			return "", &PropertyError{Name: name, Why: "it has no name"}
+		case strings.ContainsAny(name, nameSeparator+propertySeparator), strings.Contains(value, propertySeparator):
+			return "", &PropertyError{Name: name, Why: "it holds a character by which RocketMQ parts properties (U+0001 in a name, U+0002)"}
+		case !utf8.ValidString(name + value):
+			return "", &PropertyError{Name: name, Why: "it is not UTF-8, and a broker would store other bytes"}
 		}
-		if !utf8.ValidString(name + value) {
-			return "", fmt.Errorf("property %q: not UTF-8", name)
+		if len(value) > len(props[longest]) || longest == "" {
+			longest = name
 		}
 		b.WriteString(name + nameSeparator + value + propertySeparator)
 	}
 	if b.Len() > MaxProperties {
-		return "", fmt.Errorf("properties take %d bytes, more than the %d that RocketMQ stores", b.Len(), MaxProperties)
+		return "", &PropertyError{Name: longest, Why: fmt.Sprintf("with it, the longest, all properties take %d bytes, and RocketMQ stores %d at the most", b.Len(), MaxProperties)}
 	}
 	return b.String(), nil
 }

@@ -2,6 +2,7 @@ package remoting
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -124,11 +125,29 @@ func TestProperties(t *testing.T) {
 		t.Error(diff)
 	}
 	for name, bad := range map[string]map[string]string{
-		"separator in value": {"a": "x\x02y"}, "separator in name": {"a\x01": "x"}, "empty name": {"": "x"}, "not UTF-8": {"a": "\xff"}, "too long": {"a": strings.Repeat("x", MaxProperties)},
+		"separator in value": {"a": "x\x02y"}, "separator in name": {"a\x01": "x"}, "empty name": {"": "x"}, "not UTF-8": {"a": "\xff"},
+		"too long": {"a": "b", "c": strings.Repeat("x", MaxProperties)},
 	} {
-		if s, err := EncodeProperties(bad); err == nil {
-			t.Errorf("%s: encoded as %d bytes", name, len(s))
+		s, err := EncodeProperties(bad)
+		var wrong *PropertyError
+		if !errors.As(err, &wrong) {
+			t.Errorf("%s: encoded as %d bytes, %v", name, len(s), err)
+		} else if _, has := bad[wrong.Name]; !has || name == "too long" && wrong.Name != "c" {
+			t.Errorf("%s: named %q", name, wrong.Name)
 		}
+	}
+}
+
+// A header that an agent appended to a text without a last separator stays in the value before it, as the Java client
+// reads it, and is written again byte for byte.
+func TestPropertiesOfAgents(t *testing.T) {
+	raw := "KEYS\x01SW-1\x02TAGS\x01examsw8-x\x010\x02sw8\x011-MDA=\x02"
+	props := DecodeProperties(raw)
+	if diff := cmp.Diff(map[string]string{"KEYS": "SW-1", "TAGS": "examsw8-x\x010", "sw8": "1-MDA="}, props); diff != "" {
+		t.Error(diff)
+	}
+	if got, err := EncodeProperties(props); err != nil || got != raw {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 
@@ -190,7 +209,7 @@ func FuzzProperties(f *testing.F) {
 		props := DecodeProperties(s)
 		again, err := EncodeProperties(props)
 		if err != nil {
-			return // a value with a separator in it, or too long
+			return // not UTF-8, or too long
 		}
 		if diff := cmp.Diff(props, DecodeProperties(again)); diff != "" {
 			t.Fatal(diff)

@@ -342,9 +342,11 @@ func TestDirectResultNames(t *testing.T) {
 	}
 }
 
-func TestUnencodablePropertiesAreUnsent(t *testing.T) {
-	_, err := client(t, Options{}).SendMessage(t.Context(), "127.0.0.1:1", SendRequest{Properties: map[string]string{"a": "\x01"}})
-	if !errors.As(err, new(*Unsent)) || errors.As(err, new(*DialError)) {
+// What no frame can carry never looks like a peer that is away.
+func TestUnencodablePropertiesAreMalformed(t *testing.T) {
+	_, err := client(t, Options{}).SendMessage(t.Context(), "127.0.0.1:1", SendRequest{Properties: map[string]string{"a": "\x02"}})
+	var property *PropertyError
+	if !errors.As(err, new(*Malformed)) || errors.As(err, new(*Unsent)) || !errors.As(err, &property) || property.Name != "a" {
 		t.Errorf("%v", err)
 	}
 }

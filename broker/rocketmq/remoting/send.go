@@ -42,7 +42,7 @@ type SendResult struct {
 func (c *Client) SendMessage(ctx context.Context, broker string, s SendRequest) (SendResult, error) {
 	props, err := EncodeProperties(s.Properties)
 	if err != nil {
-		return SendResult{}, &Unsent{Addr: broker, Err: err}
+		return SendResult{}, &Malformed{Err: err}
 	}
 	if s.BornAt.IsZero() {
 		s.BornAt = c.now()

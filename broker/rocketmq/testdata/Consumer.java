@@ -109,9 +109,23 @@ public class Consumer {
 
     static synchronized void print(List<MessageExt> msgs) {
         for (MessageExt m : msgs) {
-            String id = m.getUserProperty("DLQ_REPLAY_ID");
-            System.out.println("{\"topic\":\"" + m.getTopic() + "\",\"attempts\":" + m.getReconsumeTimes()
-                + ",\"properties\":{\"UNIQ_KEY\":\"" + m.getProperty("UNIQ_KEY") + "\",\"DLQ_REPLAY_ID\":\"" + (id == null ? "" : id) + "\"}}");
+            byte[] body = m.getBody() == null ? new byte[0] : m.getBody();
+            java.util.zip.CRC32 crc = new java.util.zip.CRC32();
+            crc.update(body, 0, body.length);
+            StringBuilder line = new StringBuilder("{\"topic\":\"" + m.getTopic() + "\",\"attempts\":" + m.getReconsumeTimes() + ",\"properties\":{");
+            for (String name : new String[] {"UNIQ_KEY", "DLQ_REPLAY_ID", "TAGS", "sw8"}) {
+                String value = m.getProperty(name);
+                line.append(quote(name) + ":" + quote(value == null ? "" : value) + ",");
+            }
+            System.out.println(line + "\"BODY\":\"" + body.length + " bytes, CRC " + crc.getValue() + ", flag " + m.getSysFlag() + "\"}}");
         }
+    }
+
+    static String quote(String s) {
+        StringBuilder b = new StringBuilder("\"");
+        for (char c : s.toCharArray()) {
+            b.append(c < ' ' || c == '"' || c == '\\' ? String.format("\\u%04x", (int) c) : String.valueOf(c));
+        }
+        return b.append('"').toString();
     }
 }

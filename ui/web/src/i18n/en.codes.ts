@@ -19,6 +19,7 @@ export const enCodes = {
   'hold.compensation_broken': 'The compensation endpoint answered against the contract.',
   'hold.no_door': 'No door leads to this consumer group without a person’s choice.',
 
+  'hold.send_failed': 'Its automatic replay could not be sent; the replay says why.',
   'hold.quarantined': 'It failed again too often, so a person must look first.',
   'hold.stale': 'It is older than the limit of its topic, so it needs a second look.',
 
@@ -115,7 +116,7 @@ export const enCodes = {
   'detail.absent_once': 'Not found at the broker; looking once more.',
   'detail.absent': 'Two complete searches found nothing: it was not sent.',
   'detail.undecidable': 'For ten minutes nobody could say whether it was sent.',
-  'detail.refused': 'The broker refused it.',
+  'detail.refused': 'Refused: nothing was sent.',
   'detail.unreached': 'The broker could not be reached: it was not sent.',
   'detail.stopped': 'The global stop was pulled before it was sent.',
   'detail.other_topic': 'Sent to another topic, where nobody follows what becomes of it.',

@@ -22,6 +22,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'hold.compensation_broken': '补偿接口的应答不符合约定。',
   'hold.no_door': '没有无需人工选择即可到达该消费组的通道。',
 
+  'hold.send_failed': '自动重投未能发送，原因见该次重投。',
   'hold.quarantined': '多次再次失败，需要先由人工查看。',
   'hold.stale': '已超过该主题的时限，需要再次确认。',
 
@@ -110,7 +111,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'detail.absent_once': '在 broker 未找到，将再查一次。',
   'detail.absent': '两次完整查询均未找到：未发送成功。',
   'detail.undecidable': '十分钟内无法确定是否已发送。',
-  'detail.refused': 'broker 拒收。',
+  'detail.refused': '被拒绝，没有发送。',
   'detail.unreached': '无法连接 broker，没有发送。',
   'detail.stopped': '发送之前已全部停止。',
   'detail.other_topic': '已发往另一个主题，不再跟踪结果。',

@@ -1,0 +1,101 @@
+package rocketmq
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"deadletteroffice/broker/rocketmq/node"
+	"deadletteroffice/broker/rocketmq/remoting"
+	"deadletteroffice/dlq"
+)
+
+// A tracing agent appends its headers to a properties text whose last separator newer clients leave out. The Java client
+// hands the value to its listener with the separator in it; so does a replay, by every way.
+func TestPropertiesOfAgentsReachTheConsumer(t *testing.T) {
+	onBoth(t, func(t *testing.T, n *node.Node) {
+		s := &scene{t: t, n: n, bn: newBench(t, n), desk: newDesk(), topic: unique("orders"), group: unique("stock")}
+		s.bn.topic(s.topic, 1, 6)
+		s.bn.group(s.group, 1)
+		s.b = open(t, n)
+		start(t, s.b, s.desk)
+		s.shop = consumeInJava(t, n, s.group, s.topic, "concurrent")
+		key := newKey()
+		raw := "UNIQ_KEY\x01" + key + "\x02WAIT\x01true\x02KEYS\x01SW-1\x02TAGS\x01examsw8-x\x010\x02sw8\x011-MDA=\x02last\x01without separator"
+		s.produceRaw(raw)
+		s.dead = s.deaths(1)[0]
+		if s.dead.Properties["TAGS"] != "examsw8-x\x010" || s.dead.Properties["last"] != "without separator" {
+			t.Fatalf("read as %q", s.dead.Properties)
+		}
+		s.shop.Say("well")
+		for _, door := range []dlq.Door{dlq.DoorRetry, dlq.DoorTopic} {
+			req := s.request(door)
+			for name, value := range s.dead.Properties {
+				if _, had := req.Properties[name]; !had || name == "TAGS" {
+					req.Properties[name] = value
+				}
+			}
+			r := s.send(req)
+			eventually(t, 20*time.Second, func() string {
+				for _, d := range s.shop.Heard(func(d node.Delivery) bool { return d.Properties[dlq.PropReplayID] == r.ID }) {
+					if d.Properties["TAGS"] != "examsw8-x\x010" || d.Properties["sw8"] != "1-MDA=" {
+						t.Fatalf("door %s delivers %q", door, d.Properties)
+					}
+					return ""
+				}
+				return "not delivered by door " + string(door)
+			})
+		}
+	})
+}
+
+// produceRaw stores a message with a properties text that no client of ours would write.
+func (s *scene) produceRaw(properties string) {
+	s.t.Helper()
+	eventually(s.t, 20*time.Second, func() string {
+		ans, err := s.bn.wire.Do(s.bn.ctx(), s.n.BrokerAddr(), &remoting.Command{Code: remoting.RequestSendMessage, Body: []byte(`{"orderNo":"1"}`), Ext: map[string]string{
+			"producerGroup": "bench", "topic": s.topic, "defaultTopic": "TBW102", "defaultTopicQueueNums": "4", "queueId": "0", "sysFlag": "0",
+			"bornTimestamp": "1700000000000", "flag": "0", "properties": properties, "reconsumeTimes": "0", "unitMode": "false", "batch": "false",
+		}})
+		if err != nil {
+			return err.Error()
+		}
+		if err := ans.Err(); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// What no frame can carry is refused by the property's name, and never told as a broker that is away.
+func TestSendRefusesWhatNoFrameCarries(t *testing.T) {
+	t.Parallel()
+	n := node.Shared(t, node.V5)
+	b := newBench(t, n)
+	group, topic := unique("stock"), unique("orders")
+	b.topic(topic, 1, 6)
+	b.group(group, 1)
+	office := open(t, n)
+	for name, add := range map[string]map[string]string{
+		"a separator":  {"PARTED": "x\x02y"},
+		"not UTF-8":    {"LATIN": "caf\xe9"},
+		"far too long": {"LONG": strings.Repeat("x", remoting.MaxProperties)},
+	} {
+		for _, door := range []dlq.Door{dlq.DoorRetry, dlq.DoorTopic} {
+			r := dlq.Replay{ID: "a1", Door: door, ConsumerGroup: group, Topic: topic, Target: dlq.RetryPrefix + group, UniqueKey: newKey()}
+			if door == dlq.DoorTopic {
+				r.Target = topic
+			}
+			props := maps.Clone(add)
+			props["KEYS"] = "k"
+			_, result, err := office.Send(t.Context(), dlq.SendRequest{Replay: r, Broker: n.BrokerName(), Body: []byte("x"), Properties: props})
+			guilty := ""
+			for guilty = range add {
+			}
+			if problem := has(err.Error(), guilty); result != dlq.NotSent || dlq.CodeOf(err) != dlq.CodeRefused || problem != "" {
+				t.Errorf("%s by door %s: %s, %v (%s)", name, door, result, err, problem)
+			}
+		}
+	}
+}
