@@ -49,8 +49,10 @@ type Letter struct {
 	DiedAt    time.Time  `json:"died_at"`    // when the newest dead copy was stored by the broker
 	ArrivedAt time.Time  `json:"arrived_at"` // when this console stored the newest dead copy
 	ChangedAt time.Time  `json:"changed_at"`
-	DueAt     *time.Time `json:"due_at,omitempty"`     // next step of a scheduled, snoozed or compensating letter
-	ExpiresAt *time.Time `json:"expires_at,omitempty"` // when retention deletes a resolved or discarded letter
+	BornRaw   int64      `json:"born_raw,omitempty,string"` // milliseconds since 1970 as the message has them, where they are not born_at: before 1970 or after 9999
+	DiedRaw   int64      `json:"died_raw,omitempty,string"` // the same for died_at
+	DueAt     *time.Time `json:"due_at,omitempty"`          // next step of a scheduled, snoozed or compensating letter
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`      // when retention deletes a resolved or discarded letter
 
 	Rule        string `json:"rule"`
 	RuleVersion int64  `json:"rule_version"` // 0: no rules were in force

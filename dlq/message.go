@@ -71,7 +71,9 @@ type DeadMessage struct {
 	SysFlag        int32
 	Flag           int32
 	ReconsumeTimes int
-	BornAt         time.Time
+	BornAt         time.Time // the nearest instant that JSON can write; BornRaw is what the message has
+	BornRaw        int64     // milliseconds since 1970 where BornAt is not that instant, else 0; see Instant
+	StoredRaw      int64     // the same for StoredAt
 	BornHost       string
 	StoreHost      string
 	Orderly        bool // died in an orderly consumer, as far as its properties tell

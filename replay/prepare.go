@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"deadletteroffice/dlq"
 )
@@ -106,7 +107,7 @@ func request(r dlq.Replay, m *dlq.DeadMessage, h letterhead, w wait, count int) 
 	props[dlq.PropReplayCount] = strconv.Itoa(count)
 	return dlq.SendRequest{
 		Replay: r, Broker: m.Broker, StoreHost: m.StoreHost, Body: h.body, Properties: props,
-		Flag: m.Flag, SysFlag: sysFlag(m.SysFlag, h.compressed), BornAt: m.BornAt, TimerAt: w.timer,
+		Flag: m.Flag, SysFlag: sysFlag(m.SysFlag, h.compressed), BornAt: time.UnixMilli(dlq.Millis(m.BornAt, m.BornRaw)), TimerAt: w.timer,
 	}
 }
 

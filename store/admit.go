@@ -195,7 +195,7 @@ func (t *tx) admitOne(p place, epoch int64, a *arrival) error {
 		}
 	}
 	m := &a.Message
-	stored := m.StoredAt.UnixMilli()
+	stored := dlq.Millis(m.StoredAt, m.StoredRaw)
 	n, err := t.exec("INSERT INTO death VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
 		t.death+1, r.id, p.id, epoch, m.Offset, stored, m.PhysOffset, m.ReconsumeTimes, t.now, a.Foreign, m.MessageID, replay)
 	if err != nil || n == 0 {
@@ -301,7 +301,7 @@ func (t *tx) arrive(r *row, p place, a *arrival) error {
 	r.state, r.resolution = stateCode(a.Plan.State), 0
 	r.flags |= flagBits(a.Plan.Flags)
 	r.attempts, r.size = int64(m.ReconsumeTimes), int64(len(m.Body))
-	r.born, r.died, r.arrived, r.changed = m.BornAt.UnixMilli(), m.StoredAt.UnixMilli(), t.now, t.now
+	r.born, r.died, r.arrived, r.changed = dlq.Millis(m.BornAt, m.BornRaw), dlq.Millis(m.StoredAt, m.StoredRaw), t.now, t.now
 	r.originID, r.uniqueKey = m.Properties[dlq.PropOriginID], m.Properties[dlq.PropUniqueKey]
 	r.keys, r.tags, r.messageID = m.Properties[dlq.PropKeys], m.Properties[dlq.PropTags], m.MessageID
 	t.setTimes(r, a.Plan.DueAt)

@@ -97,7 +97,8 @@ func (m *memory) backlogNouns(rows []backlogRow) ([]dlq.Candidate, error) {
 		c.LetterID, c.Seq = r.letter, r.seq
 		c.Judged = dlq.Judgement{Now: instant(r.judged), Deaths: int(r.deaths), Replays: int(r.replays)}
 		msg := &c.Message
-		msg.Queue, msg.StoredAt = m.queues[r.queue], instant(r.stored)
+		msg.Queue = m.queues[r.queue]
+		msg.StoredAt, msg.StoredRaw = dlq.Instant(r.stored)
 		msg.ConsumerGroup, msg.OriginalTopic, msg.BodyState = m.text(r.group), m.text(r.topic), dlq.BodyState(m.text(r.state))
 		if msg.OriginalTopic == dlq.OtherValues { // as in deadCopy
 			if msg.OriginalTopic = r.ownTopic; r.envelope != 0 {

@@ -207,7 +207,8 @@ func (s *Store) scanDeadCopy(rows *sql.Rows, id *int64) (*dlq.DeadMessage, error
 		}
 	}
 	m.ConsumerGroup, m.Queue = s.mem.textOf(group), s.mem.queueOf(queue)
-	m.BornAt, m.StoredAt = instant(born), instant(stored)
+	m.BornAt, m.BornRaw = dlq.Instant(born)
+	m.StoredAt, m.StoredRaw = dlq.Instant(stored)
 	m.Properties, err = unpackProperties(properties)
 	return m, err
 }

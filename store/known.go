@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"time"
 
 	"deadletteroffice/dlq"
 )
@@ -24,7 +25,7 @@ func (s *Store) QueuePosition(ctx context.Context, q dlq.Queue) (pos dlq.QueuePo
 			func(rows *sql.Rows) error {
 				var stored int64
 				err := rows.Scan(&stored)
-				pos.LastStored = instant(stored)
+				pos.LastStored = time.UnixMilli(stored).UTC() // exactly, for it is compared with what the broker has
 				return err
 			})
 	})

@@ -191,10 +191,12 @@ func (m *memory) noun(r *row) dlq.Letter {
 		Cluster: m.text(r.cluster), ConsumerGroup: m.text(r.group), Topic: cmp.Or(r.ownTopic, m.text(r.topic)), DLQTopic: q.Topic,
 		MessageID: r.messageID, OriginMessageID: r.originID, UniqueKey: r.uniqueKey, Keys: strings.Fields(r.keys), Tags: r.tags,
 		Attempts: int(r.attempts), Deaths: int(r.deaths), Replays: int(r.replays), Size: int(r.size),
-		BornAt: instant(r.born), DiedAt: instant(r.died), ArrivedAt: instant(r.arrived), ChangedAt: instant(r.changed),
+		ArrivedAt: instant(r.arrived), ChangedAt: instant(r.changed),
 		DueAt: optInstant(r.due), ExpiresAt: optInstant(r.expires),
 		Rule: m.text(r.rule), RuleVersion: r.ruleVersion,
 	}
+	l.BornAt, l.BornRaw = dlq.Instant(r.born)
+	l.DiedAt, l.DiedRaw = dlq.Instant(r.died)
 	if r.retryCount.Valid {
 		l.RetryCount = &r.retryCount.Int64
 	}
@@ -233,7 +235,11 @@ func flagsOf(bits int64) []dlq.Flag {
 	return flags
 }
 
-func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+// instant is never one that JSON cannot write: a single such value would take every list with it that it stands in.
+func instant(ms int64) time.Time {
+	at, _ := dlq.Instant(ms)
+	return at
+}
 
 func optInstant(ms sql.NullInt64) *time.Time {
 	if !ms.Valid {

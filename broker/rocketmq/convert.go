@@ -29,8 +29,10 @@ func convert(q dlq.Queue, m *remoting.Message, bodyLimit int) dlq.DeadMessage {
 	group := q.ConsumerGroup()
 	body, state, sysFlag := decodeBody(m.Body, m.SysFlag, bodyLimit)
 	_, orderly := m.Properties[propMaxReconsume]
+	born, bornRaw := dlq.Instant(m.BornAt.UnixMilli())
+	stored, storedRaw := dlq.Instant(m.StoredAt.UnixMilli())
 	return dlq.DeadMessage{
-		Position:       dlq.Position{Queue: q, Offset: m.QueueOffset, StoredAt: m.StoredAt},
+		Position:       dlq.Position{Queue: q, Offset: m.QueueOffset, StoredAt: stored},
 		ConsumerGroup:  group,
 		OriginalTopic:  originalTopic(group, m.Properties),
 		MessageID:      m.OffsetID(),
@@ -41,7 +43,9 @@ func convert(q dlq.Queue, m *remoting.Message, bodyLimit int) dlq.DeadMessage {
 		SysFlag:        sysFlag,
 		Flag:           m.Flag,
 		ReconsumeTimes: m.Reconsumed,
-		BornAt:         m.BornAt,
+		BornAt:         born,
+		BornRaw:        bornRaw,
+		StoredRaw:      storedRaw,
 		BornHost:       m.BornHost.String(),
 		StoreHost:      m.StoreHost.String(),
 		Orderly:        orderly && !diedInPop(group, m.Properties),

@@ -83,6 +83,9 @@ export interface Letter {
   died_at: string
   arrived_at: string
   changed_at: string
+  /** Milliseconds since 1970 as the message has them, where they are not born_at. */
+  born_raw?: string
+  died_raw?: string
   due_at?: string
   expires_at?: string
   rule: string

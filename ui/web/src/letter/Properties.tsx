@@ -8,6 +8,7 @@ import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import '../style/properties.css'
 import { split } from './properties'
+import { unitOf } from './rawtime'
 
 /** The user's properties first, the broker's folded; then what the message says of itself. */
 export function Properties({ letter: l }: { letter: Detail }) {
@@ -39,13 +40,9 @@ export function Properties({ letter: l }: { letter: Detail }) {
           <Pair name={t('props.store_host')} value={l.store_host} />
           <Pair name={t('props.born_host')} value={l.born_host} />
           <dt>{t('props.born_at')}</dt>
-          <dd>
-            <Time at={l.born_at} form="moment" />
-          </dd>
+          <dd>{l.born_raw ? <RawTime raw={l.born_raw} /> : <Time at={l.born_at} form="moment" />}</dd>
           <dt>{t('props.died_at')}</dt>
-          <dd>
-            <Time at={l.died_at} form="moment" />
-          </dd>
+          <dd>{l.died_raw ? <RawTime raw={l.died_raw} /> : <Time at={l.died_at} form="moment" />}</dd>
           <dt>{t('props.arrived_at')}</dt>
           <dd>
             <Time at={l.arrived_at} form="moment" />
@@ -127,6 +124,22 @@ function Value({ value }: { value: string }) {
         </button>
       )}
       <Copy value={value} />
+    </>
+  )
+}
+
+/** A number that a message has for a time and that is none in milliseconds: as it is, and what its producer may have meant. */
+function RawTime({ raw }: { raw: string }) {
+  const guess = unitOf(raw)
+  return (
+    <>
+      <span className="num">{raw}</span>
+      <div className="quiet">{t('props.raw_time')}</div>
+      {guess && (
+        <div className="quiet">
+          {t(guess.unit === 'us' ? 'props.raw_micro' : 'props.raw_nano')} <Time at={guess.at} form="moment" />
+        </div>
+      )}
     </>
   )
 }

@@ -5,6 +5,7 @@ import { snoozeTimes } from './ActDialog'
 import { mayStart } from './acts'
 import { split } from './properties'
 import { stepsOf } from './ReplayWay'
+import { unitOf } from './rawtime'
 import { risky } from './replayWords'
 
 const replay = (over: Partial<Replay>): Replay =>
@@ -78,6 +79,16 @@ describe('snoozing', () => {
       expect(monday?.getHours()).toBe(9)
       expect((monday?.getTime() ?? 0) - now.getTime()).toBeLessThanOrEqual(7 * 86_400_000)
     }
+  })
+})
+
+describe('a time that is none in milliseconds', () => {
+  it('is read as what its producer may have meant, and else as nothing', () => {
+    const now = Date.parse('2026-11-21T10:00:00Z')
+    expect(unitOf('1763719200000000', now)).toEqual({ unit: 'us', at: '2025-11-21T10:00:00.000Z' })
+    expect(unitOf('1763719200000000000', now)?.unit).toBe('ns')
+    for (const raw of ['-1', '9223372036854775807', '-9223372036854775808', '1763719200000000000000'])
+      expect(unitOf(raw, now)).toBeUndefined()
   })
 })
 
