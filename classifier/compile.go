@@ -44,7 +44,7 @@ var (
 	automationKeys = []string{"max_age", "rate", "quarantine_after", "stale_after"}
 	staleKeys      = []string{"topic", "after"}
 	ruleKeys       = []string{"name", "off", "match", "when", "route", "retry", "manual", "compensate", "discard"}
-	retryKeys      = []string{"delay", "backoff", "max", "max_delay"}
+	retryKeys      = []string{"delay", "backoff", "max", "max_delay", "earlier_reason"}
 	manualKeys     = []string{"severity", "owner", "runbook", "labels"}
 	discardKeys    = []string{"allow", "note"}
 	encodings      = []string{"base64", "text", "json"}
@@ -389,6 +389,7 @@ func (c *compiler) retry(n *yaml.Node) *dlq.RetryPlan {
 	if v, ok := c.Duration(m.Get("max_delay"), "max_delay", time.Duration(p.Delay), month); ok {
 		p.MaxDelay = v
 	}
+	p.EarlierReason, _ = c.Bool(m.Get("earlier_reason"), "earlier_reason")
 	return p
 }
 

@@ -56,6 +56,29 @@ func (s *subject) findFacts(report *dlq.Report, probe *dlq.Probe) {
 	if !s.lean {
 		f.Fingerprint = fingerprint(f.Reason, f.ReasonText)
 	}
+	s.inherit(s.j.Earlier)
+}
+
+// inherit lets the newest reason that is known stand for a death that does not say why.
+func (s *subject) inherit(earlier *dlq.Cause) {
+	f := s.facts
+	if !earlier.Known() || !f.Guessed() {
+		return
+	}
+	f.Own = &dlq.Cause{Reason: f.Reason, Text: f.ReasonText, Origin: f.Origin, Field: f.Field, Fingerprint: f.Fingerprint}
+	f.ReasonDeath = earlier.Death
+	f.Reason, f.ReasonText, f.Origin, f.Field, f.Fingerprint = earlier.Reason, earlier.Text, earlier.Origin, earlier.Field, earlier.Fingerprint
+	if f.Fingerprint == "" && !s.lean {
+		f.Fingerprint = fingerprint(f.Reason, f.ReasonText)
+	}
+}
+
+// own is what the newest death itself says.
+func (s *subject) own() dlq.Cause {
+	if f := s.facts; f.Own == nil {
+		return dlq.Cause{Reason: f.Reason, Text: f.ReasonText, Origin: f.Origin}
+	}
+	return *s.facts.Own
 }
 
 // heard is what others told of the message; nil for nothing.

@@ -23,6 +23,7 @@ type Change struct {
 	DueAt      *time.Time // when scheduled, snoozed or compensating: the next step; cleared by every other state
 	Verdict    *Verdict   // with a new verdict; Facts must be set too
 	Facts      *Facts
+	Earlier    *Cause // what became known of an earlier death, by its Death; nil for nothing
 
 	Replay      *Replay // with TriggerClaim: the intent to insert; else the replay to update, by its ID
 	Operation   int64   // its item becomes done with this change; a change with a replay has Replay.Operation instead
@@ -74,6 +75,7 @@ type Known struct {
 	Letter  *Letter // the letter that it joins; nil for none
 	Replay  *Replay // the replay that died
 	Report  *Report // newest report about it; nil for none
+	Earlier *Cause  // the newest known reason of the letter that it joins; nil for none
 	Foreign bool    // it carries a replay id that is not ours
 
 	ReportsSeen int64 // which reports were looked at; goes into the Arrival, so that one that comes in between is not missed

@@ -24,8 +24,9 @@ type Letter struct {
 	Reason       string       `json:"reason"` // "unknown" when nobody says
 	ReasonText   string       `json:"reason_text,omitempty"`
 	ReasonOrigin ReasonOrigin `json:"reason_origin"`
-	ReasonField  string       `json:"reason_field,omitempty"` // which source answered, as rules.yaml names it
-	Fingerprint  string       `json:"fingerprint"`            // 16 hex digits of the reason and its masked text
+	ReasonField  string       `json:"reason_field,omitempty"`        // which source answered, as rules.yaml names it
+	Fingerprint  string       `json:"fingerprint"`                   // 16 hex digits of the reason and its masked text
+	ReasonDeath  int64        `json:"reason_death,string,omitempty"` // id of the earlier death that gave the reason, where the newest one does not say why; else left out
 	Business     string       `json:"business,omitempty"`
 	Envelope     string       `json:"envelope,omitempty"` // name of the envelope that wraps the body, "" for none
 
@@ -99,7 +100,25 @@ type Death struct {
 	ReplayID      string    `json:"replay_id,omitempty"` // the replay that died, "" for a first death
 	ArrivedAt     time.Time `json:"arrived_at"`
 	ForeignReplay bool      `json:"foreign_replay,omitempty"` // it carries a replay id that this console never wrote
+	DeathReason
 }
+
+// DeathReason is what one death itself says, and what the rules made of the letter then. All of it is empty for a death
+// that was stored by a version of this program that kept no more than the newest.
+type DeathReason struct {
+	Reason       string       `json:"reason,omitempty"`
+	ReasonText   string       `json:"reason_text,omitempty"`
+	ReasonOrigin ReasonOrigin `json:"reason_origin,omitempty"`
+	ReasonField  string       `json:"reason_field,omitempty"`
+	Fingerprint  string       `json:"fingerprint,omitempty"`
+	Route        Route        `json:"route,omitempty"`
+	Severity     Severity     `json:"severity,omitempty"`
+	Rule         string       `json:"rule,omitempty"`
+	RuleVersion  int64        `json:"rule_version,omitempty"`
+}
+
+// Known reports whether somebody who could know gave the reason of this death.
+func (r DeathReason) Known() bool { return r.Reason != "" && !guessed(r.ReasonOrigin) }
 
 // Detail is a letter whole, as its page shows it. The body is fetched apart.
 type Detail struct {
@@ -115,6 +134,25 @@ type Detail struct {
 	Calls      []Call            `json:"calls"`       // compensation calls, newest first
 	Verdict    Verdict           `json:"verdict"`     // what the rules said when they judged it last
 	Judged     Judgement         `json:"judged"`      // when that was and what it was judged by; with the letter's facts and rule version it gives the trace again
+}
+
+// EarlierCause is the newest known reason among the deaths before the newest one; nil for none.
+func (d *Detail) EarlierCause() *Cause {
+	for i := 1; i < len(d.History); i++ {
+		if h := &d.History[i]; h.Known() {
+			return &Cause{Death: h.ID, Reason: h.Reason, Text: h.ReasonText, Origin: h.ReasonOrigin, Field: h.ReasonField, Fingerprint: h.Fingerprint}
+		}
+	}
+	return nil
+}
+
+// OwnCause is what the newest death itself says; nil where the reason of the letter is that.
+func (d *Detail) OwnCause() *Cause {
+	if d.ReasonDeath == 0 || len(d.History) == 0 {
+		return nil
+	}
+	h := &d.History[0]
+	return &Cause{Death: h.ID, Reason: h.Reason, Text: h.ReasonText, Origin: h.ReasonOrigin, Field: h.ReasonField, Fingerprint: h.Fingerprint}
 }
 
 // BodyState says what the stored body is.

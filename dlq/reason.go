@@ -40,12 +40,33 @@ type Facts struct {
 	Topic       string // original topic, taken from the envelope where there is one
 	RetryCount  *int64 // what the body says of itself
 	Fingerprint string // 16 hex digits
+
+	Own         *Cause `json:",omitempty"` // what the newest death itself says, where the reason above is an earlier death's; nil where it is its own
+	ReasonDeath int64  `json:",omitempty"` // with Own: id of the death that gave the reason; 0 for the one before the newest
 }
 
-// Guessed reports whether nobody who could know has given the reason. A guessed reason never steers an automatic replay.
-func (f Facts) Guessed() bool {
-	return f.Origin == OriginBroker || f.Origin == OriginUnknown || f.Origin == ""
+// Cause is why one death happened, as far as that death itself tells.
+type Cause struct {
+	Death       int64 // id of the death; 0 where it does not matter or is not stored yet
+	Reason      string
+	Text        string
+	Origin      ReasonOrigin
+	Field       string
+	Fingerprint string
 }
+
+// Known reports whether somebody who could know gave the reason. What the broker itself tells is a guess.
+func (c *Cause) Known() bool {
+	return c != nil && !guessed(c.Origin)
+}
+
+// Inherited reports whether the reason is an earlier death's, because the newest one does not say why.
+func (f Facts) Inherited() bool { return f.Own != nil }
+
+// Guessed reports whether nobody who could know has given the reason. A guessed reason never steers an automatic replay.
+func (f Facts) Guessed() bool { return guessed(f.Origin) }
+
+func guessed(o ReasonOrigin) bool { return o == OriginBroker || o == OriginUnknown || o == "" }
 
 // Report is what an application tells of a failure: which message of which consumer group, and why.
 type Report struct {

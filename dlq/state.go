@@ -189,6 +189,7 @@ const (
 	HoldBeforeAutomation   Hold = "before_automation"    // died before automation was switched on
 	HoldTooOld             Hold = "too_old"              // died longer ago than max_age
 	HoldNoReason           Hold = "no_reason"            // no known reason: a replay needs one
+	HoldEarlierReason      Hold = "earlier_reason"       // only an earlier death gave a reason: nothing is done by itself without one for this death
 	HoldUnknownTopic       Hold = "unknown_topic"        // the original topic cannot be told
 	HoldRetriesUsedUp      Hold = "retries_used_up"      // the rule's max replays were made
 	HoldNoCompensation     Hold = "compensation_off"     // the named compensation has no URL

@@ -23,6 +23,8 @@ type RetryPlan struct {
 	Backoff  float64  `json:"backoff"` // at least 1
 	Max      int      `json:"max"`
 	MaxDelay Duration `json:"max_delay"`
+
+	EarlierReason bool `json:"earlier_reason,omitempty"` // also where only an earlier death gave a reason
 }
 
 // Wait returns how long to wait before the replay that follows as many replays: delay × backoff^replays, at most MaxDelay.
@@ -81,6 +83,7 @@ type Judgement struct {
 	Now     time.Time `json:"now"`
 	Deaths  int       `json:"deaths"` // this one included
 	Replays int       `json:"replays"`
+	Earlier *Cause    `json:"-"` // the newest known reason among the deaths before this one; nil for none
 }
 
 // RuleHits counts the letters of one rule.

@@ -168,7 +168,7 @@ func (i *Intake) settle(started time.Time, batches []dlq.AdmitBatch, err error) 
 // judge makes batches ready for the store; joins says whether one of the messages belongs to a letter that is there already.
 func (i *Intake) judge(ctx context.Context, batches []dlq.Batch) (judged []dlq.AdmitBatch, joins bool, err error) {
 	judged = make([]dlq.AdmitBatch, len(batches))
-	again := map[int64]int{} // deaths of one letter that lie in the same batches
+	again := map[int64]*rerun{}
 	for b, batch := range batches {
 		judged[b] = dlq.AdmitBatch{Queue: batch.Queue, Epoch: batch.Epoch, From: batch.From, Next: batch.Next, Gap: batch.Gap}
 		if len(batch.Messages) == 0 {
@@ -189,17 +189,33 @@ func (i *Intake) judge(ctx context.Context, batches []dlq.Batch) (judged []dlq.A
 	return judged, len(again) > 0, nil
 }
 
+// rerun is what the same batches already tell of a letter that is there.
+type rerun struct {
+	deaths  int
+	earlier *dlq.Cause // its newest known reason
+}
+
 // arrival judges one message.
-func (i *Intake) arrival(m *dlq.DeadMessage, known dlq.Known, again map[int64]int) dlq.Arrival {
-	a := dlq.Arrival{Message: *m, Foreign: known.Foreign, ReportsSeen: known.ReportsSeen}
+func (i *Intake) arrival(m *dlq.DeadMessage, known dlq.Known, again map[int64]*rerun) (a dlq.Arrival) {
+	a = dlq.Arrival{Message: *m, Foreign: known.Foreign, ReportsSeen: known.ReportsSeen}
 	judgement := dlq.Judgement{Now: i.now(), Deaths: 1}
 	if l := known.Letter; l != nil {
 		a.Join = &dlq.Join{LetterID: l.ID}
 		if known.Replay != nil {
 			a.Join.ReplayID = known.Replay.ID
 		}
-		again[l.ID]++
-		judgement.Deaths, judgement.Replays = l.Deaths+again[l.ID], l.Replays
+		r := again[l.ID]
+		if r == nil {
+			r = &rerun{earlier: known.Earlier}
+			again[l.ID] = r
+		}
+		r.deaths++
+		judgement.Deaths, judgement.Replays, judgement.Earlier = l.Deaths+r.deaths, l.Replays, r.earlier
+		defer func() {
+			if f := &a.Facts; !f.Guessed() && !f.Inherited() {
+				r.earlier = &dlq.Cause{Reason: f.Reason, Text: f.ReasonText, Origin: f.Origin, Field: f.Field, Fingerprint: f.Fingerprint}
+			}
+		}()
 	}
 	a.Facts, a.Verdict = i.rules.Judge(m, known.Report, judgement)
 	a.Plan = i.planner.plan(Case{

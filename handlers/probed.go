@@ -2,6 +2,8 @@ package handlers
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 
 	"deadletteroffice/dlq"
@@ -44,18 +46,36 @@ func (d *Desk) Probed(ctx context.Context, p dlq.Probe) (dlq.Letter, error) {
 func (d *Desk) probed(ctx context.Context, detail dlq.Detail, p dlq.Probe) (*dlq.Change, error) {
 	change := edit(detail.Letter, dlq.Event{})
 	change.LetterID, change.Version = detail.ID, detail.Version
-	if saysWhy(p) && untouched(detail) {
+	n := slices.IndexFunc(detail.History, func(h dlq.Death) bool { return !h.ArrivedAt.After(p.At) })
+	switch earlier := n > 0; {
+	case earlier && saysWhy(p): // it was begun before the letter died once more
+		c := &dlq.Cause{Reason: p.Reason, Text: p.Text, Origin: dlq.OriginProbe, Field: string(dlq.OriginProbe)}
+		learnt, err := d.learnEarlier(ctx, detail, n, c, dlq.Event{})
+		if err != nil {
+			return nil, err
+		}
+		if learnt != nil {
+			change = learnt
+		}
+	case !earlier && saysWhy(p) && untouched(detail):
 		report, err := d.store.ReportFor(ctx, detail.ID)
 		if err != nil {
 			return nil, err
 		}
-		anew, err := d.rejudge(ctx, detail.Letter, said{report, &p}, false)
+		anew, err := d.rejudge(ctx, detail, said{report, &p}, false)
 		if err != nil {
 			return nil, err
 		}
 		if anew.Facts.Origin == dlq.OriginProbe && news(detail.Letter, anew.Facts) {
 			change = anew
 		}
+	}
+	if n > 0 {
+		change.Event.Detail = maps.Clone(change.Event.Detail)
+		if change.Event.Detail == nil {
+			change.Event.Detail = map[string]string{}
+		}
+		change.Event.Detail["death"] = strconv.FormatInt(detail.History[n].ID, 10)
 	}
 	event := dlq.Event{Kind: dlq.EventProbed, Actor: p.Actor, Note: p.Note, Rule: change.Event.Rule, Detail: probeDetail(p)}
 	for k, v := range change.Event.Detail {
@@ -97,6 +117,9 @@ func lastProbe(events []dlq.Event) *dlq.Probe {
 			return nil
 		case dlq.EventProbed:
 			d := e.Detail
+			if d["death"] != "" {
+				continue // it is about an earlier death
+			}
 			return &dlq.Probe{
 				LetterID: e.LetterID, At: e.At, Actor: e.Actor, Verdict: dlq.ProbeVerdict(d["verdict"]),
 				ClientID: d["client"], Text: d["text"], Reason: d["reason"], Trusted: d["trusted"] == "true",

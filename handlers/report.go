@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -68,21 +69,16 @@ func (d *Desk) reconsider(ctx context.Context, id int64, r dlq.Report) error {
 		if err != nil {
 			return err
 		}
-		if !untouched(detail) {
-			return nil
-		}
-		change, err := d.rejudge(ctx, detail.Letter, said{&r, lastProbe(detail.Events)}, false)
-		if err != nil {
+		change, err := d.reported(ctx, detail, r)
+		if err != nil || change == nil {
 			return err
 		}
-		if !news(detail.Letter, change.Facts) {
-			return nil
-		}
-		change.Event.Kind, change.Event.Actor = dlq.EventReported, r.Reporter
 		_, err = d.store.Apply(ctx, *change)
 		switch code := dlq.CodeOf(err); {
 		case err == nil:
-			d.metrics.decided(string(change.Verdict.Route), string(change.To), "auto")
+			if change.Verdict != nil {
+				d.metrics.decided(string(change.Verdict.Route), string(change.To), "auto")
+			}
 			return nil
 		case (code == dlq.CodeConflict || code == dlq.CodeRefused) && try < 3:
 			continue // somebody acted in between: look whether it is still untouched
@@ -94,6 +90,51 @@ func (d *Desk) reconsider(ctx context.Context, id int64, r dlq.Report) error {
 	}
 }
 
+// reported makes the change that a report brings; nil for none. A report that names an earlier dead copy is about that death.
+func (d *Desk) reported(ctx context.Context, detail dlq.Detail, r dlq.Report) (*dlq.Change, error) {
+	if n := slices.IndexFunc(detail.History, func(h dlq.Death) bool { return h.MessageID == r.MessageID && r.MessageID != "" }); n > 0 {
+		c := &dlq.Cause{Reason: r.Reason, Text: r.ReasonText, Origin: dlq.OriginReport, Field: string(dlq.OriginReport)}
+		return d.learnEarlier(ctx, detail, n, c, dlq.Event{Kind: dlq.EventReported, Actor: r.Reporter})
+	}
+	if !untouched(detail) {
+		return nil, nil
+	}
+	change, err := d.rejudge(ctx, detail, said{&r, lastProbe(detail.Events)}, false)
+	if err != nil || !news(detail.Letter, change.Facts) {
+		return nil, err
+	}
+	change.Event.Kind, change.Event.Actor = dlq.EventReported, r.Reporter
+	return change, nil
+}
+
+// learnEarlier makes the change with which an earlier death of a letter, by its place in the history, gets its reason; nil
+// where that death has one from a better source. A letter that waits untouched and whose newest death does not say why is
+// judged anew.
+func (d *Desk) learnEarlier(ctx context.Context, detail dlq.Detail, n int, c *dlq.Cause, e dlq.Event) (*dlq.Change, error) {
+	h := &detail.History[n]
+	if h.Known() && h.ReasonOrigin != dlq.OriginReport && h.ReasonOrigin != dlq.OriginProbe || h.Reason == c.Reason && h.ReasonText == c.Text {
+		return nil, nil
+	}
+	c.Death = h.ID
+	detail.History = slices.Clone(detail.History)
+	detail.History[n].DeathReason = dlq.DeathReason{Reason: c.Reason, ReasonText: c.Text, ReasonOrigin: c.Origin, ReasonField: c.Field}
+	change := edit(detail.Letter, dlq.Event{Detail: map[string]string{"reason": c.Reason, "death": strconv.FormatInt(h.ID, 10)}})
+	change.LetterID, change.Version = detail.ID, detail.Version
+	if untouched(detail) {
+		anew, err := d.rejudge(ctx, detail, said{nil, lastProbe(detail.Events)}, false)
+		if err != nil {
+			return nil, err
+		}
+		if anew.Facts.ReasonDeath == h.ID {
+			change, c.Fingerprint = anew, anew.Facts.Fingerprint
+			change.Event.Detail["death"] = strconv.FormatInt(h.ID, 10)
+		}
+	}
+	change.Earlier = c
+	change.Event.Kind, change.Event.Actor, change.Event.Note = e.Kind, e.Actor, e.Note
+	return change, nil
+}
+
 // untouched reports whether a letter waits for a person of whom nothing has been seen yet.
 func untouched(d dlq.Detail) bool {
 	return d.State == dlq.StateOpen && d.Owner == "" && !touched(d.Events)
@@ -101,7 +142,7 @@ func untouched(d dlq.Detail) bool {
 
 // news reports whether facts say something else than is known. Judging the same facts by newer rules is a person's choice.
 func news(l dlq.Letter, f *dlq.Facts) bool {
-	return l.Reason != f.Reason || l.ReasonText != f.ReasonText || l.ReasonOrigin != f.Origin
+	return l.Reason != f.Reason || l.ReasonText != f.ReasonText || l.ReasonOrigin != f.Origin || (l.ReasonDeath != 0) != f.Inherited()
 }
 
 // said is what others told of a letter since it died; nil for nothing.
@@ -112,7 +153,8 @@ type said struct {
 
 // rejudge makes the change that a new judgement of an open letter brings. person says that somebody asked for it, so
 // that the letter's age and failures do not keep it from acting.
-func (d *Desk) rejudge(ctx context.Context, l dlq.Letter, s said, person bool) (*dlq.Change, error) {
+func (d *Desk) rejudge(ctx context.Context, detail dlq.Detail, s said, person bool) (*dlq.Change, error) {
+	l := detail.Letter
 	m, err := d.store.Message(ctx, l.ID)
 	if err != nil {
 		return nil, err
@@ -120,7 +162,7 @@ func (d *Desk) rejudge(ctx context.Context, l dlq.Letter, s said, person bool) (
 	if s.probe != nil && !saysWhy(*s.probe) {
 		s.probe = nil
 	}
-	facts, verdict := d.rules.JudgeProbed(&m, s.report, s.probe, dlq.Judgement{Now: d.now(), Deaths: l.Deaths, Replays: l.Replays})
+	facts, verdict := d.rules.JudgeProbed(&m, s.report, s.probe, dlq.Judgement{Now: d.now(), Deaths: l.Deaths, Replays: l.Replays, Earlier: detail.EarlierCause()})
 	plan := d.planner.plan(Case{
 		BornAt: l.BornAt, DiedAt: l.DiedAt, Facts: facts, Verdict: verdict, Person: person,
 		Replays: max(l.Replays, m.ReplayCount()), Failures: failures(l.Deaths, &m),

@@ -127,7 +127,7 @@ func (t *tx) noNewReport(a *dlq.Arrival) error {
 	if a.ReportsSeen == 0 || t.report < a.ReportsSeen {
 		return nil
 	}
-	found, err := reportsAbout(context.Background(), t, []*dlq.DeadMessage{&a.Message}, a.ReportsSeen)
+	found, err := reportsAbout(context.Background(), t, []*dlq.DeadMessage{&a.Message}, a.ReportsSeen, nil)
 	if err == nil && len(found) > 0 {
 		err = dlq.Errorf(dlq.CodeConflict, "a report about one of the messages came in meanwhile")
 	}
@@ -236,7 +236,7 @@ func (t *tx) admitOne(p place, epoch int64, a *arrival) error {
 }
 
 func (t *tx) firstDeath(r *row, p place, a *arrival) error {
-	if err := t.arrive(r, p, a); err != nil {
+	if err := t.arrive(r, nil, p, a); err != nil {
 		return err
 	}
 	if err := t.insert(r); err != nil {
@@ -253,7 +253,12 @@ func (t *tx) nextDeath(r, before *row, p place, a *arrival) error {
 	}
 	r.flags |= add
 	r.version++
-	if err := t.arrive(r, p, a); err != nil {
+	if before.reasonDeath == 0 { // else what its newest death says is kept already
+		if err := t.keepReason(before, t.cause(before)); err != nil {
+			return err
+		}
+	}
+	if err := t.arrive(r, before, p, a); err != nil {
 		return err
 	}
 	if err := t.replayDied(r, a.Join.ReplayID); err != nil {
@@ -294,7 +299,7 @@ func (t *tx) replayDied(r *row, id string) error {
 }
 
 // arrive fills in what a death tells of a letter.
-func (t *tx) arrive(r *row, p place, a *arrival) error {
+func (t *tx) arrive(r, before *row, p place, a *arrival) error {
 	m := &a.Message
 	r.seq, r.deaths = t.death, r.deaths+1
 	r.queue, r.cluster = p.id, p.cluster
@@ -308,7 +313,7 @@ func (t *tx) arrive(r *row, p place, a *arrival) error {
 	if err := t.words(wordInto{&r.group, wordConsumerGroup, m.ConsumerGroup}, wordInto{&r.hold, wordHold, string(a.Plan.Hold)}); err != nil {
 		return err
 	}
-	return t.setVerdict(r, a.judged)
+	return t.setVerdict(r, before, a.judged)
 }
 
 // setTimes sets when the next step is due and when retention deletes the letter, as its new state asks.

@@ -193,7 +193,12 @@ func (t *tx) apply(p *pending) error {
 		}
 	}
 	if p.judged != nil {
-		if err := t.setVerdict(r, p.judged); err != nil {
+		if err := t.setVerdict(r, before, p.judged); err != nil {
+			return err
+		}
+	}
+	if c.Earlier != nil {
+		if err := t.learnEarlier(r, c.Earlier); err != nil {
 			return err
 		}
 	}

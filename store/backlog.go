@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
+	"time"
 
 	"deadletteroffice/dlq"
 )
@@ -33,17 +36,41 @@ func (s *Store) Backlog(ctx context.Context, before int64, limit int) (list []dl
 		if list, err = s.mem.backlogNouns(rows); err != nil {
 			return err
 		}
+		again := map[int64]int{} // letters that died more than once, by their place
+		for i := range rows {
+			if rows[i].deaths > 1 {
+				again[rows[i].letter] = i
+			}
+		}
+		earlier, err := s.earlierCauses(ctx, q, slices.Collect(maps.Keys(again)))
+		if err != nil {
+			return err
+		}
+		for letter, c := range earlier {
+			list[again[letter]].Judged.Earlier = c
+		}
 		s.mem.mu.RLock()
 		reported := s.mem.report > 0
 		s.mem.mu.RUnlock()
 		if !reported {
 			return nil
 		}
-		messages := make([]*dlq.DeadMessage, len(list))
+		messages, since := make([]*dlq.DeadMessage, len(list)), make([]time.Time, len(list))
 		for i := range list {
 			messages[i] = &list[i].Message
 		}
-		reports, err := reportsAbout(ctx, q, messages, 0)
+		var deaths []int64
+		for _, i := range again {
+			deaths = append(deaths, list[i].Seq)
+		}
+		replayed, err := replayedAt(ctx, q, deaths)
+		if err != nil {
+			return err
+		}
+		for _, i := range again {
+			since[i] = replayed[list[i].Seq]
+		}
+		reports, err := reportsAbout(ctx, q, messages, 0, since)
 		for i, r := range reports {
 			list[i].Report = r
 		}

@@ -71,6 +71,7 @@ func TestBacklog(t *testing.T) {
 			t.Error(diff)
 		}
 		d, err := s.Detail(t.Context(), c.LetterID)
+		d.Judged.Earlier = d.EarlierCause()
 		if diff := cmp.Diff(d.Judged, c.Judged); diff != "" || err != nil {
 			t.Errorf("%v %s", err, diff)
 		}

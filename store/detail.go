@@ -64,6 +64,9 @@ func (s *Store) Detail(ctx context.Context, id int64) (d dlq.Detail, err error) 
 		if d.History, err = s.deaths(ctx, q, id); err != nil {
 			return err
 		}
+		if err = s.addReasons(ctx, q, r, d.History); err != nil {
+			return err
+		}
 		if d.ReplayList, err = replaysWhere(ctx, q, "WHERE letter=? ORDER BY number DESC LIMIT ?", id, maxHistory); err != nil {
 			return err
 		}

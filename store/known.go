@@ -58,7 +58,13 @@ func (s *Store) Known(ctx context.Context, messages []dlq.DeadMessage) ([]dlq.Kn
 		if seen == 1 { // there was never a report
 			return nil
 		}
-		reports, err := reportsAbout(ctx, q, list, 0)
+		since := make([]time.Time, len(known))
+		for i := range known {
+			if r := known[i].Replay; r != nil {
+				since[i] = r.IntendedAt // what was told before is about the death before
+			}
+		}
+		reports, err := reportsAbout(ctx, q, list, 0, since)
 		for i, r := range reports {
 			known[i].Report = r
 		}
@@ -123,7 +129,7 @@ func (s *Store) findReplays(ctx context.Context, q querier, messages []*dlq.Dead
 	}
 	for i := range known {
 		if k := &known[i]; k.Letter != nil && k.Letter.ConsumerGroup != messages[i].ConsumerGroup {
-			k.Letter, k.Replay = nil, nil // it was given to another consumer group: its death there is a letter of that group
+			k.Letter, k.Replay, k.Earlier = nil, nil, nil // it was given to another consumer group: its death there is a letter of that group
 		}
 	}
 	return nil
@@ -136,13 +142,13 @@ func (s *Store) findLetters(ctx context.Context, q querier, known []dlq.Known, i
 	if err != nil {
 		return err
 	}
-	byID := map[int64]*dlq.Letter{}
-	for _, l := range s.mem.nouns(rows) {
-		byID[l.ID] = &l
+	byID, causes := map[int64]*dlq.Letter{}, map[int64]*dlq.Cause{}
+	for i, l := range s.mem.nouns(rows) {
+		byID[l.ID], causes[l.ID] = &l, s.mem.knownCause(rows[i])
 	}
 	for i := range known {
 		if r := known[i].Replay; r != nil {
-			known[i].Letter = byID[r.LetterID]
+			known[i].Letter, known[i].Earlier = byID[r.LetterID], causes[r.LetterID]
 		}
 	}
 	return nil

@@ -72,7 +72,20 @@ func (t *tx) concerned(r *dlq.Report) ([]int64, error) {
 			return nil, err
 		}
 		for _, l := range rows {
-			if l.group == group && concerns(r, l.messageID, l.originID, l.uniqueKey, firstKeys(l.keys)) {
+			if l.group != group {
+				continue
+			}
+			about := concerns(r, l.messageID, l.originID, l.uniqueKey, firstKeys(l.keys))
+			if !about && l.deaths > 1 && r.MessageID != "" {
+				err := each(context.Background(), t, "SELECT 1 FROM death WHERE letter=? AND message_id=? LIMIT 1", []any{l.id, r.MessageID}, func(*sql.Rows) error {
+					about = true
+					return nil
+				})
+				if err != nil {
+					return nil, err
+				}
+			}
+			if about {
 				ids = append(ids, l.id)
 			}
 		}
@@ -109,8 +122,9 @@ func lettersByKey(ctx context.Context, q querier, last int64, text string, limit
 	return rows, err
 }
 
-// reportsAbout returns by place in messages the newest report about each that has one, of those with at least the id from.
-func reportsAbout(ctx context.Context, q querier, messages []*dlq.DeadMessage, from int64) (map[int]*dlq.Report, error) {
+// reportsAbout returns by place in messages the newest report about each that has one, of those with at least the id from
+// and, where since names an instant for the message, told no earlier.
+func reportsAbout(ctx context.Context, q querier, messages []*dlq.DeadMessage, from int64, since []time.Time) (map[int]*dlq.Report, error) {
 	asked := map[int64][]int{}
 	var hashes []any
 	for i, m := range messages {
@@ -131,6 +145,9 @@ func reportsAbout(ctx context.Context, q querier, messages []*dlq.DeadMessage, f
 			for _, i := range asked[h] {
 				m := messages[i]
 				about := r.ConsumerGroup == m.ConsumerGroup && concerns(&r, m.MessageID, m.Properties[dlq.PropOriginID], m.UniqueKey(), firstKeys(m.Properties[dlq.PropKeys]))
+				if since != nil && r.At.Before(since[i]) {
+					continue
+				}
 				if about && (found[i] == nil || found[i].ID < r.ID) {
 					found[i] = &r
 				}
@@ -150,7 +167,8 @@ func scanReport(rows *sql.Rows, before ...any) (r dlq.Report, err error) {
 	return r, err
 }
 
-// ReportFor returns the newest report about a letter, nil when there is none. The error is CodeNotFound for a letter
+// ReportFor returns the newest report about the newest death of a letter, nil when there is none: what was told before the
+// replay that died is about an earlier one. The error is CodeNotFound for a letter
 // that does not exist.
 func (s *Store) ReportFor(ctx context.Context, letterID int64) (*dlq.Report, error) {
 	var report *dlq.Report
@@ -166,11 +184,30 @@ func (s *Store) ReportFor(ctx context.Context, letterID int64) (*dlq.Report, err
 		m := &dlq.DeadMessage{ConsumerGroup: l.ConsumerGroup, MessageID: l.MessageID, Properties: map[string]string{
 			dlq.PropOriginID: rows[0].originID, dlq.PropUniqueKey: rows[0].uniqueKey, dlq.PropKeys: rows[0].keys,
 		}}
-		found, err := reportsAbout(ctx, q, []*dlq.DeadMessage{m}, 0)
+		since, err := replayedAt(ctx, q, []int64{rows[0].seq})
+		if err != nil {
+			return err
+		}
+		found, err := reportsAbout(ctx, q, []*dlq.DeadMessage{m}, 0, []time.Time{since[rows[0].seq]})
 		report = found[0]
 		return err
 	})
 	return report, err
+}
+
+// replayedAt returns by death when the replay that led to it was decided; deaths that no replay led to are left out.
+func replayedAt(ctx context.Context, q querier, deaths []int64) (map[int64]time.Time, error) {
+	at := map[int64]time.Time{}
+	err := inChunks(anys(deaths), func(part []any) error {
+		query := "SELECT d.id, r.intended_at FROM death d JOIN replay r ON r.id=d.replay WHERE d.id IN (" + marks(len(part)) + ")"
+		return each(ctx, q, query, part, func(rows *sql.Rows) error {
+			var death, intended int64
+			err := rows.Scan(&death, &intended)
+			at[death] = instant(intended)
+			return err
+		})
+	})
+	return at, err
 }
 
 // forget deletes what is older than the time and no longer asked for: reports, remembered answers, counts by hour.

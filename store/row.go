@@ -29,13 +29,14 @@ type row struct {
 	retryCount, due, expires                               sql.NullInt64
 	originID, uniqueKey, keys, tags, reasonText            string
 	ownReason, ownBusiness, ownTopic                       string // "" where the word says it
+	reasonDeath                                            int64  // 0 where the newest death gave the reason
 	messageID                                              string // of its newest death; only read
 }
 
 // letterColumns names the columns of letter in the order of row.values and, with messageID behind them, row.targets.
 const letterColumns = "id, seq, tab, state, resolution, route, hold, severity, flags, owner, reason, origin, field, fingerprint, business, envelope, " +
 	"queue, cluster, consumer_group, topic, rule, rule_version, verdict, judged_at, judged_deaths, judged_replays, attempts, retry_count, deaths, replays, " +
-	"outcome, size, born, died, arrived, changed, due_at, expires, version, origin_id, uniq_key, keys, tags, reason_text, own_reason, own_business, own_topic"
+	"outcome, size, born, died, arrived, changed, due_at, expires, version, origin_id, uniq_key, keys, tags, reason_text, own_reason, own_business, own_topic, reason_death"
 
 // selectLetter reads whole rows; a WHERE clause on l follows.
 const selectLetter = "SELECT " + letterColumns + ", (SELECT message_id FROM death WHERE death.id = l.seq) FROM letter l "
@@ -44,7 +45,7 @@ func (r *row) values() []any {
 	return []any{r.id, r.seq, r.tab(), r.state, r.resolution, r.route, r.hold, r.severity, r.flags, r.owner, r.reason, r.origin, r.field, r.fingerprint, r.business, r.envelope,
 		r.queue, r.cluster, r.group, r.topic, r.rule, r.ruleVersion, r.verdict, r.judgedAt, r.judgedDeaths, r.judgedReplays, r.attempts, r.retryCount, r.deaths, r.replays,
 		r.outcome, r.size, r.born, r.died, r.arrived, r.changed, r.due, r.expires, r.version, r.originID, r.uniqueKey, r.keys, r.tags, r.reasonText,
-		r.ownReason, r.ownBusiness, r.ownTopic}
+		r.ownReason, r.ownBusiness, r.ownTopic, r.reasonDeath}
 }
 
 func (r *row) scan(rows *sql.Rows) error {
@@ -52,7 +53,7 @@ func (r *row) scan(rows *sql.Rows) error {
 	return rows.Scan(&r.id, &r.seq, &tab, &r.state, &r.resolution, &r.route, &r.hold, &r.severity, &r.flags, &r.owner, &r.reason, &r.origin, &r.field, &r.fingerprint, &r.business, &r.envelope,
 		&r.queue, &r.cluster, &r.group, &r.topic, &r.rule, &r.ruleVersion, &r.verdict, &r.judgedAt, &r.judgedDeaths, &r.judgedReplays, &r.attempts, &r.retryCount, &r.deaths, &r.replays,
 		&r.outcome, &r.size, &r.born, &r.died, &r.arrived, &r.changed, &r.due, &r.expires, &r.version, &r.originID, &r.uniqueKey, &r.keys, &r.tags, &r.reasonText,
-		&r.ownReason, &r.ownBusiness, &r.ownTopic, &r.messageID)
+		&r.ownReason, &r.ownBusiness, &r.ownTopic, &r.reasonDeath, &r.messageID)
 }
 
 // The statements that write rows, made from the one list of columns.
@@ -134,8 +135,8 @@ func newJudged(f *dlq.Facts, v *dlq.Verdict) (*judged, error) {
 	return &judged{f, v, string(text), number}, err
 }
 
-// setVerdict takes over what the classifier says.
-func (t *tx) setVerdict(r *row, j *judged) error {
+// setVerdict takes over what the classifier says. before is the letter as it was, nil for a new one.
+func (t *tx) setVerdict(r, before *row, j *judged) error {
 	f, v := j.facts, j.verdict
 	owner := r.owner
 	err := t.words(
@@ -157,7 +158,7 @@ func (t *tx) setVerdict(r *row, j *judged) error {
 		r.retryCount = sql.NullInt64{Int64: *f.RetryCount, Valid: true}
 	}
 	r.judgedAt, r.judgedDeaths, r.judgedReplays = t.now, r.deaths, r.replays
-	return nil
+	return t.setReasonDeath(r, before, f)
 }
 
 // fingerprintNumber reads 16 hex digits; "" is 0.
@@ -187,7 +188,7 @@ func (m *memory) noun(r *row) dlq.Letter {
 		State: dlq.States[r.state], Resolution: dlq.Resolution(m.text(r.resolution)), Route: dlq.Route(m.text(r.route)), Hold: dlq.Hold(m.text(r.hold)),
 		Severity: dlq.Severity(m.text(r.severity)), Flags: flagsOf(r.flags), Owner: m.text(r.owner), Runbook: v.Runbook, Labels: v.Labels,
 		Reason: cmp.Or(r.ownReason, m.text(r.reason)), ReasonText: r.reasonText, ReasonOrigin: dlq.ReasonOrigin(m.text(r.origin)), ReasonField: m.text(r.field),
-		Fingerprint: fingerprintText(r.fingerprint), Business: cmp.Or(r.ownBusiness, m.text(r.business)), Envelope: m.text(r.envelope),
+		Fingerprint: fingerprintText(r.fingerprint), ReasonDeath: r.reasonDeath, Business: cmp.Or(r.ownBusiness, m.text(r.business)), Envelope: m.text(r.envelope),
 		Cluster: m.text(r.cluster), ConsumerGroup: m.text(r.group), Topic: cmp.Or(r.ownTopic, m.text(r.topic)), DLQTopic: q.Topic,
 		MessageID: r.messageID, OriginMessageID: r.originID, UniqueKey: r.uniqueKey, Keys: strings.Fields(r.keys), Tags: r.tags,
 		Attempts: int(r.attempts), Deaths: int(r.deaths), Replays: int(r.replays), Size: int(r.size),

@@ -164,7 +164,7 @@ func (t *tx) deleteLetters(old []*row) error {
 		}
 		for _, query := range []string{
 			"DELETE FROM attempt WHERE call IN (SELECT id FROM call WHERE letter=?)", "DELETE FROM call WHERE letter=?", "DELETE FROM replay WHERE letter=?", "DELETE FROM edit WHERE letter=?",
-			"DELETE FROM event WHERE letter=?", "DELETE FROM death WHERE letter=?", "DELETE FROM body WHERE letter=?", "DELETE FROM letter WHERE id=?",
+			"DELETE FROM event WHERE letter=?", "DELETE FROM death_reason WHERE letter=?", "DELETE FROM death WHERE letter=?", "DELETE FROM body WHERE letter=?", "DELETE FROM letter WHERE id=?",
 		} {
 			if _, err := t.exec(query, r.id); err != nil {
 				return err

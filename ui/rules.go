@@ -171,7 +171,8 @@ func (s *Server) judged(ctx context.Context, id int64) (d dlq.Detail, m dlq.Dead
 	}
 	m, err = s.Store.Message(ctx, id)
 	f = dlq.Facts{Reason: d.Reason, ReasonText: d.ReasonText, Origin: d.ReasonOrigin, Field: d.ReasonField, Business: d.Business,
-		Envelope: d.Envelope, Topic: d.Topic, RetryCount: d.RetryCount, Fingerprint: d.Fingerprint}
+		Envelope: d.Envelope, Topic: d.Topic, RetryCount: d.RetryCount, Fingerprint: d.Fingerprint,
+		Own: d.OwnCause(), ReasonDeath: d.ReasonDeath}
 	return d, m, f, err
 }
 

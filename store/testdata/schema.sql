@@ -83,6 +83,19 @@ CREATE TABLE death(
   message_id TEXT NOT NULL,
   replay     TEXT              -- replay.id
 ) STRICT;
+CREATE TABLE death_reason(
+  letter       INTEGER REFERENCES letter(id) DEFERRABLE INITIALLY DEFERRED,
+  death        INTEGER,
+  origin       INTEGER NOT NULL, -- word
+  field        INTEGER NOT NULL, -- word
+  fingerprint  INTEGER NOT NULL, -- its 16 hex digits as a number
+  rule         INTEGER NOT NULL, -- word
+  rule_version INTEGER NOT NULL,
+  verdict      INTEGER NOT NULL, -- word
+  reason       TEXT NOT NULL,    -- no word: it may be no letter's any more, and words of such reasons are let go
+  reason_text  TEXT NOT NULL,
+  PRIMARY KEY(letter, death)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE delivery(
   seq          INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of every list
   id           TEXT NOT NULL UNIQUE,
@@ -214,7 +227,7 @@ CREATE TABLE letter(
   keys            TEXT NOT NULL,    -- the property KEYS as it was
   tags            TEXT NOT NULL,
   reason_text     TEXT NOT NULL
-, own_reason   TEXT NOT NULL DEFAULT '', own_business TEXT NOT NULL DEFAULT '', own_topic    TEXT NOT NULL DEFAULT '') STRICT;
+, own_reason   TEXT NOT NULL DEFAULT '', own_business TEXT NOT NULL DEFAULT '', own_topic    TEXT NOT NULL DEFAULT '', reason_death INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE number(
   name  TEXT PRIMARY KEY,
   value INTEGER NOT NULL

@@ -63,6 +63,8 @@ export interface Letter {
   reason_origin: string
   reason_field?: string
   fingerprint: string
+  /** The earlier death that gave the reason; absent where the newest one did. */
+  reason_death?: string
   business?: string
   envelope?: string
   cluster: string
@@ -114,6 +116,15 @@ export interface Death extends Queue {
   replay_id?: string
   arrived_at: string
   foreign_replay?: boolean
+  reason?: string
+  reason_text?: string
+  reason_origin?: string
+  reason_field?: string
+  fingerprint?: string
+  route?: Route
+  severity?: Severity
+  rule?: string
+  rule_version?: number
 }
 
 export interface Replay {

@@ -11,6 +11,8 @@ export const enCodes = {
   'hold.before_automation': 'It died before automation was switched on, so it waits for you.',
   'hold.too_old': 'It died too long ago for automation, so it waits for you.',
   'hold.no_reason': 'Its reason is not known for sure, and a guess never starts a replay.',
+  'hold.earlier_reason':
+    'Only an earlier death gave a reason; without one for this death nothing happens by itself, so it waits for you.',
   'hold.unknown_topic': 'Its original topic cannot be told.',
   'hold.retries_used_up': 'All its automatic replays are used up.',
   'hold.compensation_off': 'The compensation has no address and is off.',
@@ -282,6 +284,7 @@ export const enCodes = {
   'event.detail.answer': 'answer',
   'event.detail.next': 'next attempt',
   'event.detail.late': 'after it was decided',
+  'event.detail.death': 'about the earlier death',
   'event.detail.deaths': 'deaths',
   'event.detail.as_new': 'as a new message',
   'event.detail.weak': 'on the master only',

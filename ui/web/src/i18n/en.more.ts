@@ -118,6 +118,9 @@ export const enMore = {
   'letter.id': 'Number of the letter',
   'letter.message_id': 'Message id of the dead copy',
   'letter.runbook': 'Runbook',
+  'reason.earlier': 'from an earlier death',
+  'reason.earlier.long': 'The newest death does not say why. This reason is from the death at {at}.',
+  'reason.own': 'The newest death itself says: {reason}',
   'reason.weak':
     'Nobody who knows has said why it died. Let the consumer report it (POST /api/v1/reports), or write the reason into a property or a body field that rules.yaml names.',
 
@@ -222,6 +225,8 @@ export const enMore = {
   'why.same': 'Failures of the same kind',
   'why.same.show': 'Show them',
   'why.deaths': 'Deaths',
+  'death.unsaid': 'what it said was not kept',
+  'death.headline': 'gives the letter its reason',
   'death.place': 'queue {queue}, offset {offset}',
   'death.replay': 'after a replay',
   'death.foreign': 'carries a replay id of another console',

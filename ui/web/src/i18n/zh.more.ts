@@ -120,6 +120,9 @@ export const zhMore: Words<typeof enMore> = {
   'letter.id': '死信编号',
   'letter.message_id': '死信副本的消息 ID',
   'letter.runbook': '处理手册',
+  'reason.earlier': '来自更早一次失败',
+  'reason.earlier.long': '最近一次失败没有说明原因；此原因来自 {at} 的那次失败。',
+  'reason.own': '最近一次失败自身给出：{reason}',
   'reason.weak':
     '没有知情方说明失败原因。可以让消费者上报（POST /api/v1/reports），或把原因写入 rules.yaml 指定的消息属性或消息体字段。',
 
@@ -224,6 +227,8 @@ export const zhMore: Words<typeof enMore> = {
   'why.same': '同类失败',
   'why.same.show': '查看',
   'why.deaths': '历次失败',
+  'death.unsaid': '当时的原因没有保留',
+  'death.headline': '死信显示的原因来自这次',
   'death.place': '队列 {queue}，位点 {offset}',
   'death.replay': '重投之后',
   'death.foreign': '带有其他控制台的重投 ID',

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react'
 import { Link } from 'wouter'
 import type { Detail } from '../api/types'
 import { codeWords, t, tx } from '../i18n/i18n'
-import { FlagChip, Origin, Reason, SeverityMark } from '../letters/words'
+import { EarlierMark, FlagChip, Origin, Reason, SeverityMark } from '../letters/words'
 import { Id } from '../parts/Copy'
 import { Icon } from '../parts/Icon'
 import { middle, plain } from '../parts/mask'
@@ -26,6 +26,7 @@ export function Head({ letter: l }: { letter: Detail }) {
           <Origin letter={l} />
           {l.reason_field ? <Foreign text={l.reason_field} /> : codeWords('origin', l.reason_origin)}
         </span>
+        <EarlierMark letter={l} />
         {flags.map(f => (
           <FlagChip key={f} flag={f} n={f === 'failed_again' ? l.deaths : 0} />
         ))}
@@ -35,6 +36,7 @@ export function Head({ letter: l }: { letter: Detail }) {
           <Foreign text={l.reason_text.slice(0, 2000)} />
         </p>
       )}
+      {l.reason_death && <Earlier letter={l} />}
       {weak.has(l.reason_origin) && <p className="hint">{t('reason.weak')}</p>}
       <p className="facts">
         <span>
@@ -74,6 +76,18 @@ export function Head({ letter: l }: { letter: Detail }) {
       </p>
       <Advice letter={l} />
     </div>
+  )
+}
+
+/** Whose reason it is, and what the newest death says instead. */
+function Earlier({ letter: l }: { letter: Detail }) {
+  const [newest] = l.history ?? []
+  const from = l.history?.find(d => d.id === l.reason_death)
+  return (
+    <p className="hint">
+      {from && tx('reason.earlier.long', { at: <Time at={from.stored_at} form="moment" /> })}{' '}
+      {newest?.reason && tx('reason.own', { reason: <Reason reason={newest.reason} /> })}
+    </p>
   )
 }
 

@@ -3,8 +3,8 @@ import { Link } from 'wouter'
 import { useExplain, useRights } from '../api/queries'
 import type { Clause, Death, Detail, RuleTrace, Verdict } from '../api/types'
 import { apiDuration, count } from '../i18n/format'
-import { code, t, tx } from '../i18n/i18n'
-import { RouteMark } from '../letters/words'
+import { code, codeWords, t, tx } from '../i18n/i18n'
+import { Reason, RouteMark, SeverityMark } from '../letters/words'
 import { Id } from '../parts/Copy'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
@@ -29,7 +29,7 @@ export function Why({ letter }: { letter: Detail }) {
   const askable = rights.act && mayStart('probe', letter.state)
   return (
     <div className="why">
-      {askable && weak.has(letter.reason_origin) && (
+      {askable && (weak.has(letter.reason_origin) || letter.reason_death) && (
         <section aria-label={t('probe.unknown')} className="ask-why">
           <Icon name="probe" size={14} />
           <span className="grow">{t('probe.text')}</span>
@@ -80,7 +80,7 @@ export function Why({ letter }: { letter: Detail }) {
           )}
         </p>
       </section>
-      <Deaths deaths={letter.history ?? []} />
+      <Deaths deaths={letter.history ?? []} headline={letter.reason_death} />
       {asking && (
         <Suspense fallback={null}>
           {asking === 'one' ? (
@@ -205,7 +205,32 @@ function ClauseWords({ c }: { c: Clause }) {
   )
 }
 
-function Deaths({ deaths }: { deaths: readonly Death[] }) {
+/** What one death itself says. */
+function DeathReason({ d, headline }: { d: Death; headline: boolean }) {
+  if (!d.reason) return <div className="quiet small">{t('death.unsaid')}</div>
+  return (
+    <div className="death-reason">
+      {d.severity && <SeverityMark severity={d.severity} />} <Reason reason={d.reason} />{' '}
+      <span className="quiet small">
+        {d.reason_field ? <Foreign text={d.reason_field} /> : codeWords('origin', d.reason_origin ?? '')}
+        {d.rule && (
+          <>
+            {' · '}
+            <Foreign text={d.rule} />
+          </>
+        )}
+      </span>{' '}
+      {headline && <span className="chip">{t('death.headline')}</span>}
+      {d.reason_text && (
+        <div className="small quiet">
+          <Foreign text={d.reason_text.slice(0, 500)} />
+        </div>
+      )}
+    </div>
+  )
+}
+
+function Deaths({ deaths, headline }: { deaths: readonly Death[]; headline: string | undefined }) {
   return (
     <section aria-label={t('why.deaths')}>
       <h2>
@@ -218,6 +243,7 @@ function Deaths({ deaths }: { deaths: readonly Death[] }) {
             <span className="quiet">
               <Time at={d.stored_at} />
             </span>
+            <DeathReason d={d} headline={d.id === headline} />
             <div className="quiet small">
               <Foreign text={d.broker} /> · <Foreign text={d.topic} className="mono" /> ·{' '}
               {t('death.place', { queue: String(d.number), offset: d.offset })} ·{' '}

@@ -5,7 +5,7 @@ import { code, t } from '../i18n/i18n'
 import { middle, plain } from '../parts/mask'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
-import { FlagChip, initials, Origin, Reason, RouteMark, SeverityMark, StateChip } from './words'
+import { EarlierMark, FlagChip, initials, Origin, Reason, RouteMark, SeverityMark, StateChip } from './words'
 
 interface Props {
   letter: Letter
@@ -52,6 +52,7 @@ export const Row = memo(function Row({ letter: l, tab, href, current, selected, 
         <div className="line one">
           <Reason reason={l.reason} className="reason" />
           <Origin letter={l} />
+          <EarlierMark letter={l} />
           <Link href={href} className="title mono" title={plain(title)}>
             <Foreign text={middle(title, 30)} />
           </Link>

@@ -38,6 +38,11 @@ export function Origin({ letter }: { letter: Pick<Letter, 'reason_origin' | 'rea
   )
 }
 
+/** Says that the reason is not the newest death's. */
+export function EarlierMark({ letter }: { letter: Pick<Letter, 'reason_death'> }) {
+  return letter.reason_death ? <span className="chip earlier">{t('reason.earlier')}</span> : null
+}
+
 export function RouteMark({ route, words = false }: { route: string; words?: boolean }) {
   const name = code('route', route)
   return (
