@@ -39,6 +39,7 @@ const (
 type Options struct {
 	UserAgent     string           // default "dead-letter-office"
 	AllowLoopback bool             // let calls go to 127.0.0.0/8 and ::1; the demo needs it
+	AllowEgress   []netip.Prefix   // opens parts of the ranges that are closed by default, see ParseEgress
 	Own           []netip.AddrPort // listeners of this process, which are never called
 	RootCAs       *x509.CertPool   // nil: those of the system
 	Now           func() time.Time // nil: time.Now
@@ -61,7 +62,7 @@ func New(o Options) *Client {
 	if o.UserAgent == "" {
 		o.UserAgent = "dead-letter-office"
 	}
-	g := &guard{allowLoopback: o.AllowLoopback, own: o.Own, local: net.InterfaceAddrs}
+	g := &guard{allowLoopback: o.AllowLoopback, allowed: o.AllowEgress, own: o.Own, local: net.InterfaceAddrs}
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, ControlContext: g.control}
 	return &Client{
 		userAgent: o.UserAgent,

@@ -83,7 +83,7 @@ func TestGuard(t *testing.T) {
 	strict, open := &guard{local: net.InterfaceAddrs}, &guard{allowLoopback: true, local: net.InterfaceAddrs}
 	for address, want := range map[string]struct{ strict, open bool }{
 		"10.1.2.3:80": {true, true}, "192.168.0.1:80": {true, true}, "172.16.0.1:1": {true, true}, "8.8.8.8:443": {true, true},
-		"100.64.0.1:80": {true, true}, "[2001:db8::1]:80": {true, true}, "[fd12::1]:80": {true, true},
+		"[2001:db8::1]:80": {true, true}, "[fd12::1]:80": {true, true},
 		"127.0.0.1:80": {false, true}, "127.8.8.8:80": {false, true}, "[::1]:80": {false, true}, "[::ffff:127.0.0.1]:80": {false, true},
 		"[64:ff9b::7f00:1]:80": {false, true}, "[2002:7f00:1::]:80": {false, true},
 		"169.254.169.254:80": {}, "[::ffff:169.254.169.254]:80": {}, "[64:ff9b::a9fe:a9fe]:80": {}, "[2002:a9fe:a9fe::1]:80": {},
@@ -101,6 +101,51 @@ func TestGuard(t *testing.T) {
 	}
 	if err := open.control(context.Background(), "tcp", "no address", nil); err == nil {
 		t.Error("an unreadable address passes")
+	}
+}
+
+// Clouds keep services in the shared address space, and an IPv6 address may hold an IPv4 address in many ways.
+func TestGuardClosesWhatCloudsKeepForThemselves(t *testing.T) {
+	allowed, err := ParseEgress(" 100.64.0.0/10, 192.0.0.8/29,")
+	if err != nil {
+		t.Fatal(err)
+	}
+	strict, opened := &guard{allowLoopback: true, local: net.InterfaceAddrs}, &guard{allowLoopback: true, allowed: allowed, local: net.InterfaceAddrs}
+	forms := func(a netip.Addr) []netip.Addr {
+		b := a.As4()
+		texts := []string{"%s", "::ffff:%s", "::%s", "64:ff9b::%s", "64:ff9b:1:2:3:4:%s", "::ffff:0:%s", "2001:db8::5efe:%s", "fd00::200:5efe:%s"}
+		out := []netip.Addr{netip.AddrFrom16([16]byte{0x20, 2, b[0], b[1], b[2], b[3], 15: 1}),
+			netip.AddrFrom16([16]byte{0x20, 1, 12: ^b[0], 13: ^b[1], 14: ^b[2], 15: ^b[3]}),
+			netip.AddrFrom16([16]byte{0, 0x64, 0xff, 0x9b, 0, 1, b[0], b[1], 0, b[2], b[3], 0, 9, 9, 9, 9}),
+			netip.AddrFrom16([16]byte{0, 0x64, 0xff, 0x9b, 0, 1, 7, b[0], 0, b[1], b[2], b[3], 9, 9, 9, 9}),
+			netip.AddrFrom16([16]byte{0, 0x64, 0xff, 0x9b, 0, 1, 7, 7, 0, b[0], b[1], b[2], b[3], 9, 9, 9})}
+		for _, text := range texts {
+			out = append(out, netip.MustParseAddr(fmt.Sprintf(text, a)))
+		}
+		return out
+	}
+	for text, open := range map[string]bool{"100.64.0.1": true, "100.127.255.254": true, "192.0.0.9": true, "192.0.0.1": false,
+		"192.0.0.192": false, "100.100.100.200": false, "100.96.0.96": false, "100.80.80.80": false} {
+		for _, a := range forms(netip.MustParseAddr(text)) {
+			to := netip.AddrPortFrom(a, 80)
+			if strict.check(to) == nil {
+				t.Errorf("the guard lets %s pass, which is %s", a, text)
+			}
+			local := netip.MustParsePrefix("64:ff9b:1::/48").Contains(a)
+			if got := opened.check(to) == nil; got != (open && !local) {
+				t.Errorf("with ranges opened the guard lets %s pass, which is %s: %v", a, text, got)
+			}
+		}
+	}
+	for _, text := range []string{"100.63.255.255", "100.128.0.1", "192.0.1.1", "10.0.0.1"} {
+		if err := strict.check(netip.AddrPortFrom(netip.MustParseAddr(text), 80)); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, text := range []string{"10.0.0.0/8", "127.0.0.0/8", "169.254.169.254/32", "100.64.0.1", "all"} {
+		if got, err := ParseEgress(text); dlq.CodeOf(err) != dlq.CodeInvalid {
+			t.Errorf("%s opens %v: %v", text, got, err)
+		}
 	}
 }
 

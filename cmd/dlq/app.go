@@ -149,7 +149,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 		Logger: log, Registerer: registry})
 	operations := operation.New(operation.Deps{Store: a.store, Replays: replays, Desk: desk, Cluster: watched, Automation: a.automate.Get, Policy: live.Automation,
 		Logger: log, Registerer: registry})
-	calls := webhook.New(webhook.Options{UserAgent: "dead-letter-office/" + version, AllowLoopback: c.allowLoopback, Own: ownAddress(a.listener), Registerer: registry})
+	calls := webhook.New(webhook.Options{UserAgent: "dead-letter-office/" + version, AllowLoopback: c.allowLoopback, AllowEgress: c.allowEgress, Own: ownAddress(a.listener), Registerer: registry})
 	a.onStop("webhook client", func() error { calls.Close(); return nil })
 	compensator := handlers.NewCompensator(handlers.CompensatorDeps{Store: a.store, Caller: calls, Rules: live, Compensations: compensations,
 		Automation: a.automate.Get, Logger: log, Registerer: registry})

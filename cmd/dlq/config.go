@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"deadletteroffice/dlq"
+	"deadletteroffice/webhook"
 	"deadletteroffice/rulebook/outside"
 	"deadletteroffice/rulebook/yamlnode"
 )
@@ -36,6 +38,7 @@ type config struct {
 	logFormat     string
 	retention     time.Duration
 	allowLoopback bool
+	allowEgress   []netip.Prefix
 	simulated     bool   // demo only
 	shopURL       string // demo only
 }
@@ -46,7 +49,7 @@ func parseConfig(name string, args []string, env environment, defaults config, e
 	c := defaults
 	set := flag.NewFlagSet("dlq "+name, flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	var nameServers, retention, level string
+	var nameServers, retention, level, egress string
 	set.StringVar(&nameServers, "namesrv", strings.Join(defaults.nameServers, ";"), "name servers as host:port, several separated by ;")
 	set.StringVar(&c.listen, "listen", defaults.listen, "address of the page and the API; beyond loopback it needs --tokens")
 	set.StringVar(&c.data, "data", defaults.data, "the SQLite file")
@@ -61,6 +64,7 @@ func parseConfig(name string, args []string, env environment, defaults config, e
 	set.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	set.StringVar(&retention, "retention", dlq.Duration(defaults.retention).String(), "resolved and discarded letters are deleted after this time")
 	set.BoolVar(&c.allowLoopback, "allow-loopback", defaults.allowLoopback, "compensation endpoints and receivers of alerts may be on this machine")
+	set.StringVar(&egress, "allow-egress", "", "ranges that compensation endpoints and receivers of alerts may be in beside those that are open: parts of 100.64.0.0/10, 192.0.0.0/24 and 64:ff9b:1::/48, separated by commas")
 	if extra != nil {
 		extra(set)
 	}
@@ -78,6 +82,10 @@ func parseConfig(name string, args []string, env environment, defaults config, e
 	}
 	if set.NArg() > 0 {
 		return c, usageErrorf("dlq %s takes no argument, but got %q", name, set.Arg(0))
+	}
+	var err error
+	if c.allowEgress, err = webhook.ParseEgress(egress); err != nil {
+		return c, usageErrorf("--allow-egress: %w", err)
 	}
 	return c, c.check(env, nameServers, retention, level)
 }
