@@ -3,10 +3,12 @@ package ui
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,7 +25,7 @@ func tokensFor(t *testing.T) (path string, tokens map[Role]string) {
 	tokens = map[Role]string{}
 	text := "# people\n\n"
 	for _, role := range Roles {
-		token, line, err := NewToken("some-"+string(role), role)
+		token, line, err := NewToken(Token{Name: "some-" + string(role), Role: role})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +204,7 @@ func TestParseTokens(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"anna operator":                                          "line 1: there are 2 words",
-		"\nanna operator dlq_secret and more":                    "line 2: there are 5 words",
+		"\nanna operator dlq_secret and more":                    "line 2: word 4 is neither",
 		"anna boss " + sum:                                       "no role",
 		"anna public " + sum:                                     "no role",
 		"an/na viewer " + sum:                                    "name",
@@ -223,7 +225,7 @@ func TestParseTokens(t *testing.T) {
 func TestNewToken(t *testing.T) {
 	seen := map[string]bool{}
 	for range 200 {
-		token, line, err := NewToken("anna", RoleViewer)
+		token, line, err := NewToken(Token{Name: "anna", Role: RoleViewer})
 		if err != nil || seen[token] || !strings.HasPrefix(token, TokenPrefix) || len(token) != len(TokenPrefix)+43 || strings.Contains(line, token) {
 			t.Fatalf("%q %q %v", token, line, err)
 		}
@@ -233,10 +235,10 @@ func TestNewToken(t *testing.T) {
 			t.Fatalf("the line is not read back: %v %v", parsed, err)
 		}
 	}
-	if _, _, err := NewToken("local", RoleViewer); err == nil {
+	if _, _, err := NewToken(Token{Name: "local", Role: RoleViewer}); err == nil {
 		t.Error("a token may call itself local")
 	}
-	if _, _, err := NewToken("anna", "boss"); err == nil {
+	if _, _, err := NewToken(Token{Name: "anna", Role: "boss"}); err == nil {
 		t.Error("a token may have a role that is not there")
 	}
 }
@@ -318,83 +320,278 @@ func TestNoLogInWithoutTokens(t *testing.T) {
 	}
 }
 
+// Wrong tokens from one address, which may be a proxy's, make wrong tokens wait and no right one.
 func TestGuessingIsSlow(t *testing.T) {
 	path, tokens := tokensFor(t)
+	own := sha256.Sum256([]byte("changeit"))
+	text := string(must(os.ReadFile(path))) + fmt.Sprintf("weak viewer %x\n", own)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	now := noon
 	a := newAPI(t, func(d *Deps) { d.TokenFile, d.Now = path, func() time.Time { return now } })
-	good := a.call("POST", apiBase+"/session", `{"token":"`+tokens[RoleViewer]+`"}`).Result().Cookies()[0]
+	bearer := func(token string, headers ...string) *httptest.ResponseRecorder {
+		return a.call("GET", apiBase+"/summary", "", append(headers, "Authorization: Bearer "+token)...)
+	}
 	for i := range 10 {
-		if w := a.call("GET", apiBase+"/summary", "", "Authorization: Bearer guess"); w.Code != 401 {
+		if w := bearer("guess"); w.Code != 401 {
 			t.Fatalf("guess %d: %d", i, w.Code)
 		}
 	}
-	w := a.call("POST", apiBase+"/session", `{"token":"`+tokens[RoleAdmin]+`"}`)
-	if w.Code != 429 || w.Header().Get("Retry-After") != "60" {
+	if w := bearer("guess"); w.Code != 429 || w.Header().Get("Retry-After") != "60" {
 		t.Errorf("after ten guesses: %d %q", w.Code, w.Header().Get("Retry-After"))
 	}
-	if w := a.call("GET", apiBase+"/summary", "", "Cookie: dlq_session="+good.Value); w.Code != 200 {
-		t.Errorf("a log-in that stands is thrown out: %d", w.Code)
+	if w := bearer(TokenPrefix + strings.Repeat("x", tokenDigits)); w.Code != 429 {
+		t.Errorf("a guess in our form: %d", w.Code)
 	}
-	if w := a.call("GET", apiBase+"/summary", "", "Authorization: Bearer guess", "X-Forwarded-For: 10.9.9.9", "X-Real-Ip: 10.9.9.9"); w.Code != 429 {
+	if w := bearer("changeit"); w.Code != 429 {
+		t.Errorf("a weak token is found while somebody guesses: %d", w.Code)
+	}
+	for i := range 20 {
+		if w := bearer(tokens[RoleViewer]); w.Code != 200 {
+			t.Fatalf("a right token is refused because of others' wrong ones: %d", w.Code)
+		}
+		if w := a.call("POST", apiBase+"/session", `{"token":"`+tokens[RoleAdmin]+`"}`); w.Code != 200 {
+			t.Fatalf("log-in %d is refused because of others' wrong tokens: %d", i, w.Code)
+		}
+	}
+	if w := bearer("guess", "X-Forwarded-For: 10.9.9.9", "X-Real-Ip: 10.9.9.9"); w.Code != 429 {
 		t.Errorf("a forwarded address is believed: %d", w.Code)
 	}
 	now = noon.Add(time.Minute)
-	if w := a.call("POST", apiBase+"/session", `{"token":"`+tokens[RoleAdmin]+`"}`); w.Code != 200 {
+	if w := bearer("changeit"); w.Code != 200 {
 		t.Errorf("a minute later: %d", w.Code)
 	}
 }
 
-func TestAddressOf(t *testing.T) {
-	for remote, want := range map[string]string{"10.0.0.1:1": "10.0.0.1/32", "[::ffff:10.0.0.1]:1": "10.0.0.1/32",
-		"[2001:db8::1:2:3:4]:1": "2001:db8::/64", "[fe80::1%eth0]:1": "fe80::/64", "@": "invalid Prefix"} {
-		if got := addressOf(&http.Request{RemoteAddr: remote}).String(); got != want {
-			t.Errorf("%s: %s, want %s", remote, got, want)
+func TestBehindATrustedProxy(t *testing.T) {
+	path, _ := tokensFor(t)
+	a := newAPI(t, func(d *Deps) {
+		d.TokenFile, d.TrustedProxies = path, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
+	})
+	guess := func(from string) int {
+		return a.call("GET", apiBase+"/summary", "", "Authorization: Bearer guess", "X-Forwarded-For: "+from).Code
+	}
+	for range 11 {
+		guess("198.51.100.7, 203.0.113.9, 10.1.1.1") // what stands first could be written by the caller
+	}
+	if code := guess("203.0.113.9"); code != 429 {
+		t.Errorf("the address before the proxies is not counted: %d", code)
+	}
+	for _, other := range []string{"203.0.113.8", "203.0.113.9, 198.51.100.7", "2001:db8::1", "nonsense"} {
+		if code := guess(other); code != 401 {
+			t.Errorf("%s: %d", other, code)
+		}
+	}
+	for header, want := range map[string]string{"": "127.0.0.1", "203.0.113.9": "203.0.113.9", "10.2.2.2": "10.2.2.2", "[2001:db8::1]": "2001:db8::1",
+		"198.51.100.7, 203.0.113.9": "203.0.113.9", "203.0.113.9, junk": "127.0.0.1", "203.0.113.9, 10.3.3.3": "203.0.113.9"} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = "127.0.0.1:5"
+		if header != "" {
+			r.Header.Set("X-Forwarded-For", header)
+		}
+		if got := a.entrance.proxies.client(r); got != want {
+			t.Errorf("%q: %s, want %s", header, got, want)
 		}
 	}
 }
 
-// The token file is followed while the program runs; a bad one changes nothing, and a token that is gone ends its log-ins.
+// One token cannot fill the database, nor keep others from reporting.
+func TestReportsHaveAQuota(t *testing.T) {
+	path, tokens := tokensFor(t)
+	now := noon
+	a := newAPI(t, func(d *Deps) { d.TokenFile, d.Now = path, func() time.Time { return now } })
+	one := `{"consumer_group":"g","message_id":"M1","reason":"r"}`
+	long := `{"consumer_group":"g","message_id":"M1","reason":"r","reason_text":"` + strings.Repeat("x", 1<<20-200) + `"}`
+	report := func(role Role, body string) *httptest.ResponseRecorder {
+		return a.call("POST", apiBase+"/reports", body, "Authorization: Bearer "+tokens[role])
+	}
+	sent := 0
+	for ; sent < 12; sent++ {
+		if w := report(RoleReporter, long); w.Code == 429 {
+			if after := w.Header().Get("Retry-After"); after == "" || after == "0" {
+				t.Errorf("Retry-After is %q", after)
+			}
+			break
+		} else if w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	if sent != 4 {
+		t.Errorf("%d MiB were taken at once", sent)
+	}
+	if w := report(RoleOperator, one); w.Code != 200 {
+		t.Errorf("another token pays for it: %d", w.Code)
+	}
+	now = now.Add(time.Minute)
+	taken := 0
+	for range 10 {
+		if report(RoleReporter, long).Code == 200 {
+			taken++
+		}
+	}
+	if taken != 1 {
+		t.Errorf("a minute later %d MiB are taken", taken)
+	}
+	many := `{"reports":[` + strings.TrimSuffix(strings.Repeat(one+",", 500), ",") + `]}`
+	taken = 0
+	for range 40 {
+		if report(RoleAdmin, many).Code == 200 {
+			taken++
+		}
+	}
+	if taken != 20 {
+		t.Errorf("%d reports are taken at once", 500*taken)
+	}
+}
+
+// A token that logs in again and again ends its own log-ins, and nobody else's.
+func TestLogInsOfOneToken(t *testing.T) {
+	path, tokens := tokensFor(t)
+	now := noon
+	a := newAPI(t, func(d *Deps) { d.TokenFile, d.Now = path, func() time.Time { return now } })
+	logIn := func(role Role) string {
+		now = now.Add(time.Millisecond)
+		return a.call("POST", apiBase+"/session", `{"token":"`+tokens[role]+`"}`).Result().Cookies()[0].Value
+	}
+	in := func(cookie string) bool {
+		return a.call("GET", apiBase+"/summary", "", "Cookie: dlq_session="+cookie).Code == 200
+	}
+	admin, first, second := logIn(RoleAdmin), logIn(RoleViewer), logIn(RoleViewer)
+	now = now.Add(time.Second)
+	if !in(first) { // it was used, so the second is the oldest now
+		t.Fatal("not in")
+	}
+	for range sessionsPerToken - 1 {
+		logIn(RoleViewer)
+	}
+	for range 3 * sessionsPerToken {
+		logIn(RoleReporter)
+	}
+	if !in(admin) || !in(first) || in(second) {
+		t.Errorf("admin %v, the first viewer %v, the one that was not used for longest %v", in(admin), in(first), in(second))
+	}
+	if n := len(a.entrance.sessions.open); n != 1+2*sessionsPerToken {
+		t.Errorf("%d log-ins are kept", n)
+	}
+}
+
+func TestNetworkOf(t *testing.T) {
+	for address, want := range map[string]string{"10.0.0.1": "10.0.0.1/32", "::ffff:10.0.0.1": "10.0.0.1/32",
+		"2001:db8::1:2:3:4": "2001:db8::/64", "fe80::1%eth0": "fe80::/64", "@": "invalid Prefix"} {
+		if got := networkOf(address).String(); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+}
+
+// The token file is followed while the program runs: what it does not say lets nobody in, and a token that is gone ends its
+// log-ins and streams.
 func TestTokenFileIsFollowed(t *testing.T) {
 	path, tokens := tokensFor(t)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	text := string(must(os.ReadFile(path)))
+	for name, spoil := range map[string]func() error{
+		"a bad line":          func() error { return os.WriteFile(path, []byte(text+"rubbish\n"), 0o600) },
+		"emptied":             func() error { return os.WriteFile(path, nil, 0o600) },
+		"comments only":       func() error { return os.WriteFile(path, []byte("# nobody\n"), 0o600) },
+		"deleted":             func() error { return os.Remove(path) },
+		"a folder":            func() error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
+		"writable by others":  func() error { return os.Chmod(path, 0o602) },
+		"writable by a group": func() error { return os.Chmod(path, 0o660) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			write := func(s string) {
+				if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, []byte(s), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(text)
+			synctest.Test(t, func(t *testing.T) {
+				a := newAPI(t, func(d *Deps) { d.TokenFile = path })
+				ended := make(chan struct{})
+				go func() { a.entrance.tokens.run(t.Context()); close(ended) }()
+				t.Cleanup(func() { <-ended })
+				cookie := a.call("POST", apiBase+"/session", `{"token":"`+tokens[RoleViewer]+`"}`).Result().Cookies()[0]
+				stream, _, err := a.hub.follow("some-viewer")
+				if err != nil {
+					t.Fatal(err)
+				}
+				wait := func() { time.Sleep(10 * time.Second); synctest.Wait() }
+				byCookie := func() int { return a.call("GET", apiBase+"/summary", "", "Cookie: dlq_session="+cookie.Value).Code }
+				byToken := func(role Role) int {
+					return a.call("GET", apiBase+"/summary", "", "Authorization: Bearer "+tokens[role]).Code
+				}
+				wait()
+				if byCookie() != 200 || byToken(RoleAdmin) != 200 {
+					t.Fatal("nobody gets in by a file that did not change")
+				}
+
+				if err := spoil(); err != nil {
+					t.Fatal(err)
+				}
+				wait()
+				if code := byCookie(); code != 401 {
+					t.Errorf("a log-in goes on: %d", code)
+				}
+				if code := byToken(RoleAdmin); code != 503 {
+					t.Errorf("a token goes on: %d", code)
+				}
+				if w := a.call("POST", apiBase+"/session", `{"token":"`+tokens[RoleViewer]+`"}`); w.Code != 503 || !strings.Contains(w.Body.String(), "token file is refused") {
+					t.Errorf("log-in: %d %s", w.Code, w.Body)
+				}
+				if w := a.call("GET", apiBase+"/session", ""); w.Code != 200 {
+					t.Errorf("the page cannot ask who it is: %d", w.Code)
+				}
+				if w := a.call("GET", "/readyz?verbose=1", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "[-] tokens: ") {
+					t.Errorf("readyz does not say it: %d %s", w.Code, w.Body)
+				}
+				if _, open := <-stream.frames; open {
+					t.Error("a stream goes on")
+				}
+				if n := strings.Count(a.log.String(), "token file refused"); n != 1 {
+					t.Errorf("the refusal is logged %d times", n)
+				}
+
+				write(strings.Join(strings.Split(text, "\n")[4:], "\n")) // without reporter and viewer
+				wait()
+				if byToken(RoleAdmin) != 200 || byToken(RoleViewer) != 401 {
+					t.Errorf("mended without the viewer: %d %d", byToken(RoleAdmin), byToken(RoleViewer))
+				}
+				write(text)
+				wait()
+				if code := byCookie(); code != 401 {
+					t.Errorf("the old log-in came back: %d", code)
+				}
+				if code := byToken(RoleViewer); code != 200 {
+					t.Errorf("after the token is back: %d", code)
+				}
+			})
+		})
 	}
+}
+
+// An editor that writes the file in two steps throws nobody out.
+func TestATokenFileThatIsBeingWritten(t *testing.T) {
+	path, tokens := tokensFor(t)
+	text := must(os.ReadFile(path))
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t, func(d *Deps) { d.TokenFile = path })
 		ended := make(chan struct{})
 		go func() { a.entrance.tokens.run(t.Context()); close(ended) }()
 		t.Cleanup(func() { <-ended })
-		cookie := a.call("POST", apiBase+"/session", `{"token":"`+tokens[RoleViewer]+`"}`).Result().Cookies()[0]
-		status := func() int { return a.call("GET", apiBase+"/summary", "", "Cookie: dlq_session="+cookie.Value).Code }
-		write := func(s string) {
-			if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(5 * time.Second)
-			synctest.Wait()
+		time.Sleep(tokenFileEvery - time.Millisecond)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		write("rubbish")
-		if code := status(); code != 200 || !strings.Contains(a.log.String(), "token file refused") {
-			t.Errorf("after a bad file: %d", code)
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		if n := strings.Count(a.log.String(), "token file refused"); n != 1 {
-			t.Errorf("the refusal is logged %d times", n)
-		}
-		write("# nobody\n")
-		if code := status(); code != 200 {
-			t.Errorf("after an empty file: %d", code)
-		}
-		write(strings.Join(strings.Split(string(text), "\n")[4:], "\n")) // without reporter and viewer
-		if code := status(); code != 401 {
-			t.Errorf("after the token is gone: %d", code)
-		}
-		write(string(text))
-		if code := status(); code != 401 {
-			t.Errorf("the old log-in came back: %d", code)
-		}
-		if w := a.call("GET", apiBase+"/summary", "", "Authorization: Bearer "+tokens[RoleViewer]); w.Code != 200 {
-			t.Errorf("after the token is back: %d", w.Code)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if w := a.call("GET", apiBase+"/summary", "", "Authorization: Bearer "+tokens[RoleViewer]); w.Code != 200 || strings.Contains(a.log.String(), "refused") {
+			t.Errorf("%d %s", w.Code, a.log)
 		}
 	})
 }
@@ -408,6 +605,13 @@ func TestABadTokenFileStopsTheStart(t *testing.T) {
 		if _, err := New(Deps{TokenFile: path}); dlq.CodeOf(err) != dlq.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	path, _ := tokensFor(t)
+	if err := os.Chmod(path, 0o620); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Deps{TokenFile: path}); dlq.CodeOf(err) != dlq.CodeInvalid || !strings.Contains(err.Error(), "written by others") {
+		t.Errorf("writable by others: %v", err)
 	}
 	if _, err := New(Deps{TokenFile: filepath.Join(t.TempDir(), "none")}); dlq.CodeOf(err) != dlq.CodeInvalid {
 		t.Errorf("missing: %v", err)

@@ -15,7 +15,7 @@ const (
 	RoleReporter Role = "reporter" // may only report why messages failed
 	RoleViewer   Role = "viewer"   // reads
 	RoleOperator Role = "operator" // reads, acts on letters, reports
-	RoleAdmin    Role = "admin"    // also switches automation and repairs topics
+	RoleAdmin    Role = "admin"    // also switches automation, repairs topics, ends log-ins
 )
 
 // Roles lists the roles that a token may have, least first.
@@ -41,9 +41,16 @@ func (r Role) May(need Role) bool {
 
 // caller is who asks. The zero caller is nobody.
 type caller struct {
-	name string
-	role Role
+	name    string
+	role    Role
+	groups  []string // consumer groups that a reporter is bound to
+	session string   // id of the log-in; "" without one
 }
+
+// localCaller is everybody where no tokens are in use.
+var localCaller = caller{name: dlq.ActorLocal, role: RoleAdmin}
+
+func callerOf(t Token) caller { return caller{name: t.Name, role: t.Role, groups: t.ConsumerGroups} }
 
 type callerKey struct{}
 
@@ -53,14 +60,17 @@ func withCaller(ctx context.Context, c caller) context.Context {
 
 // actor returns the name under which the caller's acts are recorded.
 func actor(ctx context.Context) string {
+	return callerIn(ctx).name
+}
+
+func callerIn(ctx context.Context) caller {
 	c, _ := ctx.Value(callerKey{}).(caller)
-	return c.name
+	return c
 }
 
 // roleOf returns the caller's role; "" for nobody.
 func roleOf(ctx context.Context) Role {
-	c, _ := ctx.Value(callerKey{}).(caller)
-	return c.role
+	return callerIn(ctx).role
 }
 
 // allow refuses a caller whose role does not reach.

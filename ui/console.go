@@ -241,6 +241,9 @@ func (s *Server) report(ctx context.Context, req *reports) (results[ReportResult
 	if given == nil {
 		given = []newReport{req.newReport}
 	}
+	if err := take(s.quotas.find(actor(ctx)).reports, s.Now(), len(given), "messages"); err != nil {
+		return results[ReportResult]{}, err
+	}
 	list := make([]dlq.Report, len(given))
 	for i, r := range given {
 		list[i] = dlq.Report{ConsumerGroup: r.ConsumerGroup, MessageID: r.MessageID, UniqueKey: r.UniqueKey, Key: r.Key,
@@ -286,6 +289,13 @@ func (s *Server) readyz(c echo.Context) error {
 		text.WriteString("[-] store: " + problemOf(err, "").Detail + "\n")
 	} else {
 		text.WriteString("[+] store: can be written\n")
+	}
+	switch t := s.entrance.tokens; {
+	case t == nil:
+	case t.now.Load().refused != nil:
+		text.WriteString("[-] tokens: the token file is refused, nobody gets in; see the log\n")
+	default:
+		text.WriteString("[+] tokens: can be used\n")
 	}
 	text.WriteString(word + "\n")
 	return writeText(c, status, "text/plain; charset=utf-8", text.Bytes())

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-
-	"deadletteroffice/dlq"
 )
 
 const (
@@ -32,9 +30,9 @@ func (s *Server) streamEvents(c echo.Context) error {
 		return err
 	}
 	s.hub.started(summary.LastEvent)
-	one, last, ok := s.hub.follow()
-	if !ok {
-		return dlq.Errorf(dlq.CodeUnavailable, "too many live streams are open, or the console is stopping").WithHint("close pages that nobody looks at")
+	one, last, err := s.hub.follow(actor(c.Request().Context()))
+	if err != nil {
+		return err
 	}
 	defer s.hub.leave(one)
 
@@ -45,7 +43,7 @@ func (s *Server) streamEvents(c echo.Context) error {
 	c.Response().WriteHeader(http.StatusOK)
 	w := stream{c, http.NewResponseController(c.Response())}
 
-	ok = w.write(sse("hello", last, hello{last}))
+	ok := w.write(sse("hello", last, hello{last}))
 	if seen := c.Request().Header.Get("Last-Event-ID"); ok && seen != "" && seen != strconv.FormatInt(last, 10) {
 		ok = w.write(sse("resync", 0, struct{}{}))
 	}

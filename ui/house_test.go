@@ -237,7 +237,7 @@ func TestAutomationOverTheHouse(t *testing.T) {
 // What the store commits reaches the followers of the stream.
 func TestCommitsReachTheStream(t *testing.T) {
 	a := newHouse(t)
-	one, _, _ := a.hub.follow()
+	one, _, _ := a.hub.follow("x")
 	l := decode[dlq.Page](t, a.call("GET", apiBase+"/letters?limit=1", "").Body.Bytes()).Items[0]
 	a.call("POST", fmt.Sprintf("%s/letters/%d/notes", apiBase, l.ID), fmt.Sprintf(`{"version":%d,"note":"x"}`, l.Version))
 	for {

@@ -13,6 +13,7 @@ const (
 	coalesce       = 250 * time.Millisecond // changes are told at most this often
 	changedMax     = 200                    // ids of one changes event
 	followersMax   = 256
+	followersOfOne = 32 // streams that one token may have open
 	followerBuffer = 16 // frames that a slow follower may be behind
 )
 
@@ -33,6 +34,7 @@ type hub struct {
 
 // follower is one open stream. frames is closed when the stream shall end; slow says why.
 type follower struct {
+	who    string // whose it is
 	frames chan frame
 	slow   bool // it did not read; it must resync. Read it only after frames is closed.
 }
@@ -114,17 +116,49 @@ func (h *hub) send(f frame) {
 	}
 }
 
-// follow opens a stream and tells which event was the last one before it. ok is false when there are too many streams or
-// the hub is closed.
-func (h *hub) follow() (one *follower, last int64, ok bool) {
+// follow opens a stream for somebody and tells which event was the last one before it. When all places are taken, the one
+// who has most gives one of them to somebody who has fewer; their page opens it again. Errors are CodeRateLimited when this
+// one has too many, and CodeUnavailable when there is no place or the hub is closed.
+func (h *hub) follow(who string) (one *follower, last int64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || len(h.followers) >= followersMax {
-		return nil, 0, false
+	if h.closed {
+		return nil, 0, dlq.Errorf(dlq.CodeUnavailable, "the console is stopping")
 	}
-	one = &follower{frames: make(chan frame, followerBuffer)}
+	have := map[string]int{}
+	var most *follower
+	for f := range h.followers {
+		have[f.who]++
+	}
+	for f := range h.followers {
+		if most == nil || have[f.who] > have[most.who] {
+			most = f
+		}
+	}
+	switch {
+	case who != dlq.ActorLocal && have[who] >= followersOfOne:
+		return nil, 0, &dlq.Error{Code: dlq.CodeRateLimited, Message: "this token has " + strconv.Itoa(have[who]) + " live streams open already",
+			Hint: "close pages that nobody looks at", Params: map[string]string{"retry_after": "15"}}
+	case len(h.followers) < followersMax:
+	case have[most.who] > have[who]+1:
+		delete(h.followers, most)
+		close(most.frames)
+	default:
+		return nil, 0, dlq.Errorf(dlq.CodeUnavailable, "too many live streams are open").WithHint("close pages that nobody looks at")
+	}
+	one = &follower{who: who, frames: make(chan frame, followerBuffer)}
 	h.followers[one] = struct{}{}
-	return one, h.last, true
+	return one, h.last, nil
+}
+
+// disconnect ends all streams that are open now.
+func (h *hub) disconnect() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for one := range h.followers {
+		delete(h.followers, one)
+		close(one.frames)
+	}
 }
 
 // leave ends a stream.

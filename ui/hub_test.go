@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -68,9 +69,9 @@ func TestChangesAreCoalesced(t *testing.T) {
 		h := newHub()
 		defer h.close()
 		h.started(17)
-		one, last, ok := h.follow()
-		if !ok || last != 17 {
-			t.Fatal(last, ok)
+		one, last, err := h.follow("x")
+		if err != nil || last != 17 {
+			t.Fatal(last, err)
 		}
 		h.publish(nil)
 		h.publish([]dlq.Event{{ID: 18, LetterID: 1, Kind: dlq.EventArrived}, {ID: 19, LetterID: 2, Kind: dlq.EventArrived}})
@@ -104,7 +105,7 @@ func TestManyChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub()
 		defer h.close()
-		one, _, _ := h.follow()
+		one, _, _ := h.follow(dlq.ActorLocal)
 		var ids []int64
 		for id := range int64(changedMax + 1) {
 			ids = append(ids, id+1)
@@ -123,8 +124,8 @@ func TestASlowFollowerIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub()
 		defer h.close()
-		slow, _, _ := h.follow()
-		fast, _, _ := h.follow()
+		slow, _, _ := h.follow(dlq.ActorLocal)
+		fast, _, _ := h.follow(dlq.ActorLocal)
 		for range followerBuffer + 1 {
 			h.publish(changed(1))
 			time.Sleep(coalesce)
@@ -148,21 +149,52 @@ func TestASlowFollowerIsCutOff(t *testing.T) {
 	})
 }
 
+// One token cannot take the places of all others.
+func TestStreamsAreShared(t *testing.T) {
+	h := newHub()
+	defer h.close()
+	for range followersOfOne {
+		if _, _, err := h.follow("greedy"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := h.follow("greedy"); dlq.CodeOf(err) != dlq.CodeRateLimited {
+		t.Errorf("one token may have any number of streams: %v", err)
+	}
+	for n := followersOfOne; n < followersMax; n++ {
+		if _, _, err := h.follow("token" + strconv.Itoa(n/(followersOfOne-1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := h.follow("late"); err != nil {
+		t.Errorf("all places are taken, and one who has none gets none: %v", err)
+	}
+	greedy := 0
+	for f := range h.followers {
+		if f.who == "greedy" {
+			greedy++
+		}
+	}
+	if greedy != followersOfOne-1 || len(h.followers) != followersMax {
+		t.Errorf("the greedy one has %d streams, all have %d", greedy, len(h.followers))
+	}
+}
+
 func TestTheHubHasAnEnd(t *testing.T) {
 	h := newHub()
 	var all []*follower
 	for range followersMax {
-		one, _, ok := h.follow()
-		if !ok {
+		one, _, err := h.follow(dlq.ActorLocal)
+		if err != nil {
 			t.Fatal("refused")
 		}
 		all = append(all, one)
 	}
-	if _, _, ok := h.follow(); ok {
+	if _, _, err := h.follow(dlq.ActorLocal); err == nil {
 		t.Error("there may be any number of followers")
 	}
 	h.leave(all[0])
-	if _, _, ok := h.follow(); !ok {
+	if _, _, err := h.follow(dlq.ActorLocal); err != nil {
 		t.Error("one who leaves makes no room")
 	}
 	h.publish(changed(1))
@@ -173,7 +205,7 @@ func TestTheHubHasAnEnd(t *testing.T) {
 	}
 	h.publish(changed(2))
 	h.tell("status", Status{})
-	if _, _, ok := h.follow(); ok || h.timer != nil {
+	if _, _, err := h.follow(dlq.ActorLocal); err == nil || h.timer != nil {
 		t.Error("the hub goes on after its end")
 	}
 }

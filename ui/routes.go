@@ -103,7 +103,7 @@ func (s *Server) routes() []route {
 		api(get, "/deliveries", "listDeliveries", RoleViewer, read(s, s.listDeliveries)),
 		api(get, "/deliveries/:id", "getDelivery", RoleViewer, read(s, s.getDelivery)),
 		api(post, "/deliveries/:id/resend", "resendDelivery", RoleOperator, write(s, writeTimeout, s.resendDelivery)),
-		api(post, "/reports", "report", RoleReporter, write(s, writeTimeout, s.report)),
+		api(post, "/reports", "report", RoleReporter, s.metered(write(s, writeTimeout, s.report))),
 		api(get, "/events", "streamEvents", RoleViewer, s.streamEvents),
 		api(get, "/openapi.yaml", "getOpenAPI", RolePublic, s.getOpenAPI),
 

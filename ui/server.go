@@ -10,11 +10,13 @@ package ui
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -62,7 +64,10 @@ type Deps struct {
 	TokenFile string // path of the token file; "" lets everybody on loopback in as admin
 	PublicURL string // where people open the page, if not at Listen: its host and origin are allowed, https makes cookies secure
 	Version   string // of the program
-	ShopURL   string // address of the demo shop, "" for none
+
+	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-For is believed
+
+	ShopURL string // address of the demo shop, "" for none
 
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer // what /metrics shows
@@ -83,6 +88,7 @@ type Server struct {
 	hub      *hub
 	state    *stateKeeper
 	once     onceKeeper
+	quotas   quotas
 	compiled lastCompiled
 	seats    chan struct{} // taken by those who try a text of rules
 	metrics  metrics
@@ -124,9 +130,10 @@ func New(d Deps) (*Server, error) {
 	if s.gate, err = newGate(d.Listen, public, d.TokenFile != ""); err != nil {
 		return nil, err
 	}
-	s.entrance = &entrance{sessions: sessions{now: d.Now}, guesses: guesses{now: d.Now}, secure: public != nil && public.Scheme == "https"}
+	s.entrance = &entrance{sessions: sessions{now: d.Now}, guesses: guesses{now: d.Now}, now: d.Now, proxies: d.TrustedProxies,
+		secure: public != nil && public.Scheme == "https"}
 	if d.TokenFile != "" {
-		if s.entrance.tokens, err = openTokens(d.TokenFile, d.Logger); err != nil {
+		if s.entrance.tokens, err = openTokens(d.TokenFile, d.Logger, s.tokensChanged); err != nil {
 			return nil, err
 		}
 	}
@@ -135,6 +142,16 @@ func New(d Deps) (*Server, error) {
 	}
 	s.echo = s.router()
 	return s, nil
+}
+
+// tokensChanged ends the log-ins and the streams of those who may not come in any more. A stream of somebody who may is
+// opened again by its page.
+func (s *Server) tokensChanged() {
+	s.entrance.sessions.keep(func(token [sha256.Size]byte) bool {
+		_, err := s.entrance.tokens.findSum(token, s.Now())
+		return err == nil
+	})
+	s.hub.disconnect()
 }
 
 // Handler returns the whole as one handler, for tests and for servers of one's own.

@@ -1,13 +1,12 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"net"
 	"net/http"
-	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,8 +17,8 @@ import (
 )
 
 const (
-	sessionLife = 12 * time.Hour
-	sessionsMax = 10_000
+	sessionLife      = 12 * time.Hour
+	sessionsPerToken = 20 // a further log-in ends the one of the same token that was not used for longest
 )
 
 // sessions are the log-ins of browsers. They live in memory and hold only the SHA-256 of what a cookie carries, so that
@@ -28,168 +27,120 @@ type sessions struct {
 	now func() time.Time
 
 	mu   sync.Mutex
-	open map[[sha256.Size]byte]session
+	open map[[sha256.Size]byte]*session
 }
 
 type session struct {
-	token [sha256.Size]byte
-	ends  time.Time
+	id      string // names it in lists; nobody gets in by it
+	token   [sha256.Size]byte
+	name    string // of the token
+	role    Role
+	address string // that the log-in came from
+	since   time.Time
+	used    time.Time
+	ends    time.Time
 }
 
-func (s *sessions) begin(token Token) (id string, ends time.Time) {
-	id = rand.Text() // 128 bits and more, see crypto/rand
+// begin makes a session of a token; secret is what the cookie carries.
+func (s *sessions) begin(token Token, address string) (secret string, ends time.Time) {
+	secret = rand.Text() // 128 bits and more, see crypto/rand
 	now := s.now()
 	ends = now.Add(sessionLife)
+	if !token.Expires.IsZero() && token.Expires.Before(ends) {
+		ends = token.Expires
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open == nil {
-		s.open = map[[sha256.Size]byte]session{}
+		s.open = map[[sha256.Size]byte]*session{}
 	}
-	if len(s.open) >= sessionsMax {
-		for k, old := range s.open {
-			if now.After(old.ends) || len(s.open) >= sessionsMax {
-				delete(s.open, k)
-			}
-		}
+	for n, oldest := s.ofToken(token, now); n >= sessionsPerToken; n, oldest = s.ofToken(token, now) {
+		delete(s.open, oldest)
 	}
-	s.open[sha256.Sum256([]byte(id))] = session{token.SHA256, ends}
-	return id, ends
+	s.open[sha256.Sum256([]byte(secret))] = &session{id: rand.Text()[:16], token: token.SHA256, name: token.Name, role: token.Role,
+		address: address, since: now, used: now, ends: ends}
+	return secret, ends
 }
 
-func (s *sessions) find(id string) (token [sha256.Size]byte, ok bool) {
-	key := sha256.Sum256([]byte(id))
+// ofToken counts the sessions of a token, and forgets all that are over. s.mu is held.
+func (s *sessions) ofToken(token Token, now time.Time) (n int, oldest [sha256.Size]byte) {
+	var used time.Time
+	for k, one := range s.open {
+		if !now.Before(one.ends) {
+			delete(s.open, k)
+			continue
+		}
+		if one.token != token.SHA256 {
+			continue
+		}
+		if n++; n == 1 || one.used.Before(used) {
+			oldest, used = k, one.used
+		}
+	}
+	return n, oldest
+}
+
+// find returns the session of what a cookie carries, as it is now that it is used.
+func (s *sessions) find(secret string) (session, bool) {
+	key := sha256.Sum256([]byte(secret))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	have, ok := s.open[key]
-	if ok && !s.now().Before(have.ends) {
-		delete(s.open, key)
-		return token, false
+	if !ok {
+		return session{}, false
 	}
-	return have.token, ok
+	now := s.now()
+	if !now.Before(have.ends) {
+		delete(s.open, key)
+		return session{}, false
+	}
+	have.used = now
+	return *have, true
 }
 
-func (s *sessions) end(id string) {
+func (s *sessions) end(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.open, sha256.Sum256([]byte(id)))
+	delete(s.open, sha256.Sum256([]byte(secret)))
 }
 
-// guesses limits how often one address may send a wrong token: ten times a minute. Tokens of our making cannot be
-// guessed, but a token file may hold the hash of a weak one. Log-ins that stand are not touched by it.
-type guesses struct {
-	now func() time.Time
-
-	mu   sync.Mutex
-	from map[netip.Prefix]guessed
-}
-
-type guessed struct {
-	since time.Time
-	wrong int
-}
-
-const (
-	guessesMax    = 10
-	guessesWindow = time.Minute
-)
-
-// wait returns how long the address has to wait before its next try; 0 for not at all.
-func (g *guesses) wait(address netip.Prefix) time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	have := g.from[address]
-	if have.wrong < guessesMax {
-		return 0
-	}
-	return max(0, have.since.Add(guessesWindow).Sub(g.now()))
-}
-
-func (g *guesses) failed(address netip.Prefix) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := g.now()
-	if g.from == nil || len(g.from) > 100_000 {
-		g.from = map[netip.Prefix]guessed{}
-	}
-	have := g.from[address]
-	if now.Sub(have.since) >= guessesWindow {
-		have = guessed{since: now}
-	}
-	have.wrong++
-	g.from[address] = have
-}
-
-// addressOf is the peer of the connection; forwarding headers are not believed. An IPv6 host has a whole /64.
-func addressOf(r *http.Request) netip.Prefix {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip = ip.Unmap().WithZone("")
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	return netip.PrefixFrom(ip, bits).Masked()
-}
-
-// entrance is the log-in: it finds out who asks.
-type entrance struct {
-	tokens   *tokenFile // nil: no log-in, everybody on loopback is an admin
-	sessions sessions
-	guesses  guesses
-	secure   bool // the public URL is https
-}
-
-func (e *entrance) cookieName() string {
-	if e.secure {
-		return "__Host-dlq_session"
-	}
-	return "dlq_session"
-}
-
-// who returns the caller of a request. A wrong token is an error, none at all is nobody.
-func (e *entrance) who(r *http.Request) (caller, error) {
-	if e.tokens == nil {
-		return caller{dlq.ActorLocal, RoleAdmin}, nil
-	}
-	if header := r.Header.Get("Authorization"); header != "" {
-		scheme, text, _ := strings.Cut(header, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return caller{}, dlq.Errorf(dlq.CodeUnauthorized, "the header Authorization does not begin with Bearer")
-		}
-		t, err := e.try(r, strings.TrimSpace(text))
-		return caller{t.Name, t.Role}, err
-	}
-	if cookie, err := r.Cookie(e.cookieName()); err == nil {
-		if sum, ok := e.sessions.find(cookie.Value); ok {
-			if t, ok := e.tokens.findSum(sum); ok {
-				return caller{t.Name, t.Role}, nil
-			}
-			e.sessions.end(cookie.Value)
+// endByID ends the session of this id, and reports whether there was one.
+func (s *sessions) endByID(id string) (ended session, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, one := range s.open {
+		if one.id == id {
+			delete(s.open, k)
+			return *one, true
 		}
 	}
-	return caller{}, nil
+	return session{}, false
 }
 
-func (e *entrance) try(r *http.Request, text string) (Token, error) {
-	address := addressOf(r)
-	if wait := e.guesses.wait(address); wait > 0 {
-		seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
-		return Token{}, &dlq.Error{Code: dlq.CodeRateLimited, Message: "too many wrong tokens came from this address",
-			Hint: "try again in " + seconds + " seconds", Params: map[string]string{"retry_after": seconds}}
+// keep ends all sessions whose token is not good any more.
+func (s *sessions) keep(good func(token [sha256.Size]byte) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, one := range s.open {
+		if !good(one.token) {
+			delete(s.open, k)
+		}
 	}
-	t, ok := e.tokens.find(text)
-	if !ok {
-		e.guesses.failed(address)
-		return Token{}, dlq.Errorf(dlq.CodeUnauthorized, "the token is not known here").
-			WithHint("check that it was copied whole; an admin can make a new one with \"dlq token new\"")
+}
+
+// list returns the sessions that are not over, those used last first.
+func (s *sessions) list() []session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	var out []session
+	for _, one := range s.open {
+		if now.Before(one.ends) {
+			out = append(out, *one)
+		}
 	}
-	return t, nil
+	slices.SortFunc(out, func(a, b session) int { return cmp.Or(b.used.Compare(a.used), cmp.Compare(a.id, b.id)) })
+	return out
 }
 
 // Session is who asks, and whether a log-in is needed.
@@ -228,7 +179,7 @@ func (s *Server) getSession(c echo.Context) error {
 	}
 	// A cookie or a token that is not good any more is no error here: the answer is that a log-in is needed.
 	who, err := s.entrance.who(c.Request())
-	if err != nil && dlq.CodeOf(err) != dlq.CodeUnauthorized {
+	if code := dlq.CodeOf(err); err != nil && code != dlq.CodeUnauthorized && code != dlq.CodeUnavailable {
 		return err
 	}
 	return writeJSON(c, http.StatusOK, s.entrance.session(who))
@@ -242,15 +193,16 @@ func (s *Server) logIn(c echo.Context) error {
 	if s.entrance.tokens == nil {
 		return dlq.Errorf(dlq.CodeNotSupported, "no log-in is needed: this console runs without a token file")
 	}
+	address := s.entrance.proxies.client(c.Request())
 	t, err := s.entrance.try(c.Request(), req.Token)
 	if err != nil {
-		s.Logger.Warn("log-in refused", "address", c.Request().RemoteAddr, "code", dlq.CodeOf(err))
+		s.Logger.Warn("log-in refused", "address", address, "code", dlq.CodeOf(err))
 		return err
 	}
-	id, ends := s.entrance.sessions.begin(t)
-	s.setCookie(c, id, ends)
-	s.Logger.Info("logged in", "actor", t.Name, "role", t.Role, "address", c.Request().RemoteAddr)
-	return writeJSON(c, http.StatusOK, s.entrance.session(caller{t.Name, t.Role}))
+	secret, ends := s.entrance.sessions.begin(t, address)
+	s.setCookie(c, secret, ends)
+	s.Logger.Info("logged in", "actor", t.Name, "role", t.Role, "address", address)
+	return writeJSON(c, http.StatusOK, s.entrance.session(callerOf(t)))
 }
 
 func (s *Server) logOut(c echo.Context) error {
@@ -263,7 +215,7 @@ func (s *Server) logOut(c echo.Context) error {
 	s.setCookie(c, "", time.Unix(1, 0))
 	after := caller{}
 	if s.entrance.tokens == nil {
-		after = caller{dlq.ActorLocal, RoleAdmin}
+		after = localCaller
 	}
 	return writeJSON(c, http.StatusOK, s.entrance.session(after))
 }

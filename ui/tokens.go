@@ -2,21 +2,16 @@ package ui
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/big"
-	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
+	"unicode"
 
 	"deadletteroffice/dlq"
 )
@@ -26,26 +21,50 @@ type Token struct {
 	Name   string
 	Role   Role
 	SHA256 [sha256.Size]byte // of the token as it is sent
+
+	// ConsumerGroups are those that a reporter may report for; other roles have none. A reporter without them may report for
+	// every consumer group, and its reports start nothing by themselves.
+	ConsumerGroups []string
+	Expires        time.Time // from then on nobody gets in by it; zero for never
 }
 
 // TokenPrefix begins every token, so that secret scanners find one that was published by mistake.
 const TokenPrefix = "dlq_"
 
-// NewToken makes a token of 256 random bits and its line for the token file. The token is shown once and stored nowhere:
-// the line holds its SHA-256. A plain hash is enough because a random token cannot be guessed from it.
-func NewToken(name string, role Role) (token, line string, err error) {
-	if err := checkToken(name, role); err != nil {
+// NewToken makes a token of 256 random bits for what t says, and its line for the token file. The token is shown once and
+// stored nowhere: the line holds its SHA-256. A plain hash is enough because a random token cannot be guessed from it.
+func NewToken(t Token) (token, line string, err error) {
+	if err := checkToken(t); err != nil {
 		return "", "", err
 	}
 	var random [32]byte
 	rand.Read(random[:])
 	// 43 digits of base 62 hold 256 bits; shorter numbers are filled up so that all tokens have one length.
 	digits := new(big.Int).SetBytes(random[:]).Text(62)
-	token = TokenPrefix + strings.Repeat("0", 43-len(digits)) + digits
-	return token, fmt.Sprintf("%s %s %x", name, role, sha256.Sum256([]byte(token))), nil
+	token = TokenPrefix + strings.Repeat("0", tokenDigits-len(digits)) + digits
+	line = fmt.Sprintf("%s %s %x", t.Name, t.Role, sha256.Sum256([]byte(token)))
+	if !t.Expires.IsZero() {
+		line += " expires=" + t.Expires.UTC().Format(time.RFC3339)
+	}
+	for _, g := range t.ConsumerGroups {
+		line += " consumer-group=" + g
+	}
+	return token, line, nil
 }
 
-func checkToken(name string, role Role) error {
+const (
+	tokenDigits = 43
+	base62      = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+// ofOurForm reports whether a text can be a token that NewToken made: one that nobody guesses.
+func ofOurForm(text string) bool {
+	digits, ours := strings.CutPrefix(text, TokenPrefix)
+	return ours && len(digits) == tokenDigits && strings.Trim(digits, base62) == ""
+}
+
+func checkToken(t Token) error {
+	name, role := t.Name, t.Role
 	if name == "" || len(name) > 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-") != "" {
 		return dlq.Errorf(dlq.CodeInvalid, "the name %q of a token is not 1 to 64 of the characters A-Z, a-z, 0-9 and . _ @ -", name)
 	}
@@ -55,11 +74,20 @@ func checkToken(name string, role Role) error {
 	if !slices.Contains(Roles, role) {
 		return dlq.Errorf(dlq.CodeInvalid, "there is no role %q", role).WithHint("the roles are %s", joined(Roles))
 	}
+	if len(t.ConsumerGroups) > 0 && role != RoleReporter {
+		return dlq.Errorf(dlq.CodeInvalid, "a token with the role %s is not bound to consumer groups", role).WithHint("only reporters are")
+	}
+	for _, g := range t.ConsumerGroups {
+		if g == "" || len(g) > 255 || strings.ContainsFunc(g, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+			return dlq.Errorf(dlq.CodeInvalid, "%q is not the name of a consumer group", cut(g, 80))
+		}
+	}
 	return nil
 }
 
 // ParseTokens reads a token file: a line for each token with name, role and the SHA-256 of the token in hex, separated by
-// blanks; empty lines and lines that begin with # are skipped. Errors are CodeInvalid and name the line. A name may have
+// blanks, and behind them expires=INSTANT and consumer-group=NAME, the latter as often as needed; empty lines and lines
+// that begin with # are skipped. Errors are CodeInvalid and name the line. A name may have
 // several tokens, so that one can follow another, but only one role.
 func ParseTokens(r io.Reader) ([]Token, error) {
 	var tokens []Token
@@ -80,7 +108,7 @@ func ParseTokens(r io.Reader) ([]Token, error) {
 		}
 		if err != nil {
 			return nil, dlq.Errorf(dlq.CodeInvalid, "token file, line %d: %s", n, err).
-				WithHint("a line is: name role sha256; \"dlq token new NAME --role ROLE\" makes one")
+				WithHint("a line is: name role sha256 [expires=INSTANT] [consumer-group=NAME]; \"dlq token new NAME --role ROLE\" makes one")
 		}
 		roles[t.Name] = t.Role
 		tokens = append(tokens, t)
@@ -93,12 +121,27 @@ func ParseTokens(r io.Reader) ([]Token, error) {
 
 func parseToken(text string) (Token, error) {
 	fields := strings.Fields(text)
-	if len(fields) != 3 {
+	if len(fields) < 3 {
 		// The line may hold a token in the clear, so it is not repeated.
 		return Token{}, fmt.Errorf("there are %d words instead of three", len(fields))
 	}
 	t := Token{Name: fields[0], Role: Role(fields[1])}
-	if err := checkToken(t.Name, t.Role); err != nil {
+	for n, more := range fields[3:] {
+		name, value, _ := strings.Cut(more, "=")
+		switch name {
+		case "expires":
+			at, err := time.Parse(time.RFC3339, value)
+			if err != nil || !t.Expires.IsZero() {
+				return Token{}, fmt.Errorf("word %d is not one instant such as expires=2027-01-31T00:00:00Z", n+4)
+			}
+			t.Expires = at
+		case "consumer-group":
+			t.ConsumerGroups = append(t.ConsumerGroups, value)
+		default:
+			return Token{}, fmt.Errorf("word %d is neither expires= nor consumer-group=", n+4)
+		}
+	}
+	if err := checkToken(t); err != nil {
 		return Token{}, err
 	}
 	sum, err := hex.DecodeString(fields[2])
@@ -107,81 +150,4 @@ func parseToken(text string) (Token, error) {
 	}
 	copy(t.SHA256[:], sum)
 	return t, nil
-}
-
-// tokenFile is a token file that is followed while it changes.
-type tokenFile struct {
-	path   string
-	logger *slog.Logger
-	seen   []byte // the bytes that were read last, good or bad
-	tokens atomic.Pointer[[]Token]
-}
-
-// openTokens reads the file a first time; then a bad file is an error, and so is one without a token, since nobody could
-// log in.
-func openTokens(path string, logger *slog.Logger) (*tokenFile, error) {
-	f := &tokenFile{path: path, logger: logger}
-	if _, err := f.read(); err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
-// read takes over the file if it changed. On an error the tokens before stay in force.
-func (f *tokenFile) read() (changed bool, err error) {
-	text, err := os.ReadFile(f.path)
-	if err != nil {
-		return false, dlq.Errorf(dlq.CodeInvalid, "the token file %s cannot be read: %w", f.path, err)
-	}
-	if f.tokens.Load() != nil && bytes.Equal(text, f.seen) {
-		return false, nil
-	}
-	f.seen = text
-	tokens, err := ParseTokens(bytes.NewReader(text))
-	if err != nil {
-		return false, err
-	}
-	if len(tokens) == 0 {
-		return false, dlq.Errorf(dlq.CodeInvalid, "the token file %s has no token, so nobody could log in", f.path).
-			WithHint("add the line that \"dlq token new NAME --role admin\" prints")
-	}
-	f.tokens.Store(&tokens)
-	return true, nil
-}
-
-// run follows the file until the context ends.
-func (f *tokenFile) run(ctx context.Context) {
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
-	last := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		changed, err := f.read()
-		switch {
-		case err != nil && err.Error() != last:
-			last = err.Error()
-			f.logger.Error("token file refused, the tokens before stay in force", "err", err)
-		case changed:
-			last = ""
-			f.logger.Info("token file read", "tokens", len(*f.tokens.Load()))
-		}
-	}
-}
-
-// find returns the token of this text. Every token is compared, in constant time.
-func (f *tokenFile) find(text string) (Token, bool) {
-	return f.findSum(sha256.Sum256([]byte(text)))
-}
-
-func (f *tokenFile) findSum(sum [sha256.Size]byte) (found Token, ok bool) {
-	for _, t := range *f.tokens.Load() {
-		if subtle.ConstantTimeCompare(t.SHA256[:], sum[:]) == 1 {
-			found, ok = t, true
-		}
-	}
-	return found, ok
 }

@@ -158,7 +158,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	alarm.engine.Store(alerting.engine)
 
 	a.server, err = ui.New(ui.Deps{Store: a.store, Alerts: silencing{a.store, alarm.wake}, Engine: alerting.engine, Outbox: alerting.outbox, Desk: desk, Replays: replays, Operations: operations, Ledger: a.store, Cluster: watched, Book: a.book, Live: live,
-		Listen: c.listen, TokenFile: c.tokens, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
+		Listen: c.listen, TokenFile: c.tokens, TrustedProxies: c.proxies, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
 		Registerer: registry, Gatherer: registry, Logger: log, OpenAPI: openAPI, RulesSchema: docs.RulesSchema})
 	if err != nil {
 		return nil, err

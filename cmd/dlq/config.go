@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"deadletteroffice/dlq"
-	"deadletteroffice/webhook"
 	"deadletteroffice/rulebook/outside"
 	"deadletteroffice/rulebook/yamlnode"
+	"deadletteroffice/webhook"
 )
 
 // config is what serve and demo are told. Every field is a flag with a twin in the environment.
@@ -39,6 +39,7 @@ type config struct {
 	retention     time.Duration
 	allowLoopback bool
 	allowEgress   []netip.Prefix
+	proxies       []netip.Prefix
 	simulated     bool   // demo only
 	shopURL       string // demo only
 }
@@ -49,7 +50,7 @@ func parseConfig(name string, args []string, env environment, defaults config, e
 	c := defaults
 	set := flag.NewFlagSet("dlq "+name, flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	var nameServers, retention, level, egress string
+	var nameServers, retention, level, egress, proxies string
 	set.StringVar(&nameServers, "namesrv", strings.Join(defaults.nameServers, ";"), "name servers as host:port, several separated by ;")
 	set.StringVar(&c.listen, "listen", defaults.listen, "address of the page and the API; beyond loopback it needs --tokens")
 	set.StringVar(&c.data, "data", defaults.data, "the SQLite file")
@@ -60,6 +61,7 @@ func parseConfig(name string, args []string, env environment, defaults config, e
 	set.StringVar(&c.secretKey, "secret-key", "", "ACL secret key as env:NAME or file:PATH")
 	set.BoolVar(&c.tls, "tls", false, "speak TLS to name servers and brokers")
 	set.StringVar(&c.tlsCA, "tls-ca", "", "PEM file of the authority that signed the brokers' certificates; default: the system's")
+	set.StringVar(&proxies, "trusted-proxy", "", "ranges of proxies whose X-Forwarded-For is believed, separated by commas, for example 10.0.0.0/8")
 	set.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	set.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	set.StringVar(&retention, "retention", dlq.Duration(defaults.retention).String(), "resolved and discarded letters are deleted after this time")
@@ -87,7 +89,29 @@ func parseConfig(name string, args []string, env environment, defaults config, e
 	if c.allowEgress, err = webhook.ParseEgress(egress); err != nil {
 		return c, usageErrorf("--allow-egress: %w", err)
 	}
+	if c.proxies, err = networks("--trusted-proxy", proxies); err != nil {
+		return c, err
+	}
 	return c, c.check(env, nameServers, retention, level)
+}
+
+// networks reads CIDR ranges and single addresses, separated by commas.
+func networks(flag, text string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(part)
+		if a, e := netip.ParseAddr(part); e == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return nil, usageErrorf("%s %q is neither a range such as 10.0.0.0/8 nor an address", flag, part)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
 }
 
 // fromEnvironment sets each flag whose twin DLQ_… is set.

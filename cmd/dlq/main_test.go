@@ -49,6 +49,8 @@ func TestWrongUseSaysWhatToDo(t *testing.T) {
 		{[]string{"serve", "--listen", "8642"}, nil, "is not host:port"},
 		{[]string{"serve", "--listen", "0.0.0.0:8642"}, nil, "token"},
 		{[]string{"serve", "--public-url", "dlq.example.com"}, nil, "https://dlq.example.com"},
+		{[]string{"serve", "--allow-egress", "10.0.0.0/8"}, nil, "not among those that can be opened"},
+		{[]string{"serve", "--trusted-proxy", "proxy.example"}, nil, "neither a range"},
 		{[]string{"serve", "--retention", "soon"}, nil, "for example 30d"},
 		{[]string{"serve", "--log-level", "loud"}, nil, "debug, info, warn, error"},
 		{[]string{"serve", "--log-format", "xml"}, nil, "neither text nor json"},

@@ -33,7 +33,7 @@ func tokenCommand(_ context.Context, args []string, env environment) error {
 	if name == "" || *role == "" {
 		return usageErrorf("dlq token new NAME --role ROLE: a name and one of the roles viewer, operator, admin, reporter are needed")
 	}
-	token, line, err := ui.NewToken(name, ui.Role(*role))
+	token, line, err := ui.NewToken(ui.Token{Name: name, Role: ui.Role(*role)})
 	if err != nil {
 		return err
 	}
