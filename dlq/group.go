@@ -48,6 +48,7 @@ type Capabilities struct {
 	TimerMax       Duration   `json:"timer_max,omitempty"`
 	OrderlyDiverts bool       `json:"orderly_diverts"` // sends to %RETRY% of an orderly group that is online go to the DLQ (since 5.1.1)
 	RefusesEmpty   bool       `json:"refuses_empty"`   // sends with an empty body are refused (5.x)
+	MaxMessage     int        `json:"max_message"`     // bytes of body that the broker takes, compressed as it is sent; 0 unknown
 	Keeps          Duration   `json:"-"`               // messages are kept for so long, at the least; 0 unknown
 }
 

@@ -68,7 +68,7 @@ type DeadMessage struct {
 	Properties     map[string]string
 	Body           []byte
 	BodyState      BodyState
-	SysFlag        int32
+	SysFlag        int32 // as the broker has it, also where Body is inflated
 	Flag           int32
 	ReconsumeTimes int
 	BornAt         time.Time // the nearest instant that JSON can write; BornRaw is what the message has

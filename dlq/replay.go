@@ -87,6 +87,7 @@ type SendRequest struct {
 	Broker     string // broker that holds the dead copy; doors B and C use it
 	StoreHost  string // its address as the dead copy names it, a fall-back
 	Body       []byte
+	Compress   bool              // the message came compressed and Body is not: it is to travel as SysFlag says
 	Properties map[string]string // already cleaned; UNIQ_KEY and replay id set
 	Flag       int32
 	SysFlag    int32

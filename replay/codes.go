@@ -56,6 +56,7 @@ const (
 	WarnConfirmed      = "confirmed_before"   // an earlier replay was consumed
 	WarnDeadCopyOld    = "dead_copy_old"      // C: the broker may have deleted the dead copy by now
 	WarnForeignConsole = "foreign_console"    // another console replays on this cluster
+	WarnTooLarge       = "over_size_limit"    // A, B, P: the body is over the broker's limit, which would refuse it
 	WarnNotSubscribed  = "not_subscribed"     // B, P to another group: it does not subscribe to the topic, so its listener may not know the message
 	WarnUntrusted      = "probe_untrusted"    // D: clients of this kind answer success also when they failed, or never say why
 )

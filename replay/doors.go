@@ -22,6 +22,8 @@ type situation struct {
 	changed    bool   // an edit or a transform changed the message
 	wrapped    bool   // the dead copy is an envelope
 	unwrapFail bool   // and what is in it cannot be decoded
+	tooLarge   bool   // the body as it is sent is over the broker's limit
+	packed     bool   // and it is compressed already
 
 	group        dlq.GroupInfo // who shall get it: the failed consumer group, or another that was chosen
 	broker       dlq.Capabilities
@@ -279,6 +281,10 @@ func (s situation) warn(doors []dlq.DoorOption) []dlq.DoorOption {
 			}
 			if s.confirmed {
 				d.Warnings = append(d.Warnings, WarnConfirmed)
+			}
+			// Door A compresses what came plain.
+			if s.tooLarge && (d.Door == dlq.DoorRetry || d.Door == dlq.DoorPop || d.Door == dlq.DoorTopic && s.packed) {
+				d.Warnings = append(d.Warnings, WarnTooLarge)
 			}
 			if s.foreign {
 				d.Warnings = append(d.Warnings, WarnForeignConsole)

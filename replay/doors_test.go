@@ -210,6 +210,19 @@ func TestDoorWarnings(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	for packed, want := range map[bool]string{false: "B", true: "BA"} { // door A compresses what came plain
+		s.tooLarge, s.packed = true, packed
+		got := ""
+		doors, _ := s.doors()
+		for _, d := range doors {
+			if slices.Contains(d.Warnings, WarnTooLarge) {
+				got += string(d.Door)
+			}
+		}
+		if got != want {
+			t.Errorf("over the limit, compressed %v: doors %s warn, want %s", packed, got, want)
+		}
+	}
 	s.receivers, s.complete = []string{"g"}, true
 	if a := s.topicDoor(); !only(a, "g") || len(a.Warnings) != 0 {
 		t.Errorf("A with one receiver: %+v", a)

@@ -418,6 +418,13 @@ func (b *stubBroker) Look(_ context.Context, r dlq.Replay) (dlq.Evidence, error)
 	return dlq.Evidence{At: time.Now(), Online: true, PassedKnown: true, Passed: true, Copies: []dlq.Copy{{Place: dlq.PlaceTarget, Broker: "b", StoredAt: r.IntendedAt}}}, nil
 }
 
+func (b *stubBroker) Size(req dlq.SendRequest) (int, error) {
+	if req.Compress {
+		return len(req.Body) / 10, nil
+	}
+	return len(req.Body), nil
+}
+
 func (b *stubBroker) LookMany(ctx context.Context, list []dlq.Replay) (evidence []dlq.Evidence, errs []error) {
 	b.mu.Lock()
 	b.asked = append(b.asked, len(list))

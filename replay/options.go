@@ -141,6 +141,11 @@ func (s *Service) survey(ctx context.Context, l dlq.Letter, m *dlq.DeadMessage, 
 	if keeps := time.Duration(a.broker.Keeps); keeps > 0 {
 		sv.at.deadOld = sv.at.now.Sub(m.StoredAt) > keeps
 	}
+	if limit := a.broker.MaxMessage; limit > 0 && len(head.body) > limit {
+		packed := head.compressed || head.inflated
+		size, err := s.Broker.Size(dlq.SendRequest{Body: head.body, Compress: head.inflated, SysFlag: sysFlag(m.SysFlag, packed)})
+		sv.at.tooLarge, sv.at.packed = err != nil || size > limit, packed
+	}
 	sv.doors, sv.def = sv.at.doors()
 	return sv
 }

@@ -57,6 +57,7 @@ type letterhead struct {
 	body       []byte
 	properties map[string]string // those of the dead copy; belongs to the message
 	compressed bool              // the body is still compressed, as the broker had it
+	inflated   bool              // it came compressed, and body is not: it goes back compressed
 	wrapped    bool
 	err        error // the message inside the envelope cannot be decoded
 	edit       int   // number of the edit that is in it
@@ -68,7 +69,7 @@ type letterhead struct {
 func (s *Service) unwrap(m *dlq.DeadMessage) letterhead {
 	h := letterhead{
 		topic: m.OriginalTopic, body: m.Body, properties: m.Properties,
-		compressed: m.BodyState == dlq.BodyUndecoded || m.BodyState == dlq.BodyOverLimit,
+		compressed: m.BodyState == dlq.BodyUndecoded || m.BodyState == dlq.BodyOverLimit, inflated: m.BodyState == dlq.BodyInflated,
 	}
 	body, topic, wrapped, err := s.Rules.Unwrap(m)
 	h.wrapped, h.err = wrapped || err != nil, err
@@ -106,8 +107,9 @@ func request(r dlq.Replay, m *dlq.DeadMessage, h letterhead, w wait, count int) 
 	props[dlq.PropReplayID] = r.ID
 	props[dlq.PropReplayCount] = strconv.Itoa(count)
 	return dlq.SendRequest{
-		Replay: r, Broker: m.Broker, StoreHost: m.StoreHost, Body: h.body, Properties: props,
-		Flag: m.Flag, SysFlag: sysFlag(m.SysFlag, h.compressed), BornAt: time.UnixMilli(dlq.Millis(m.BornAt, m.BornRaw)), TimerAt: w.timer,
+		Replay: r, Broker: m.Broker, StoreHost: m.StoreHost, Body: h.body, Compress: h.inflated, Properties: props,
+		Flag: m.Flag, SysFlag: sysFlag(m.SysFlag, h.compressed || h.inflated),
+		BornAt: time.UnixMilli(dlq.Millis(m.BornAt, m.BornRaw)), TimerAt: w.timer,
 	}
 }
 

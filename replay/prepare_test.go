@@ -76,8 +76,12 @@ func TestRequest(t *testing.T) {
 		t.Errorf("the first UNIQ_KEY is forgotten: %q", got)
 	}
 	h.compressed = true
-	if got := request(base, m, h, wait{}, 1).SysFlag; got != 0x303 {
-		t.Errorf("a body that is still compressed has sysFlag %#x", got)
+	if got := request(base, m, h, wait{}, 1); got.SysFlag != 0x303 || got.Compress {
+		t.Errorf("a body that is still compressed has sysFlag %#x, to be compressed: %v", got.SysFlag, got.Compress)
+	}
+	h.compressed, h.inflated = false, true
+	if got := request(base, m, h, wait{}, 1); got.SysFlag != 0x303 || !got.Compress {
+		t.Errorf("a body that was inflated has sysFlag %#x, to be compressed: %v", got.SysFlag, got.Compress)
 	}
 }
 

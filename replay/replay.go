@@ -72,11 +72,13 @@ type Cluster interface {
 //
 // Send's error explains a result that is not dlq.Sent. Its code tells a refusal for good from one that may pass:
 // dlq.CodeUnavailable may be tried again. Look answers an error unless it could ask every broker that may hold a copy,
-// so that no copies and no error mean that there is none. LookMany is Look for many replays, in their order.
+// so that no copies and no error mean that there is none. LookMany is Look for many replays, in their order. Size tells how
+// many bytes of body a broker would be handed.
 type Post interface {
 	Send(ctx context.Context, req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error)
 	Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error)
 	LookMany(ctx context.Context, list []dlq.Replay) ([]dlq.Evidence, []error)
+	Size(req dlq.SendRequest) (int, error)
 }
 
 // Prober has one connected client run its listener on a dead message. With an error the listener has not run; where it may

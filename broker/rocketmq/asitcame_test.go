@@ -1,6 +1,9 @@
 package rocketmq
 
 import (
+	"bytes"
+	"fmt"
+	"hash/crc32"
 	"maps"
 	"strings"
 	"testing"
@@ -98,4 +101,72 @@ func TestSendRefusesWhatNoFrameCarries(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What came compressed goes back compressed, by the ways to one consumer group too: far over the broker's limit of 4 MiB
+// otherwise. All three methods, and the Java client's listener gets the very bytes.
+func TestCompressedBodiesGoAsTheyCame(t *testing.T) {
+	onBoth(t, func(t *testing.T, n *node.Node) {
+		s := &scene{t: t, n: n, bn: newBench(t, n), desk: newDesk(), topic: unique("orders"), group: unique("stock")}
+		s.bn.topic(s.topic, 1, 6)
+		s.bn.group(s.group, 1)
+		s.b = open(t, n)
+		start(t, s.b, s.desk)
+		s.shop = consumeInJava(t, n, s.group, s.topic, "concurrent")
+		caps, err := s.b.Capabilities(t.Context(), "")
+		if err != nil || caps.MaxMessage != 4<<20 {
+			t.Fatalf("the broker's limit: %d, %v", caps.MaxMessage, err)
+		}
+		var rows bytes.Buffer
+		for i := 0; rows.Len() < 7_900_000; i++ {
+			fmt.Fprintf(&rows, `{"row":%d,"sku":"SKU-%07d","qty":%d,"note":"reserved for the customer %x"},`, i, i*7919%9999991, i%13, i*2654435761)
+		}
+		body := rows.Bytes()
+		for name, kind := range map[string]int32{"zlib, old": 0, "zlib": remoting.SysFlagZlib, "lz4": remoting.SysFlagLZ4, "zstd": remoting.SysFlagZSTD} {
+			key := newKey()
+			s.bn.putRaw(s.topic, compress(t, kind, body), remoting.SysFlagCompressed|kind, map[string]string{"UNIQ_KEY": key})
+			var m dlq.DeadMessage
+			eventually(t, 120*time.Second, func() string {
+				for _, m = range s.desk.of(dlq.DLQPrefix + s.group) {
+					if m.UniqueKey() == key {
+						return ""
+					}
+				}
+				return "the letter with " + name + " is not there"
+			})
+			if m.BodyState != dlq.BodyInflated || !bytes.Equal(m.Body, body) || m.SysFlag&(remoting.SysFlagCompressed|remoting.SysFlagCompressType) != remoting.SysFlagCompressed|kind {
+				t.Fatalf("%s: %s, %d bytes, sysFlag %x", name, m.BodyState, len(m.Body), m.SysFlag)
+			}
+			s.dead = m
+			s.shop.Say("well")
+			for _, door := range []dlq.Door{dlq.DoorRetry, dlq.DoorTopic} {
+				req := s.request(door)
+				req.Compress = true
+				size, err := s.b.Size(req)
+				r := s.send(req)
+				want := fmt.Sprintf("%d bytes, CRC %d, flag ", len(body), crc32.ChecksumIEEE(body))
+				eventually(t, 60*time.Second, func() string {
+					heard := s.shop.Heard(func(d node.Delivery) bool { return d.Properties[dlq.PropReplayID] == r.ID })
+					if len(heard) == 0 {
+						return "not delivered by door " + string(door)
+					}
+					return has(heard[0].Properties["BODY"], want)
+				})
+				stored, e := s.bn.wire.ViewMessage(s.bn.ctx(), n.BrokerAddr(), "", offsetOf(t, r))
+				if err != nil || e != nil || len(stored.Body) != size || size > 4<<20 || stored.SysFlag&(remoting.SysFlagCompressed|remoting.SysFlagCompressType) != remoting.SysFlagCompressed|kind {
+					t.Errorf("%s by door %s: stored with %d bytes of %d, sysFlag %x, %v, %v", name, door, len(stored.Body), size, stored.SysFlag, err, e)
+				}
+			}
+			s.shop.Say("sick")
+		}
+	})
+}
+
+func offsetOf(t *testing.T, r dlq.Replay) int64 {
+	t.Helper()
+	_, offset, err := remoting.ParseMessageID(r.Receipt.MessageID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return offset
 }

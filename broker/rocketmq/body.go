@@ -21,24 +21,21 @@ const (
 	freeOfCare = 1 << 20 // bytes below which the factor does not matter
 )
 
-const compressionFlags = remoting.SysFlagCompressed | remoting.SysFlagCompressType
-
-// decodeBody undoes the compression that a message's sysFlag names, and returns the sysFlag that goes with the body it
-// returns. The body never shares memory with raw, which is a piece of a whole answer. A body that cannot be inflated, or
-// not within the limit, is returned as it is, with its flags.
-func decodeBody(raw []byte, sysFlag int32, limit int) ([]byte, dlq.BodyState, int32) {
+// decodeBody undoes the compression that a message's sysFlag names. The body never shares memory with raw, which is a piece
+// of a whole answer. A body that cannot be inflated, or not within the limit, is returned as it is.
+func decodeBody(raw []byte, sysFlag int32, limit int) ([]byte, dlq.BodyState) {
 	if sysFlag&remoting.SysFlagCompressed == 0 {
-		return bytes.Clone(raw), dlq.BodyPlain, sysFlag
+		return bytes.Clone(raw), dlq.BodyPlain
 	}
 	limit = min(limit, max(freeOfCare, len(raw)*maxRatio))
 	body, err := inflate(raw, sysFlag, limit)
 	switch {
 	case err == nil:
-		return body, dlq.BodyInflated, sysFlag &^ compressionFlags
+		return body, dlq.BodyInflated
 	case errors.Is(err, errOverLimit):
-		return bytes.Clone(raw), dlq.BodyOverLimit, sysFlag
+		return bytes.Clone(raw), dlq.BodyOverLimit
 	default:
-		return bytes.Clone(raw), dlq.BodyUndecoded, sysFlag
+		return bytes.Clone(raw), dlq.BodyUndecoded
 	}
 }
 
@@ -79,14 +76,27 @@ func inflate(raw []byte, sysFlag int32, limit int) ([]byte, error) {
 	return body, nil
 }
 
-// looksCompressed says whether a body begins as its sysFlag's compression does.
-func looksCompressed(body []byte, sysFlag int32) bool {
+// deflate compresses a body as a sysFlag says: with zlib where it names no other way, which every client reads.
+func deflate(body []byte, sysFlag int32) ([]byte, error) {
+	var out bytes.Buffer
+	var w io.WriteCloser
 	switch sysFlag & remoting.SysFlagCompressType {
 	case remoting.SysFlagLZ4:
-		return bytes.HasPrefix(body, []byte{0x04, 0x22, 0x4d, 0x18})
+		w = lz4.NewWriter(&out)
 	case remoting.SysFlagZSTD:
-		return bytes.HasPrefix(body, []byte{0x28, 0xb5, 0x2f, 0xfd})
+		z, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+		if err != nil {
+			return nil, err
+		}
+		w = z
 	default:
-		return len(body) > 1 && body[0]&0x0f == 8 && (int(body[0])<<8|int(body[1]))%31 == 0
+		w = zlib.NewWriter(&out)
 	}
+	if _, err := w.Write(body); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }

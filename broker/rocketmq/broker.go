@@ -19,8 +19,8 @@
 //
 // # Sending
 //
-// Door A goes by the client library's producer where that can do it: not over TLS, and not for a body that is still
-// compressed. Doors B, C and P need header fields that no published client lets one set, so they are own frames.
+// Door A goes by the client library's producer where that can do it: not over TLS, and not for a body that came compressed,
+// which goes back compressed by the same method: the library knows zlib alone. Doors B, C and P need header fields that no published client lets one set, so they are own frames.
 //
 // # Looking
 //

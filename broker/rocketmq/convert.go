@@ -27,7 +27,7 @@ const (
 // convert makes the nouns of the house out of a stored message. Nothing of it shares memory with the answer it came in.
 func convert(q dlq.Queue, m *remoting.Message, bodyLimit int) dlq.DeadMessage {
 	group := q.ConsumerGroup()
-	body, state, sysFlag := decodeBody(m.Body, m.SysFlag, bodyLimit)
+	body, state := decodeBody(m.Body, m.SysFlag, bodyLimit)
 	_, orderly := m.Properties[propMaxReconsume]
 	born, bornRaw := dlq.Instant(m.BornAt.UnixMilli())
 	stored, storedRaw := dlq.Instant(m.StoredAt.UnixMilli())
@@ -40,7 +40,7 @@ func convert(q dlq.Queue, m *remoting.Message, bodyLimit int) dlq.DeadMessage {
 		Properties:     m.Properties,
 		Body:           body,
 		BodyState:      state,
-		SysFlag:        sysFlag,
+		SysFlag:        m.SysFlag,
 		Flag:           m.Flag,
 		ReconsumeTimes: m.Reconsumed,
 		BornAt:         born,

@@ -1,6 +1,7 @@
 package rocketmq
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -131,13 +132,13 @@ func TestSchedule(t *testing.T) {
 }
 
 func TestParseTraits(t *testing.T) {
-	v5 := map[string]string{"messageDelayLevel": "1s 5m 2h 1d", "timerWheelEnable": "true", "timerMaxDelaySec": "259200", "fileReservedTime": "72"}
+	v5 := map[string]string{"messageDelayLevel": "1s 5m 2h 1d", "timerWheelEnable": "true", "timerMaxDelaySec": "259200", "fileReservedTime": "72", "maxMessageSize": "4194304"}
 	got, err := parseTraits("b", v5, map[string]string{"brokerVersionDesc": "V5_5_0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := dlq.Capabilities{
-		Keeps:  dlq.Duration(72 * time.Hour),
+		Keeps: dlq.Duration(72 * time.Hour), MaxMessage: 4 << 20,
 		Broker: "b", Version: "5.5.0", Major: 5, Timer: true, TimerMax: dlq.Duration(72 * time.Hour), OrderlyDiverts: true, RefusesEmpty: true,
 		Levels: []dlq.Duration{dlq.Duration(time.Second), dlq.Duration(5 * time.Minute), dlq.Duration(2 * time.Hour), dlq.Duration(24 * time.Hour)},
 	}
@@ -324,17 +325,24 @@ func TestPropertiesAndFlags(t *testing.T) {
 	if len(req.Properties) != 2 {
 		t.Error("the request's own properties were changed")
 	}
-	raw := compress(t, 0, []byte("order order order"))
+	text := bytes.Repeat([]byte("order "), 100)
 	for _, c := range []struct {
-		flag int32
-		body []byte
-		want int32
+		flag     int32
+		body     []byte
+		compress bool
+		want     int32
 	}{
-		{0, []byte("x"), 0}, {0x1 | 0x2, raw, 0x1 | 0x2}, {0x1 | 0x2, []byte("inflated"), 0x2}, {0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80, []byte("x"), 0},
-		{0x1 | remoting.SysFlagZlib, raw, 0x1 | remoting.SysFlagZlib}, {0x1 | remoting.SysFlagZSTD, []byte("inflated"), 0},
+		{0, text, false, 0}, {0x1 | 0x2, text, false, 0x1 | 0x2}, {0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80, text, false, 0},
+		{0x1 | 0x2, text, true, 0x1 | 0x2}, {0x1 | remoting.SysFlagZlib, text, true, 0x1 | remoting.SysFlagZlib},
+		{0x1 | remoting.SysFlagLZ4, text, true, 0x1 | remoting.SysFlagLZ4}, {0x1 | remoting.SysFlagZSTD | 0x10, text, true, 0x1 | remoting.SysFlagZSTD},
+		{0x2, text, true, 0x1 | 0x2}, {0x1 | remoting.SysFlagZSTD, nil, true, 0x1 | remoting.SysFlagZSTD},
 	} {
-		if got := sysFlagFor(dlq.SendRequest{SysFlag: c.flag, Body: c.body}); got != c.want {
-			t.Errorf("%x: %x, want %x", c.flag, got, c.want)
+		body, flag, err := wireBody(dlq.SendRequest{SysFlag: c.flag, Body: c.body, Compress: c.compress})
+		if err != nil || flag != c.want || (len(body) < len(c.body)) != c.compress && c.body != nil {
+			t.Errorf("%x: %x, want %x; %d bytes, %v", c.flag, flag, c.want, len(body), err)
+		}
+		if back, state := decodeBody(body, flag, 1<<20); c.compress && c.body != nil && (state != dlq.BodyInflated || !bytes.Equal(back, text)) {
+			t.Errorf("%x: read back as %s", c.flag, state)
 		}
 	}
 }

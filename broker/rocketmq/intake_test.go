@@ -122,7 +122,7 @@ func TestFindsLateTopicsAndInflatesBodies(t *testing.T) {
 		t.Logf("found and read %s after the last was stored", time.Since(born).Round(time.Millisecond))
 		got := desk.of(topic)
 		for i := range 4 {
-			if string(got[i].Body) != text || got[i].BodyState != dlq.BodyInflated || got[i].SysFlag&remoting.SysFlagCompressed != 0 {
+			if string(got[i].Body) != text || got[i].BodyState != dlq.BodyInflated || got[i].SysFlag&remoting.SysFlagCompressed == 0 {
 				t.Errorf("body %d: %s, %d bytes", i, got[i].BodyState, len(got[i].Body))
 			}
 		}

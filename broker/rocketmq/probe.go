@@ -227,6 +227,6 @@ func (b *Broker) same(m *dlq.DeadMessage, f *remoting.Message) bool {
 	if f.Topic != m.OriginalTopic && !retry || f.Properties[dlq.PropUniqueKey] != m.UniqueKey() || f.Properties[dlq.PropReplayID] != m.Properties[dlq.PropReplayID] {
 		return false
 	}
-	body, _, _ := decodeBody(f.Body, f.SysFlag, b.opt.BodyLimit)
+	body, _ := decodeBody(f.Body, f.SysFlag, b.opt.BodyLimit)
 	return bytes.Equal(body, m.Body)
 }

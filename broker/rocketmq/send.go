@@ -81,14 +81,27 @@ func properties(req dlq.SendRequest) map[string]string {
 
 // sendable are the bits of a sysFlag that may travel again: compression and several tags. The others are about the
 // stored copy: transactions, batches, and the lengths of its host addresses.
-const sendable = remoting.SysFlagCompressed | remoting.SysFlagCompressType | 0x2
+const sendable = remoting.SysFlagCompressed | remoting.SysFlagCompressType | 0x2 // MessageSysFlag.MULTI_TAGS_FLAG
 
-func sysFlagFor(req dlq.SendRequest) int32 {
+// wireBody returns a body and the sysFlag as they travel. What came compressed goes compressed, with the same method: a
+// broker measures it so, and consumers undo it unseen.
+func wireBody(req dlq.SendRequest) ([]byte, int32, error) {
 	flag := req.SysFlag & sendable
-	if flag&remoting.SysFlagCompressed != 0 && !looksCompressed(req.Body, flag) {
-		flag &^= compressionFlags // the body was inflated on its way in
+	if !req.Compress || len(req.Body) == 0 {
+		return req.Body, flag, nil
 	}
-	return flag
+	body, err := deflate(req.Body, flag)
+	if err != nil {
+		return nil, 0, dlq.Errorf(dlq.CodeInternal, "the body cannot be compressed: %w", err)
+	}
+	return body, flag | remoting.SysFlagCompressed, nil
+}
+
+// Size returns how many bytes of body a broker is handed by a send. That is what its limit is about
+// (Capabilities.MaxMessage).
+func (b *Broker) Size(req dlq.SendRequest) (int, error) {
+	body, _, err := wireBody(req)
+	return len(body), err
 }
 
 // sendToTopic is door A.
@@ -114,10 +127,9 @@ func (b *Broker) sendToTopic(ctx context.Context, req dlq.SendRequest) verdict {
 	if _, err := remoting.EncodeProperties(props); err != nil {
 		return unsendable(err) // the client library would write it all the same
 	}
-	flag := sysFlagFor(req)
-	if flag != 0 || b.opt.TLS != nil {
+	if req.SysFlag&sendable != 0 || req.Compress || b.opt.TLS != nil {
 		// The client library can neither send a body that is compressed already nor speak TLS.
-		return b.sendOwn(ctx, b.pick(holders), req, props, flag)
+		return b.sendOwn(ctx, b.pick(holders), req, props)
 	}
 	return b.sender.send(ctx, req, props)
 }
@@ -145,7 +157,7 @@ func (b *Broker) sendToRetry(ctx context.Context, c *cluster, req dlq.SendReques
 		}
 		props[dlq.PropRetryTopic] = req.Replay.Topic
 	}
-	return b.sendOwn(ctx, req.Broker, req, props, sysFlagFor(req))
+	return b.sendOwn(ctx, req.Broker, req, props)
 }
 
 // sendToPop is door P: the retry topic of one consumer group and one topic, which gRPC clients poll beside the topic itself.
@@ -180,7 +192,7 @@ func (b *Broker) sendToPop(ctx context.Context, c *cluster, req dlq.SendRequest)
 	props := properties(req)
 	props[propOriginGroup] = group
 	delete(props, dlq.PropRetryTopic) // a second death sets it to the retry topic, which tells the kind of group
-	return b.sendOwn(ctx, req.Broker, req, props, sysFlagFor(req))
+	return b.sendOwn(ctx, req.Broker, req, props)
 }
 
 // refuseGroup refuses a send for a consumer group that no broker knows: the broker would create it and say success.
@@ -215,8 +227,12 @@ func (b *Broker) refuseEmpty(ctx context.Context, broker string, req dlq.SendReq
 }
 
 // sendOwn sends by an own frame.
-func (b *Broker) sendOwn(ctx context.Context, broker string, req dlq.SendRequest, props map[string]string, flag int32) verdict {
+func (b *Broker) sendOwn(ctx context.Context, broker string, req dlq.SendRequest, props map[string]string) verdict {
 	addr, err := b.master(broker)
+	if err != nil {
+		return verdict{result: dlq.NotSent, err: err}
+	}
+	body, flag, err := wireBody(req)
 	if err != nil {
 		return verdict{result: dlq.NotSent, err: err}
 	}
@@ -229,7 +245,7 @@ func (b *Broker) sendOwn(ctx context.Context, broker string, req dlq.SendRequest
 	}
 	res, err := b.wire.SendMessage(sendCtx, addr, remoting.SendRequest{
 		ProducerGroup: producerName, Topic: req.Replay.Target, Queue: queue, SysFlag: flag, BornAt: req.BornAt, Flag: req.Flag,
-		Properties: props, Body: req.Body, MaxReconsumed: &limit,
+		Properties: props, Body: body, MaxReconsumed: &limit,
 	})
 	if err != nil {
 		return wireVerdict(broker, err)

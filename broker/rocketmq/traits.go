@@ -88,6 +88,10 @@ func parseTraits(broker string, cfg, info map[string]string) (traits, error) {
 	t.OrderlyDiverts = version.atLeast(5, 1, 1)
 	// A 5.x broker answers an empty body with a NullPointerException (measured on 5.3.3, 5.4.0 and 5.5.0).
 	t.RefusesEmpty = version.atLeast(5, 0, 0)
+	// The body as it is sent, compressed if it is (MessageExtEncoder.encode); brokers of 4.9 count the few bytes around it too.
+	if n, err := strconv.Atoi(cfg["maxMessageSize"]); err == nil && n > 0 {
+		t.MaxMessage = n
+	}
 	if hours, err := strconv.Atoi(cfg["fileReservedTime"]); err == nil && hours > 0 && hours < 1_000_000 {
 		t.Keeps = dlq.Duration(time.Duration(hours) * time.Hour)
 	}

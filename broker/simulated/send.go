@@ -10,6 +10,9 @@ import (
 	"deadletteroffice/dlq"
 )
 
+// Size returns how many bytes of body a send hands over: nothing is compressed here.
+func (b *Broker) Size(req dlq.SendRequest) (int, error) { return len(req.Body), nil }
+
 // Send takes a message back through the door that the replay names, with the manners of a RocketMQ broker: a send to the
 // retry topic of an orderly group that is online goes to the dead-letter topic, one to a group that never reads its retry
 // topic lies there for ever.

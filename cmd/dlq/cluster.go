@@ -25,6 +25,7 @@ type cluster interface {
 	Send(ctx context.Context, req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error)
 	Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error)
 	LookMany(ctx context.Context, list []dlq.Replay) ([]dlq.Evidence, []error)
+	Size(req dlq.SendRequest) (int, error)
 	Probe(ctx context.Context, group, clientID string, m *dlq.DeadMessage) (dlq.ProbeAnswer, error)
 	Close() error
 }
@@ -103,6 +104,8 @@ func (unconnected) Subscribers(context.Context, string) ([]string, bool, error) 
 func (unconnected) Send(context.Context, dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error) {
 	return dlq.Receipt{}, dlq.NotSent, errUnconnected()
 }
+
+func (unconnected) Size(req dlq.SendRequest) (int, error) { return len(req.Body), nil }
 
 func (unconnected) Look(context.Context, dlq.Replay) (dlq.Evidence, error) {
 	return dlq.Evidence{}, errUnconnected()

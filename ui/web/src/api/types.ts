@@ -325,6 +325,7 @@ export interface Capabilities {
   timer_max?: string
   orderly_diverts: boolean
   refuses_empty: boolean
+  max_message: number
 }
 
 export interface ReplayOptions {

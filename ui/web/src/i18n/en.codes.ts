@@ -100,6 +100,8 @@ export const enCodes = {
   'door.warning.possible_duplicate': 'An earlier send may have arrived; the broker is asked first.',
   'door.warning.confirmed_before': 'An earlier replay was consumed.',
   'door.warning.dead_copy_old': 'The broker may have deleted the dead copy by now.',
+  'door.warning.over_size_limit':
+    'The body as it is sent is over this broker’s size limit, so it would be refused. Raise maxMessageSize on the broker, or shorten the body.',
   'door.warning.foreign_console': 'Another console replays on this cluster too.',
   'door.warning.not_subscribed':
     'This consumer group does not subscribe to {topic}: its listener may not know such messages.',

@@ -96,6 +96,8 @@ export const zhCodes: Words<typeof enCodes> = {
   'door.warning.possible_duplicate': '之前的发送可能已到达；重投前会先向 broker 查询。',
   'door.warning.confirmed_before': '之前的一次重投已被消费。',
   'door.warning.dead_copy_old': 'broker 可能已删除死信副本。',
+  'door.warning.over_size_limit':
+    '消息体发送时的大小超过该 broker 的上限，会被拒收。可调大 broker 的 maxMessageSize，或缩短消息体。',
   'door.warning.foreign_console': '另有控制台也在此集群上重投。',
   'door.warning.not_subscribed': '该消费组没有订阅 {topic}，其监听器可能不认识这类消息。',
   'door.warning.probe_untrusted': '这类客户端失败时也会回报成功，或从不说明原因，结果不可靠。',
