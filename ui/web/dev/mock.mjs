@@ -522,6 +522,7 @@ const server = createServer(async (req, res) => {
   const body = chunks.length ? JSON.parse(Buffer.concat(chunks).toString()) : {}
   try {
     if (url.pathname.startsWith('/__mock/')) return json(200, steer(url.pathname.slice(8), body))
+    if (world.away) return req.socket.destroy()
     if (!url.pathname.startsWith('/api/v1')) return file(url.pathname, res)
     const path = url.pathname.slice(7)
     if (world.session.login === 'required' && path !== '/session')
@@ -612,6 +613,10 @@ function steer(what, body) {
       return {}
     case 'fail':
       world.fail = body.path ? body : undefined
+      return {}
+    case 'away':
+      world.away = body.away
+      if (body.away) for (const f of followers) f.destroy()
       return {}
     case 'cut':
       world.cut = body

@@ -435,6 +435,8 @@ test.describe('the other views', () => {
     await page.getByRole('button', { name: '中文' }).click()
     const chinese = page.getByRole('region', { name: '采集' }).getByRole('alert')
     await expect(chinese.locator('strong')).toHaveText('暂时不可用')
+    await expect(chinese).not.toContainText('the broker does not answer')
+    await chinese.getByRole('button', { name: '查看英文原文' }).click()
     await expect(chinese).toContainText('the broker does not answer · check its address')
     await expect(chinese).toContainText('请稍后再试')
     await page.getByRole('button', { name: 'English' }).click()

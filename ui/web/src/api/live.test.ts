@@ -30,7 +30,7 @@ class Source extends EventTarget {
   }
 }
 const last = () => Source.all.at(-1) as Source
-const handlers = { changes: vi.fn(), status: vi.fn(), resync: vi.fn() }
+const handlers = { changes: vi.fn(), status: vi.fn(), resync: vi.fn(), back: vi.fn() }
 let live: Live
 
 beforeEach(() => {

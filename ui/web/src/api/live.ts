@@ -17,6 +17,8 @@ export interface LiveState {
 interface Handlers {
   changes: (c: Changes) => void
   status: (s: Status) => void
+  /** The connection is there again after it was lost. */
+  back: () => void
   /** Something was missed: everything may have changed. */
   resync: () => void
 }
@@ -77,6 +79,7 @@ export class Live {
     this.source = source
     source.onopen = () => {
       this.wait = 1000
+      if (this.state.kind === 'lost') this.handlers.back()
       this.set(this.paused ? 'paused' : 'live')
     }
     source.onerror = () => {

@@ -1,7 +1,7 @@
-import { QueryClient, useQuery } from '@tanstack/react-query'
+import { type Query, QueryClient, useQuery } from '@tanstack/react-query'
 import { useSyncExternalStore } from 'react'
 import type { RulesInForce } from '../rules/types'
-import { get, getBytes } from './client'
+import { asProblem, get, getBytes } from './client'
 import { type Changes, Live } from './live'
 import type {
   ConsumerGroup,
@@ -23,11 +23,34 @@ export const client = new QueryClient({
     queries: {
       // The stream of events says when something changed; the browser's focus says nothing.
       refetchOnWindowFocus: false,
+      // The console may run on this machine: what the browser thinks of the network decides nothing.
+      networkMode: 'always',
+      refetchOnReconnect: true,
       staleTime: 30_000,
       retry: (count, error) => count < 2 && (error as { code?: string }).code === 'offline',
     },
   },
 })
+
+// What could not be loaded because the console did not answer is asked for again until it answers.
+let recovering = 0
+let wait = 2000
+
+const failed = (q: Query) => q.state.status === 'error' && asProblem(q.state.error).code === 'offline'
+
+/** Asks again for everything on the page that could not be loaded. */
+async function recover(): Promise<void> {
+  clearTimeout(recovering)
+  recovering = 0
+  await client.refetchQueries({ type: 'active', predicate: failed }, { cancelRefetch: false })
+  wait = client.getQueryCache().getAll().some(failed) ? Math.min(wait * 2, 15_000) : 2000
+}
+
+client.getQueryCache().subscribe(e => {
+  if (e.type === 'updated' && e.action.type === 'error' && failed(e.query) && !recovering)
+    recovering = window.setTimeout(recover, wait)
+})
+window.addEventListener('online', recover)
 
 const watchers = new Set<(c: Changes) => void>()
 
@@ -55,6 +78,10 @@ export const live = new Live('/api/v1/events', {
     if (c.more) client.invalidateQueries({ queryKey: ['letter'] })
     recount()
     for (const w of watchers) w(c)
+  },
+  back: () => {
+    recover()
+    client.invalidateQueries({ queryKey: ['status'] })
   },
   status: s => client.setQueryData(['status'], s),
   resync: () => {

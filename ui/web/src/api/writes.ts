@@ -1,3 +1,4 @@
+import { pause } from '../parts/insist'
 import type { ProblemBody } from './types'
 
 /** A write as it goes over the wire. */
@@ -218,19 +219,4 @@ function afterLost(e: unknown): unknown {
   const body = (e as { body?: ProblemBody }).body
   if (body) body.after_lost = true
   return e
-}
-
-/** Waits, but not longer than until the browser is online again. */
-function pause(ms: number, end: AbortSignal): Promise<void> {
-  return new Promise(done => {
-    const over = () => {
-      clearTimeout(timer)
-      removeEventListener('online', over)
-      end.removeEventListener('abort', over)
-      done()
-    }
-    const timer = setTimeout(over, ms)
-    addEventListener('online', over)
-    end.addEventListener('abort', over)
-  })
 }

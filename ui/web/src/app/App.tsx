@@ -1,22 +1,23 @@
-import { lazy, Suspense, useEffect, useState } from 'react'
+import { Suspense, useEffect, useState } from 'react'
 import { Redirect, Route, Switch, useLocation } from 'wouter'
 import { asProblem, type Problem, unauthorized, writes } from '../api/client'
 import { client, live, useSession } from '../api/queries'
-import { code, loadMore, t, useLang } from '../i18n/i18n'
+import { code, currentLang, loadMore, t, useLang } from '../i18n/i18n'
 import { plain } from '../parts/mask'
 import { Wait } from '../parts/Wait'
 import { Boundary } from './Boundary'
 import { Frame } from './Frame'
+import { part } from './part'
 
-const Login = lazy(() => loadMore(import('./Login')))
-const Letters = lazy(() => import('../letters/LettersView'))
-const Overview = lazy(() => loadMore(import('../overview/OverviewView')))
-const Operations = lazy(() => loadMore(import('../operations/OperationsView')))
-const Rules = lazy(() => loadMore(import('../rules/RulesView')))
-const Alerts = lazy(() => loadMore(import('../alerts/AlertsView')))
-const Groups = lazy(() => loadMore(import('../groups/GroupsView')))
-const System = lazy(() => loadMore(import('../system/SystemView')))
-const NotFound = lazy(() => loadMore(import('./NotFound')))
+const Login = part(() => loadMore(import('./Login')))
+const Letters = part(() => import('../letters/LettersView'))
+const Overview = part(() => loadMore(import('../overview/OverviewView')))
+const Operations = part(() => loadMore(import('../operations/OperationsView')))
+const Rules = part(() => loadMore(import('../rules/RulesView')))
+const Alerts = part(() => loadMore(import('../alerts/AlertsView')))
+const Groups = part(() => loadMore(import('../groups/GroupsView')))
+const System = part(() => loadMore(import('../system/SystemView')))
+const NotFound = part(() => loadMore(import('./NotFound')))
 
 export function App() {
   useLang()
@@ -119,7 +120,7 @@ function Failed({ problem, again }: { problem: Problem; again: () => void }) {
     <div className="problem" role="alert">
       <div>
         <strong>{code('problem', problem.code)}</strong>
-        {problem.body.detail && <p>{plain(problem.body.detail, 600)}</p>}
+        {problem.body.detail && currentLang() === 'en' && <p>{plain(problem.body.detail, 600)}</p>}
         <button type="button" className="button small" onClick={again}>
           {t('again')}
         </button>

@@ -1,5 +1,6 @@
 import { Component, type ReactNode } from 'react'
 import { t } from '../i18n/i18n'
+import { isGone } from '../parts/insist'
 import { plain } from '../parts/mask'
 
 interface Props {
@@ -12,9 +13,6 @@ interface State {
   error?: unknown
   place: string
 }
-
-// How browsers say that a part of the page is not there: an upgrade of the console took it away, or nothing answers.
-const gone = /dynamically imported module|importing a module script|unable to preload/i
 
 /** Keeps the rest of the page when a view breaks, and tells a tab from before an upgrade to load itself anew. */
 export class Boundary extends Component<Props, State> {
@@ -34,8 +32,8 @@ export class Boundary extends Component<Props, State> {
     return (
       <div className="problem broken" role="alert">
         <div>
-          <strong>{t(gone.test(what) ? 'broken.upgrade' : 'broken')}</strong>
-          {!gone.test(what) && <p className="quiet">{plain(what)}</p>}
+          <strong>{t(isGone(error) ? 'broken.upgrade' : 'broken')}</strong>
+          {!isGone(error) && <p className="quiet">{plain(what)}</p>}
           <button type="button" className="button small" onClick={() => location.reload()}>
             {t('broken.reload')}
           </button>

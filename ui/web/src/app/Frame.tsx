@@ -1,4 +1,4 @@
-import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
+import { type ReactNode, Suspense, useEffect, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { writeSession } from '../api/client'
 import { client, useFacets, useRights, useSession, useStatus } from '../api/queries'
@@ -11,11 +11,12 @@ import { Icon, type IconName } from '../parts/Icon'
 import { Foreign } from '../parts/Text'
 import { useKeys } from './keys'
 import { LiveDot } from './LiveDot'
+import { part } from './part'
 import { LangSwitch, Logo, StopButton, ThemeSwitch } from './Switches'
 
-const Strips = lazy(() => import('./Strips'))
-const UndoBar = lazy(() => import('../replays/UndoBar'))
-const Help = lazy(() => loadMore(import('./Help')))
+const Strips = part(() => import('./Strips'))
+const UndoBar = part(() => import('../replays/UndoBar'))
+const Help = part(() => loadMore(import('./Help')))
 
 interface Place {
   path: string

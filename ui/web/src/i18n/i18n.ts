@@ -1,4 +1,5 @@
 import { createElement, Fragment, type ReactNode, useSyncExternalStore } from 'react'
+import { insist } from '../parts/insist'
 import type { en } from './en'
 import type { enMore } from './en.more'
 
@@ -43,11 +44,17 @@ export function firstLang(): Lang {
 // The words of the frame and the list come first; the rest when a view that needs it is opened.
 const load = {
   en: async (more: boolean): Promise<Catalog> => {
-    const [first, rest] = await Promise.all([import('./en'), more ? import('./en.more') : undefined])
+    const [first, rest] = await Promise.all([
+      insist(() => import('./en')),
+      more ? insist(() => import('./en.more')) : undefined,
+    ])
     return { ...first.en, ...rest?.enMore }
   },
   zh: async (more: boolean): Promise<Catalog> => {
-    const [first, rest] = await Promise.all([import('./zh'), more ? import('./zh.more') : undefined])
+    const [first, rest] = await Promise.all([
+      insist(() => import('./zh')),
+      more ? insist(() => import('./zh.more')) : undefined,
+    ])
     return { ...first.zh, ...rest?.zhMore }
   },
 }
@@ -70,6 +77,8 @@ export async function setLang(next: Lang, remember = true): Promise<void> {
 /** Waits for a view and for the words that it needs. */
 export async function loadMore<T>(view: Promise<T>): Promise<T> {
   wantMore = true
+  // It may fail while the words are still being waited for; who called sees that below.
+  view.catch(() => undefined)
   while (!complete(catalog)) {
     const asked = lang
     const words = await load[asked](true)

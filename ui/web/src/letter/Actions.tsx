@@ -1,8 +1,9 @@
-import { lazy, Suspense, useEffect, useState } from 'react'
+import { Suspense, useEffect, useState } from 'react'
 import { asProblem, type Problem, useUnanswered } from '../api/client'
 import { useReplayOptions, useRights, useSession } from '../api/queries'
 import { type Detail, titleOf } from '../api/types'
 import { useKeys } from '../app/keys'
+import { part } from '../app/part'
 import { code, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { type Item, Menu } from '../parts/Menu'
@@ -14,8 +15,8 @@ import { type Act, doAct, mayStart, type Way } from './acts'
 import { ReplayPanel } from './ReplayPanel'
 import { buttonWords, hasEdits, risky } from './replayWords'
 
-const EditSheet = lazy(() => import('./EditSheet'))
-const ProbeDialog = lazy(() => import('./ProbeDialog'))
+const EditSheet = part(() => import('./EditSheet'))
+const ProbeDialog = part(() => import('./ProbeDialog'))
 
 /** What can be done with one letter. What may not be done stays in sight and says why. */
 export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {

@@ -1,4 +1,5 @@
-import { lazy, Suspense, useDeferredValue, useMemo } from 'react'
+import { Suspense, useDeferredValue, useMemo } from 'react'
+import { part } from '../app/part'
 import { bytes as size } from '../i18n/format'
 import { t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
@@ -7,7 +8,7 @@ import { bodyLocked, bodyMax, textOf } from './editing'
 import { jsonFault, layJSON } from './json'
 import type { Editable } from './types'
 
-const BodyEditor = lazy(() => import('./BodyEditor'))
+const BodyEditor = part(() => import('./BodyEditor'))
 
 interface Props {
   e: Editable

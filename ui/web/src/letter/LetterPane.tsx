@@ -1,8 +1,9 @@
-import { useEffect, useState } from 'react'
+import { useEffect } from 'react'
 import { Link } from 'wouter'
 import { useLetter } from '../api/queries'
 import { type Detail, titleOf } from '../api/types'
 import { t } from '../i18n/i18n'
+import { type Show, shows } from '../letters/show'
 import { StateChip } from '../letters/words'
 import { Copy } from '../parts/Copy'
 import { Icon } from '../parts/Icon'
@@ -23,6 +24,9 @@ import { Why } from './Why'
 interface Props {
   id: string
   whole: boolean
+  /** The tab that is shown. */
+  show: Show
+  onShow: (tab: Show) => void
   wholeHref: string
   backHref: string
   onClose: () => void
@@ -30,14 +34,8 @@ interface Props {
   quiet: boolean
 }
 
-const tabs = ['why', 'body', 'properties', 'timeline'] as const
-type PaneTab = (typeof tabs)[number]
-
-// The tab that was looked at last stays while one goes from letter to letter.
-let lastTab: PaneTab = 'why'
-
 /** One letter: what it is, why it died, what can be done, and everything known of it. */
-export default function LetterPane({ id, whole, wholeHref, backHref, onClose, quiet }: Props) {
+export default function LetterPane({ id, whole, show, onShow, wholeHref, backHref, onClose, quiet }: Props) {
   const query = useLetter(id)
   const letter = query.data
   useEffect(() => {
@@ -80,7 +78,10 @@ export default function LetterPane({ id, whole, wholeHref, backHref, onClose, qu
         </Heading>
         {letter && <StateChip letter={letter} />}
         <span className="grow" />
-        <Copy value={() => `${location.origin}/letters/${id}`} label={t('letter.link')} />
+        <Copy
+          value={() => `${location.origin}/letters/${id}${show === 'why' ? '' : `?show=${show}`}`}
+          label={t('letter.link')}
+        />
         {!whole && (
           <button
             type="button"
@@ -97,7 +98,7 @@ export default function LetterPane({ id, whole, wholeHref, backHref, onClose, qu
         {query.error && !letter ? (
           <ProblemBox error={query.error} again={() => query.refetch()} />
         ) : letter ? (
-          <Content letter={letter} quiet={quiet} />
+          <Content letter={letter} quiet={quiet} tab={show} onShow={onShow} />
         ) : (
           <Wait lines={8} />
         )}
@@ -106,12 +107,14 @@ export default function LetterPane({ id, whole, wholeHref, backHref, onClose, qu
   )
 }
 
-function Content({ letter, quiet }: { letter: Detail; quiet: boolean }) {
-  const [tab, setTab] = useState(lastTab)
-  const choose = (next: PaneTab) => {
-    lastTab = next
-    setTab(next)
-  }
+interface ContentProps {
+  letter: Detail
+  quiet: boolean
+  tab: Show
+  onShow: (tab: Show) => void
+}
+
+function Content({ letter, quiet, tab, onShow }: ContentProps) {
   return (
     <>
       <div className="letter-top">
@@ -120,7 +123,7 @@ function Content({ letter, quiet }: { letter: Detail; quiet: boolean }) {
         <ReplayWay letter={letter} />
       </div>
       <div className="tabs" role="tablist" aria-label={t('letter.tabs')}>
-        {tabs.map(name => (
+        {shows.map(name => (
           <button
             key={name}
             type="button"
@@ -129,13 +132,13 @@ function Content({ letter, quiet }: { letter: Detail; quiet: boolean }) {
             aria-selected={tab === name}
             aria-controls="letter-panel"
             tabIndex={tab === name ? 0 : -1}
-            onClick={() => choose(name)}
+            onClick={() => onShow(name)}
             onKeyDown={e => {
               const by = e.key === 'ArrowRight' ? 1 : e.key === 'ArrowLeft' ? -1 : 0
-              const next = tabs[(tabs.indexOf(name) + by + tabs.length) % tabs.length]
+              const next = shows[(shows.indexOf(name) + by + shows.length) % shows.length]
               if (!by || !next) return
               e.preventDefault()
-              choose(next)
+              onShow(next)
               document.getElementById(`letter-tab-${next}`)?.focus()
             }}
           >

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useState } from 'react'
+import { Suspense, useState } from 'react'
 import { Link } from 'wouter'
 import { useExplain, useRights } from '../api/queries'
 import type { Clause, Death, Detail, RuleTrace, Verdict } from '../api/types'
@@ -13,10 +13,11 @@ import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
 import '../style/why.css'
+import { part } from '../app/part'
 import { mayStart } from './acts'
 
-const ProbeDialog = lazy(() => import('./ProbeDialog'))
-const ProbeSample = lazy(() => import('./ProbeSample'))
+const ProbeDialog = part(() => import('./ProbeDialog'))
+const ProbeSample = part(() => import('./ProbeSample'))
 
 // Nobody who could know has said why.
 const weak = new Set(['broker', 'unknown', ''])

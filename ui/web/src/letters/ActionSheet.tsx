@@ -10,6 +10,7 @@ import { middle, plain } from '../parts/mask'
 import { NoteField } from '../parts/NoteField'
 import { ProblemBox } from '../parts/Problem'
 import { problemWords } from '../parts/problemWords'
+import { Original } from '../parts/Said'
 import { Foreign } from '../parts/Text'
 import type { BulkAction } from './BulkBar'
 
@@ -112,17 +113,17 @@ export default function ActionSheet({ action, letters, onClose }: Props) {
 
 function Failure({ error, letter }: { error: ProblemBody; letter: Letter | undefined }) {
   const about = letter && { group: plain(letter.consumer_group), topic: plain(letter.topic) }
-  const { title, detail, hint, foreign } = problemWords(error, about)
+  const { title, detail, hint, original } = problemWords(error, about)
   return (
     <>
       {plain(title)}
       {detail && (
         <>
           {t('colon')}
-          <span lang={foreign ? 'en' : undefined}>{plain(detail)}</span>
+          {plain(detail)}
         </>
       )}
-      {hint && <small> {plain(hint)}</small>}
+      {hint && <small> {plain(hint)}</small>} {original && <Original text={original} />}
     </>
   )
 }

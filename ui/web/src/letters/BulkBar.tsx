@@ -1,4 +1,4 @@
-import { lazy, Suspense, useState } from 'react'
+import { Suspense, useState } from 'react'
 import { useRights } from '../api/queries'
 import type { Letter, Tab } from '../api/types'
 import { useKeys } from '../app/keys'
@@ -7,10 +7,11 @@ import { loadMore, t } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
 import { type Item, Menu } from '../parts/Menu'
 import '../style/bulk.css'
+import { part } from '../app/part'
 import { type Selection, sizeOf } from './selection'
 
-const BulkSheet = lazy(() => loadMore(import('./BulkSheet')))
-const ActionSheet = lazy(() => loadMore(import('./ActionSheet')))
+const BulkSheet = part(() => loadMore(import('./BulkSheet')))
+const ActionSheet = part(() => loadMore(import('./ActionSheet')))
 
 /** What becomes an operation, and what is done to each letter at once. */
 export type BulkKind = 'replay' | 'discard' | 'resolve' | 'restore' | 'route'

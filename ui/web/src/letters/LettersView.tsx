@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
 import { useFacets, useRights } from '../api/queries'
 import { type Facets as Counts, type Letter, tabOf, tabs } from '../api/types'
@@ -12,6 +12,7 @@ import { ProblemBox } from '../parts/Problem'
 import { Wait } from '../parts/Wait'
 import '../style/letters.css'
 import '../style/list.css'
+import { part } from '../app/part'
 import { BulkBar } from './BulkBar'
 import { FilterChips } from './Chips'
 import { Empty } from './Empty'
@@ -20,18 +21,19 @@ import { type Filter, filterQuery, filterSearch, parseFilter } from './filter'
 import { List } from './List'
 import { mistakesIn } from './mistakes'
 import { mark, markAll, markMatching, markRange, nothing } from './selection'
+import { type Show, showOf } from './show'
 import { useLetters } from './useLetters'
 
-const LetterPane = lazy(() => loadMore(import('../letter/LetterPane')))
-const Mistakes = lazy(() => loadMore(import('./Mistakes').then(m => ({ default: m.Mistakes }))))
-const ProbeSample = lazy(() => loadMore(import('../letter/ProbeSample')))
+const LetterPane = part(() => loadMore(import('../letter/LetterPane')))
+const Mistakes = part(() => loadMore(import('./Mistakes').then(m => ({ default: m.Mistakes }))))
+const ProbeSample = part(() => loadMore(import('../letter/ProbeSample')))
 
 // What is shown while the filter cannot be understood.
 const nobody: Letter[] = []
 const none: Counts = { consumer_groups: [], topics: [], reasons: [], rules: [], routes: [], tabs: {}, exact: true }
 
 /** The list and, beside or over it, one letter. `whole` is the letter that has the view to itself. */
-export default function LettersView({ whole }: { whole?: string | undefined }) {
+export default function LettersView({ whole: alone }: { whole?: string | undefined }) {
   const [, go] = useLocation()
   const search = useSearch()
   const panes = usePanes()
@@ -40,7 +42,10 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
   const wrong = mistakes.length > 0
   const own = filterSearch(filter).toString()
   const beside = new URLSearchParams(search).get('letter') ?? ''
-  const open = whole ?? (panes > 1 ? beside : '')
+  // Where there is no room beside the list, a letter has the view to itself, whichever link led to it.
+  const whole = alone ?? ((panes === 1 && beside) || undefined)
+  const open = whole ?? beside
+  const show = showOf(search)
 
   const list = useLetters(filter, !wrong)
   const facets = useFacets(filterQuery(filter, Date.now()), !wrong)
@@ -63,16 +68,20 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
   }, [own])
 
   const address = useCallback(
-    (id: string, all: boolean) => {
+    (id: string, all: boolean, tab: Show = show) => {
       const p = new URLSearchParams(own)
       if (id && !all) p.set('letter', id)
+      if (id && tab !== 'why') p.set('show', tab)
       return `/letters${all ? `/${id}` : ''}${p.size ? `?${p}` : ''}`
     },
-    [own],
+    [own, show],
   )
   const setFilter = (f: Filter) => {
     const p = filterSearch(f)
-    if (beside && panes > 1) p.set('letter', beside)
+    if (beside && panes > 1) {
+      p.set('letter', beside)
+      if (show !== 'why') p.set('show', show)
+    }
     go(`/letters${p.size ? `?${p}` : ''}`)
   }
   const pick = useCallback((l: Letter) => go(address(l.id, panes === 1)), [go, address, panes])
@@ -206,6 +215,8 @@ export default function LettersView({ whole }: { whole?: string | undefined }) {
             key={open}
             id={open}
             whole={!!whole}
+            show={show}
+            onShow={tab => go(address(open, alone !== undefined, tab), { replace: true })}
             wholeHref={address(open, true)}
             backHref={address(panes > 1 ? open : '', false)}
             onClose={() => go(address('', false))}

@@ -1,6 +1,7 @@
 import { routes, type State, states, tabs } from '../api/types'
 import { parseDuration } from '../i18n/format'
 import { fields, typed, words } from './filter'
+import { shows } from './show'
 
 /** A part of the page's address, or a word of the search, that cannot be understood. */
 export interface Mistake {
@@ -21,6 +22,7 @@ export interface Mistake {
 // Values of the filters that have a closed set of them; the twin of the lists in the Go package dlq.
 const closed: Readonly<Record<string, readonly string[]>> = {
   tab: tabs,
+  show: shows,
   state: states satisfies readonly State[],
   route: routes,
   severity: ['critical', 'high', 'normal', 'low'],
@@ -31,7 +33,7 @@ const closed: Readonly<Record<string, readonly string[]>> = {
 const ages = ['within', 'older']
 const instants = ['died_after', 'died_before']
 // Parameters of the view that narrow nothing.
-const others = ['letter', 'q']
+const others = ['letter', 'q', 'show']
 const names: readonly string[] = [...fields, 'tab', ...ages, ...instants, ...others]
 
 /** Finds what cannot be understood in the page's address. Nothing may be listed, let alone selected, while there is any. */

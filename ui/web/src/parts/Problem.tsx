@@ -4,6 +4,7 @@ import { moreWords, type Params, t, useLang } from '../i18n/i18n'
 import { Icon } from './Icon'
 import { plain } from './mask'
 import { problemWords } from './problemWords'
+import { Original } from './Said'
 
 /** What went wrong, to what, and what to do: shown beside the thing that failed. */
 export function ProblemBox({
@@ -24,19 +25,16 @@ export function ProblemBox({
     moreWords()
   }, [])
   const { body } = asProblem(error)
-  const { title, detail, hint, foreign } = problemWords(body, about)
+  const { title, detail, hint, original } = problemWords(body, about)
   return (
     <div className="problem" role="alert">
       <Icon name="alert" />
       <div>
         <strong>{plain(title, 600)}</strong>
-        {detail && detail !== title && (
-          <p lang={foreign ? 'en' : undefined} className={foreign ? 'small' : undefined}>
-            {plain(detail, 600)}
-          </p>
-        )}
+        {detail && detail !== title && <p>{plain(detail, 600)}</p>}
         {hint && <p className="quiet">{plain(hint, 600)}</p>}
         {body.after_lost && <p>{t('problem.after_lost')}</p>}
+        {original && <Original text={original} />}
         {children}
         {again && (
           <button type="button" className="button small" onClick={again}>

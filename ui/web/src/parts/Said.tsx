@@ -1,9 +1,28 @@
-import { currentLang } from '../i18n/i18n'
+import { useState } from 'react'
+import { currentLang, t } from '../i18n/i18n'
 import { plain } from './mask'
 import { sentenceWords } from './sentences'
 
-/** A sentence of the server: in the page's language where this page knows it, else as it is. */
+/** A sentence of the server: in the page's language where this page knows it, else its English on demand. */
 export function Said({ text }: { text: string }) {
-  const words = sentenceWords(text)
-  return words ?? <span lang={currentLang() === 'en' ? undefined : 'en'}>{plain(text, 600)}</span>
+  if (currentLang() === 'en') return plain(text, 600)
+  return sentenceWords(text) ?? <Original text={text} lone />
+}
+
+/** The server's own English in a page that is not: one click away, for those who look it up or pass it on. */
+export function Original({ text, lone = false }: { text: string; lone?: boolean }) {
+  const [shown, setShown] = useState(false)
+  return (
+    <span className="original">
+      <button type="button" className="link small" aria-expanded={shown} onClick={() => setShown(!shown)}>
+        {t(lone ? 'said.original.lone' : 'said.original')}
+      </button>
+      {shown && (
+        <>
+          {' '}
+          <span lang="en">{plain(text, 600)}</span>
+        </>
+      )}
+    </span>
+  )
 }

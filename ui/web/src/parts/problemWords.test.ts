@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ProblemBody } from '../api/types'
 import { en } from '../i18n/en'
@@ -23,7 +25,7 @@ describe('an error', () => {
       title: 'Not available now',
       detail: away.detail,
       hint: away.hint,
-      foreign: false,
+      original: '',
     })
     expect(problemWords({ code: 'not_supported', detail: 'no levels' }).hint).toBe('Choose another way.')
   })
@@ -33,9 +35,8 @@ describe('an error', () => {
     const words = problemWords(away)
     expect(words.title).toBe('暂时不可用')
     expect(words.hint).toContain('请稍后再试')
-    expect(words.detail).toContain('broker-a')
-    expect(words.detail).toContain('10.0.0.7:10911')
-    expect(words.foreign).toBe(true)
+    expect(words.detail).toBe('broker broker-a 没有应答。')
+    expect(words.original).toContain('10.0.0.7:10911')
   })
 
   it('is said whole from its parameters', () => {
@@ -49,7 +50,7 @@ describe('an error', () => {
       title: 'Letter #5 changed since you looked: Taken, by anna. It is open now.',
       detail: '',
       hint: 'Look at it as it is now, then decide again.',
-      foreign: false,
+      original: '',
     })
     use('zh')
     expect(problemWords(taken).title).toBe('死信 #5 在此期间已变化（anna：已认领），当前状态：待处理。')
@@ -72,21 +73,19 @@ describe('an error', () => {
       '已拒绝：没有 broker 认识 pay-service，不会有人读取。',
     )
     expect(problemWords(shut).title).not.toContain('{')
-    expect(problemWords(shut).detail).toContain('door B')
+    expect(problemWords(shut).original).toContain('door B')
     expect(problemWords({ ...shut, params: { why: 'brand_new' } })).toMatchObject({
       title: '已拒绝',
-      detail: shut.detail,
+      original: shut.detail,
     })
   })
 
-  it('is the sentence of the server where its code is not known', () => {
+  it('is the sentence of the server where its code is not known, and in Chinese still Chinese', () => {
+    const body = { code: 'brand_new', detail: 'the moon is down', hint: 'wait' }
+    use('en')
+    expect(problemWords(body)).toEqual({ title: 'the moon is down', detail: '', hint: 'wait', original: '' })
     use('zh')
-    expect(problemWords({ code: 'brand_new', detail: 'the moon is down', hint: 'wait' })).toEqual({
-      title: 'the moon is down',
-      detail: '',
-      hint: 'wait',
-      foreign: true,
-    })
+    expect(problemWords(body)).toMatchObject({ title: '未能完成（brand_new）', original: 'the moon is down · wait' })
   })
 
   it('of ours names the request under which the log has its cause', () => {
@@ -106,4 +105,35 @@ describe('an error', () => {
     }
     expect(problemWords(body)).toMatchObject({ detail: 'letter 5 was changed', hint: 'look again' })
   })
+
+  it('in Chinese has no English sentence, whatever the program says', () => {
+    use('zh')
+    const found = saidByTheProgram()
+    expect(found.length).toBeGreaterThan(250)
+    const wrong = found.filter(({ code, text }) => {
+      const w = problemWords({ code, detail: text, hint: `${text}; look at it`, request_id: 'r-1' })
+      const shown = [w.title, w.detail, w.hint].join(' ')
+      return !/\p{Script=Han}/u.test(w.title) || /[a-z]+ [a-z]+ [a-z]+/.test(shown.replace(/"[^"]*"|%\w/g, ''))
+    })
+    expect(wrong).toEqual([])
+  })
 })
+
+/** The errors that the program makes, with their codes, from its sources. */
+function saidByTheProgram(): { code: string; text: string }[] {
+  const repo = join(import.meta.dirname, '../../../..')
+  const read = (folder: string) =>
+    readdirSync(join(repo, folder))
+      .filter(n => n.endsWith('.go') && !n.endsWith('_test.go'))
+      .map(n => readFileSync(join(repo, folder, n), 'utf8'))
+      .join('\n')
+  const codes = new Map([...read('dlq').matchAll(/\b(Code\w+)\s+Code = "(\w+)"/g)].map(m => [m[1], m[2]]))
+  const folders =
+    'alerts alerts/notify broker/rocketmq classifier cmd/dlq dlq handlers replay rulebook store ui webhook'
+  return folders.split(' ').flatMap(f =>
+    [...read(f).matchAll(/Errorf\((?:dlq\.)?(Code\w+),\s*"((?:[^"\\\n]|\\.)*)"/g)].map(m => ({
+      code: codes.get(m[1]) ?? '',
+      text: (m[2] ?? '').replace(/\\"/g, '"').replace(/: %w$/, ''),
+    })),
+  )
+}

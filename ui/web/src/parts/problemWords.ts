@@ -11,8 +11,8 @@ export interface ProblemWords {
   detail: string
   /** What to do. */
   hint: string
-  /** The detail is English in a page that is not. */
-  foreign: boolean
+  /** The server's own English, where it says more than the words above: shown on demand in a page that is not English. */
+  original: string
 }
 
 // Sentences that say all that the server's says, and the parameters that they need. The first that fits is taken.
@@ -55,29 +55,29 @@ export function whyWords(why: string, params: Params): string | undefined {
  * `about` names the consumer group and topic that it is about.
  */
 export function problemWords(body: ProblemBody, about: Params = {}): ProblemWords {
-  const foreign = currentLang() !== 'en'
+  const english = currentLang() === 'en'
   const given = body.params ?? {}
   const params = Object.fromEntries(Object.entries(given).map(([k, v]) => [k, values[k]?.(v) ?? v]))
   const fit = whole[body.code]?.find(([, ...names]) => names.every(n => given[n]))
   const said = fit && sentence(fit[0], params)
   // A refusal that says why needs no general words on what to do.
   const hint = given.why ? '' : (codeWords('problem.hint', body.code, { request: body.request_id || '–' }) ?? '')
-  if (said) return { title: said, detail: '', hint, foreign }
+  if (said) return { title: said, detail: '', hint, original: '' }
 
-  const title = codeWords('problem', body.code)
   const detail = body.detail ?? ''
-  if (!title) return { title: detail || body.title || body.code, detail: '', hint: body.hint ?? '', foreign }
+  const title = codeWords('problem', body.code) ?? (english ? '' : t('problem.unknown', { code: body.code }))
+  if (!title) return { title: detail || body.title || body.code, detail: '', hint: body.hint ?? '', original: '' }
   // The log is searched by the request's id, which only this page's hint names.
-  if (body.code === 'internal' && body.request_id) return { title, detail, hint, foreign }
-  if (!foreign) return { title, detail, hint: body.hint || hint, foreign }
+  if (body.code === 'internal' && body.request_id) return { title, detail: english ? detail : '', hint, original: '' }
+  if (english) return { title, detail, hint: body.hint || hint, original: '' }
   const names = { group: t('problem.group'), topic: t('problem.topic'), ...about }
   const why = given.why && whyWords(given.why, names)
   const known = sentenceWords(detail)
   return {
     title: why ? `${title}${t('colon')}${why}` : title,
-    detail: [known ?? detail, body.hint].filter(Boolean).join(' · '),
+    detail: known ?? '',
     hint,
-    foreign: known === undefined || !!body.hint,
+    original: [known === undefined && detail, body.hint].filter(Boolean).join(' · '),
   }
 }
 

@@ -46,10 +46,10 @@ describe('sentences of the program', () => {
   it('stand in errors too', () => {
     chinese()
     const body = { code: 'unavailable', detail: 'the broker broker-a does not answer' }
-    expect(problemWords(body)).toMatchObject({ detail: 'broker broker-a 没有应答。', foreign: false })
+    expect(problemWords(body)).toMatchObject({ detail: 'broker broker-a 没有应答。', original: '' })
     expect(problemWords({ ...body, hint: 'port 1' })).toMatchObject({
-      detail: 'broker broker-a 没有应答。 · port 1',
-      foreign: true,
+      detail: 'broker broker-a 没有应答。',
+      original: 'port 1',
     })
   })
 })

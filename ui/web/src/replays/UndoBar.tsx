@@ -1,4 +1,4 @@
-import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
+import { type ReactNode, Suspense, useEffect, useState } from 'react'
 import { Link } from 'wouter'
 import { useUnanswered, writes } from '../api/client'
 import { client } from '../api/queries'
@@ -11,9 +11,10 @@ import { middle, plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
 import '../style/undo.css'
+import { part } from '../app/part'
 import { type Pending, undo, undoFor, usePending } from './undo'
 
-const HeldToasts = lazy(() => loadMore(import('../operations/HeldToasts')))
+const HeldToasts = part(() => loadMore(import('../operations/HeldToasts')))
 
 /** The replays that can still be undone, and what became of those that could not. */
 export default function UndoBar() {

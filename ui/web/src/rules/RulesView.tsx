@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
 import { ask, asProblem, get, type Problem } from '../api/client'
 import { client, useRights, useRules } from '../api/queries'
@@ -15,6 +15,7 @@ import { Wait } from '../parts/Wait'
 import type { Diagnostic, RulesInForce, RuleVersion } from './types'
 import '../style/rules.css'
 import '../style/view.css'
+import { part } from '../app/part'
 import { Backtest } from './Backtest'
 import { Conflict } from './Conflict'
 import { type Draft, freshDraft, keepDraft, keptDraft } from './draft'
@@ -25,7 +26,7 @@ import type { Schema, Seen } from './schema'
 import { useBacktest, useCheck } from './useRulesText'
 import { Versions } from './Versions'
 
-const Editor = lazy(() => import('./Editor'))
+const Editor = part(() => import('./Editor'))
 
 /** rules.yaml as a document: its rules with what each catches, the text, and what a change of it would change. */
 export default function RulesView() {
