@@ -28,6 +28,14 @@ type GroupInfo struct {
 	Topics   []string      `json:"topics,omitempty"` // topics that it subscribes to, as far as known
 	Lag      int64         `json:"lag"`              // messages not consumed yet, over its topics and its retry topic; -1 unknown
 	MaxRetry int           `json:"max_retry"`        // the subscription group's retryMaxTimes; -1 unknown
+
+	// BrokersAway are brokers that did not answer, by name: clients that are connected to them alone are not among Clients,
+	// and what they alone know of the group is not known.
+	BrokersAway []string `json:"brokers_away,omitempty"`
+
+	// Serving are brokers that answer and from which the group reads its retry topic, by name: what is sent to that topic on
+	// any of them reaches the group.
+	Serving []string `json:"serving,omitempty"`
 }
 
 // GroupClient is one connected client of a consumer group.
@@ -98,4 +106,38 @@ type ClusterStatus struct {
 	Simulated   bool       `json:"simulated"`       // the in-memory stand-in is in use
 	Brokers     []string   `json:"brokers,omitempty"`
 	Foreign     bool       `json:"foreign_console"` // another console replays on this cluster
+
+	// Members are the brokers by name, those that do not answer among them. One that the name server knows no more is
+	// listed for an hour.
+	Members []BrokerState `json:"members,omitempty"`
+}
+
+// BrokerRole says what is there of a broker.
+type BrokerRole string
+
+// The roles.
+const (
+	RoleMaster BrokerRole = "master"
+	RoleSlave  BrokerRole = "slave" // no master is registered: nothing can be sent there, and nothing is read
+	RoleGone   BrokerRole = "gone"  // the name server knows it no more
+)
+
+// BrokerState is how one broker of a cluster stands.
+type BrokerState struct {
+	Name      string     `json:"name"`
+	Address   string     `json:"address,omitempty"` // host:port that the console asks; the last one known
+	Role      BrokerRole `json:"role"`
+	AwaySince *time.Time `json:"away_since,omitempty"` // since when it does not answer; nil while it does
+	Error     string     `json:"error,omitempty"`      // public sentence: why it is away
+}
+
+// Away returns the names of the brokers that do not answer.
+func (s *ClusterStatus) Away() []string {
+	var names []string
+	for _, m := range s.Members {
+		if m.AwaySince != nil {
+			names = append(names, m.Name)
+		}
+	}
+	return names
 }

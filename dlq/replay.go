@@ -139,4 +139,8 @@ type Evidence struct {
 	Filtered    bool          // the group's subscription would have dropped the copy unread
 	Expired     bool          // the delivered copy's place is below the broker's minimum offset: nothing can be seen any more
 	Retry       time.Duration // length of the whole retry schedule that is left for this kind of group, as far as known
+
+	// Away are the brokers that may hold a copy and did not answer, by name: that there is none, or none newer than those in
+	// Copies, is not known while there are any.
+	Away []string
 }

@@ -21,14 +21,15 @@ type ReplayRequest struct {
 type DoorOption struct {
 	Door      Door     `json:"door"`
 	Allowed   bool     `json:"allowed"`
-	Why       string   `json:"why"`       // stable code: why it is the default, or why it is refused
-	Warnings  []string `json:"warnings"`  // stable codes
-	Target    string   `json:"target"`    // topic that it would be sent to
-	Receivers []string `json:"receivers"` // consumer groups that would get it
-	Complete  bool     `json:"complete"`  // the list of receivers is known to be whole
-	Delays    bool     `json:"delays"`    // takes a delay level
-	Timer     bool     `json:"timer"`     // takes any delay
-	NewKey    bool     `json:"new_key"`   // may be sent with a fresh UNIQ_KEY
+	Why       string   `json:"why"`              // stable code: why it is the default, or why it is refused
+	Warnings  []string `json:"warnings"`         // stable codes
+	Target    string   `json:"target"`           // topic that it would be sent to
+	Receivers []string `json:"receivers"`        // consumer groups that would get it
+	Complete  bool     `json:"complete"`         // the list of receivers is known to be whole
+	Delays    bool     `json:"delays"`           // takes a delay level
+	Timer     bool     `json:"timer"`            // takes any delay
+	NewKey    bool     `json:"new_key"`          // may be sent with a fresh UNIQ_KEY
+	Broker    string   `json:"broker,omitempty"` // broker that would take it, where that is known before the send
 }
 
 // DelayOption is one delay level of the broker that would take the replay.
@@ -55,5 +56,7 @@ type ReplayOptions struct {
 	ConfirmedAt   *time.Time    `json:"confirmed_at,omitempty"`    // an earlier replay of this letter was confirmed
 	DeadCopyUntil *time.Time    `json:"dead_copy_until,omitempty"` // the dead copy is at the broker until about then; door C needs it
 	Unwraps       bool          `json:"unwraps"`                   // the message inside the envelope is sent, not the envelope
-	BrokerError   string        `json:"broker_error,omitempty"`    // public sentence: the broker could not be asked
+	BrokerError   string        `json:"broker_error,omitempty"`    // public sentence: no broker could be asked
+	BrokersAway   []string      `json:"brokers_away,omitempty"`    // brokers that do not answer, by name: what only they could tell is not in this answer
+	HolderError   string        `json:"holder_error,omitempty"`    // public sentence: how the broker that has the dead copy is away
 }

@@ -16,7 +16,10 @@ type answers struct {
 	receivers    []string
 	complete     bool
 	topicMissing bool
-	firstKept    int64 // lowest offset of its dead-letter queue that the broker still has
+	topicAway    bool   // no broker that holds the topic answers
+	via          string // broker that takes a send to the retry topic; "" when there is none that answers
+	holder       error  // why the broker with the dead copy cannot be asked; nil when it answers
+	firstKept    int64  // lowest offset of its dead-letter queue that the broker still has
 	err          error
 }
 
@@ -87,7 +90,7 @@ func (k *asker) ask(ctx context.Context, key askKey, m *dlq.DeadMessage) (a answ
 		return a
 	}
 	a.group = group
-	if a.broker, a.err = k.cluster.Capabilities(ctx, key.broker); a.err != nil {
+	if a.broker, a.via, a.holder, a.err = k.taker(ctx, key.broker, group.Serving); a.err != nil {
 		return a
 	}
 	if key.topic != "" {
@@ -95,6 +98,8 @@ func (k *asker) ask(ctx context.Context, key askKey, m *dlq.DeadMessage) (a answ
 		switch {
 		case dlq.CodeOf(err) == dlq.CodeNotFound:
 			a.topicMissing, a.receivers, a.complete = true, nil, true
+		case dlq.CodeOf(err) == dlq.CodeUnavailable:
+			a.topicAway, a.receivers, a.complete = true, nil, false
 		case err != nil:
 			a.receivers, a.complete = nil, false // only door A needs it, and says so
 		}
@@ -108,4 +113,23 @@ func (k *asker) ask(ctx context.Context, key askKey, m *dlq.DeadMessage) (a answ
 		}
 	}
 	return a
+}
+
+// taker finds the broker that takes a send to the retry topic, and what it can do: the one that has the dead copy or, while
+// that is away, another from which the group reads. Where there is none, the abilities are those of any broker that answers.
+func (k *asker) taker(ctx context.Context, holder string, serving []string) (c dlq.Capabilities, via string, away, err error) {
+	c, err = k.cluster.Capabilities(ctx, holder)
+	if dlq.CodeOf(err) != dlq.CodeUnavailable {
+		return c, holder, nil, err
+	}
+	away = err
+	for _, name := range serving {
+		if c, err = k.cluster.Capabilities(ctx, name); err == nil {
+			return c, name, away, nil
+		}
+	}
+	if c, err = k.cluster.Capabilities(ctx, ""); err != nil {
+		err = away
+	}
+	return c, "", away, err
 }

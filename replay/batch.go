@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"maps"
+	"slices"
 
 	"deadletteroffice/dlq"
 	"deadletteroffice/replay/transform"
@@ -189,6 +190,9 @@ func (sv survey) bulkDoor(asked dlq.Door) (dlq.DoorOption, bool) {
 	}
 	if want == "" || want == dlq.DoorTopic && asked == "" && sv.target.Kind == dlq.TargetGroup {
 		d := sv.doors[0] // the retry topic, or the one door to the target
+		if i := slices.IndexFunc(sv.doors, func(d dlq.DoorOption) bool { return waits(d) && d.Door != dlq.DoorTopic }); i >= 0 {
+			d = sv.doors[i] // it opens again
+		}
 		d.Door, d.Allowed = "", false
 		return d, false
 	}

@@ -41,7 +41,7 @@ const (
 	ShutUntrusted       = "probe_untrusted"     // in errors, D: no connected client would tell the truth; name one to ask it all the same
 	ShutNotGRPC         = "not_grpc"            // P: the door is for gRPC groups
 	ShutFIFO            = "fifo_reads_no_retry" // P: a gRPC FIFO group reads no retry topic at all
-	ShutBrokerAway      = "broker_away"         // all: the broker cannot be asked now
+	ShutBrokerAway      = "broker_away"         // all: the broker that it needs cannot be asked now
 )
 
 // What a person should know before going through a door.
@@ -58,6 +58,8 @@ const (
 	WarnForeignConsole = "foreign_console"    // another console replays on this cluster
 	WarnTooLarge       = "over_size_limit"    // A, B, P: the body is over the broker's limit, which would refuse it
 	WarnNotSubscribed  = "not_subscribed"     // B, P to another group: it does not subscribe to the topic, so its listener may not know the message
+	WarnOtherBroker    = "other_broker"       // B: the broker with the dead copy is away, so another takes it, from which the group reads as well
+	WarnBrokersAway    = "brokers_away"       // a broker does not answer: clients that are connected to it alone were not seen
 	WarnUntrusted      = "probe_untrusted"    // D: clients of this kind answer success also when they failed, or never say why
 )
 
@@ -90,6 +92,7 @@ const (
 	DetailSent           = "sent"            // the broker has it
 	DetailDiverted       = "diverted"        // the broker put it straight into the DLQ
 	DetailParked         = "parked"          // at the broker, which will hand it over later
+	DetailBrokerAway     = "broker_away"     // a broker that may hold a copy does not answer
 	DetailNotSeen        = "not_seen"        // no copy is found at the moment
 	DetailOffline        = "group_offline"   // nobody of the group is connected
 	DetailNotConsumed    = "not_consumed"    // the group has not come to it yet

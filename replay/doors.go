@@ -30,7 +30,11 @@ type situation struct {
 	receivers    []string // groups that subscribe to the topic
 	complete     bool
 	topicMissing bool
-	brokerAway   bool
+	topicAway    bool   // no broker that holds it answers
+	brokerAway   bool   // nobody could be asked
+	holder       string // broker that has the dead copy
+	holderAway   bool
+	via          string // broker that takes a send to the retry topic: the holder or, while that is away, another; "" for none
 
 	maybeSent bool // an earlier send may have arrived
 	confirmed bool // an earlier replay was consumed
@@ -82,10 +86,19 @@ func (s situation) onlyGroup() string {
 		return ShutGRPC
 	case s.group.Kind == dlq.GroupBroadcast:
 		return ShutBroadcast
-	case !s.group.Exists:
-		return ShutGroupMissing
 	}
-	return ""
+	return s.missing()
+}
+
+// missing answers why no broker would take a send for the group; "" when the group is known.
+func (s situation) missing() string {
+	switch {
+	case s.group.Exists:
+		return ""
+	case len(s.group.BrokersAway) > 0:
+		return ShutBrokerAway // one of them may know it
+	}
+	return ShutGroupMissing
 }
 
 // content answers why the message cannot be sent anew; "" when it can.
@@ -109,13 +122,21 @@ func (s situation) retryTopic() dlq.DoorOption {
 	if d.Why = cmp.Or(s.onlyGroup(), s.content()); d.Why != "" {
 		return d
 	}
+	if s.via == "" {
+		d.Why = ShutBrokerAway
+		return d
+	}
+	d.Broker = s.via
+	if s.via != s.holder {
+		d.Warnings = append(d.Warnings, WarnOtherBroker)
+	}
 	if s.diverts() {
 		d.Why = ShutOrderlyDiverted
 		return d
 	}
 	d.Allowed = true
 	if s.target == dlq.TargetOtherGroup {
-		d.Warnings = s.strange()
+		d.Warnings = append(d.Warnings, s.strange()...)
 	}
 	switch s.group.Kind {
 	case dlq.GroupPop:
@@ -148,7 +169,7 @@ func (s situation) strange() []string {
 func (s situation) backward() dlq.DoorOption {
 	d := dlq.DoorOption{
 		Door: dlq.DoorBack, Target: dlq.RetryPrefix + s.group.Name, Receivers: []string{s.group.Name}, Complete: true,
-		Delays: len(s.broker.Levels) > 0,
+		Delays: len(s.broker.Levels) > 0, Broker: s.holder,
 	}
 	d.Why = s.onlyGroup()
 	if d.Why == "" && s.changed {
@@ -166,6 +187,9 @@ func (s situation) backward() dlq.DoorOption {
 	if d.Why == "" && s.topic == "" {
 		// The broker would give the copy back under whatever name it carries, and the consumers have no listener for it.
 		d.Why = ShutTopicUnknown
+	}
+	if d.Why == "" && s.holderAway {
+		d.Why = ShutBrokerAway
 	}
 	if d.Why != "" {
 		return d
@@ -194,6 +218,9 @@ func (s situation) topicDoor() dlq.DoorOption {
 	}
 	if d.Why == "" && s.topicMissing {
 		d.Why = ShutTopicMissing
+	}
+	if d.Why == "" && s.topicAway {
+		d.Why = ShutBrokerAway
 	}
 	if d.Why != "" {
 		return d
@@ -228,7 +255,7 @@ func reserved(topic string) bool {
 func (s situation) popDoor() dlq.DoorOption {
 	d := dlq.DoorOption{
 		Door: dlq.DoorPop, Receivers: []string{s.group.Name}, Complete: true,
-		Delays: len(s.broker.Levels) > 0, Timer: s.broker.Timer, NewKey: true,
+		Delays: len(s.broker.Levels) > 0, Timer: s.broker.Timer, NewKey: true, Broker: s.holder,
 	}
 	if s.topic != "" {
 		d.Target = fmt.Sprintf("%s%s_%s", dlq.RetryPrefix, s.group.Name, s.topic)
@@ -238,10 +265,11 @@ func (s situation) popDoor() dlq.DoorOption {
 		d.Why = ShutFIFO
 	case s.group.Kind != dlq.GroupGRPC:
 		d.Why = ShutNotGRPC
-	case !s.group.Exists:
-		d.Why = ShutGroupMissing
 	default:
-		d.Why = s.content()
+		d.Why = cmp.Or(s.missing(), s.content())
+	}
+	if d.Why == "" && s.holderAway {
+		d.Why = ShutBrokerAway
 	}
 	if d.Why != "" {
 		return d
@@ -288,6 +316,9 @@ func (s situation) warn(doors []dlq.DoorOption) []dlq.DoorOption {
 			}
 			if s.foreign {
 				d.Warnings = append(d.Warnings, WarnForeignConsole)
+			}
+			if len(s.group.BrokersAway) > 0 {
+				d.Warnings = append(d.Warnings, WarnBrokersAway)
 			}
 		}
 		if d.Warnings == nil {

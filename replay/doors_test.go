@@ -62,10 +62,16 @@ func TestDoorChoice(t *testing.T) {
 		{"envelope broken", on(dlq.GroupConcurrent), five(), func(s *situation) { s.wrapped, s.unwrapFail = true, true }, "", false, ShutEnvelopeBroken, ShutEnvelope, ShutEnvelopeBroken},
 		{"dead copy gone, orderly 5", on(dlq.GroupOrderly), five(), func(s *situation) { s.deadGone = true }, "A", false, ShutOrderlyDiverted, ShutDeadCopyGone, WhyEveryGroup},
 		{"no UNIQ_KEY", on(dlq.GroupConcurrent), four(), func(s *situation) { s.keyless = true }, "B", true, WhyOnlyThisGroup, ShutNoKey, WhyEveryGroup},
+		{"holder away, another serves the group", on(dlq.GroupConcurrent), five(), func(s *situation) { s.holderAway, s.via = true, "c" }, "B", true, WhyOnlyThisGroup, ShutBrokerAway, WhyEveryGroup},
+		{"holder away, nobody else serves the group", on(dlq.GroupConcurrent), five(), func(s *situation) { s.holderAway, s.via = true, "" }, "A", false, ShutBrokerAway, ShutBrokerAway, WhyEveryGroup},
+		{"holder away, orderly online 5", on(dlq.GroupOrderly), five(), func(s *situation) { s.holderAway, s.via = true, "c" }, "A", false, ShutOrderlyDiverted, ShutBrokerAway, WhyEveryGroup},
+		{"holder away, edited", on(dlq.GroupConcurrent), five(), func(s *situation) { s.holderAway, s.via, s.changed = true, "c", true }, "B", true, WhyOnlyThisGroup, ShutEdited, WhyEveryGroup},
+		{"topic on brokers that are away", on(dlq.GroupConcurrent), five(), func(s *situation) { s.topicAway = true }, "B", true, WhyOnlyThisGroup, WhyDeadCopy, ShutBrokerAway},
+		{"a silent broker may know the group", dlq.GroupInfo{Name: "g", Kind: dlq.GroupConcurrent, BrokersAway: []string{"c"}}, five(), nil, "A", false, ShutBrokerAway, ShutBrokerAway, WhyEveryGroup},
 		{"broker away", on(dlq.GroupConcurrent), five(), func(s *situation) { s.brokerAway = true }, "", false, ShutBrokerAway, ShutBrokerAway, ShutBrokerAway},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := situation{topic: "orders", group: tt.group, broker: tt.broker, receivers: []string{"audit", "g"}, complete: true, now: now}
+			s := situation{topic: "orders", group: tt.group, broker: tt.broker, holder: "b", via: "b", receivers: []string{"audit", "g"}, complete: true, now: now}
 			if tt.edit != nil {
 				tt.edit(&s)
 			}
@@ -108,10 +114,11 @@ func TestDoorP(t *testing.T) {
 		{dlq.GroupGRPC, nil, WhyPopRetry},
 		{dlq.GroupGRPC, func(s *situation) { s.empty = true }, ShutEmptyBody},
 		{dlq.GroupGRPC, func(s *situation) { s.group.Exists = false }, ShutGroupMissing},
+		{dlq.GroupGRPC, func(s *situation) { s.holderAway = true }, ShutBrokerAway},
 		{dlq.GroupGRPCFIFO, nil, ShutFIFO},
 		{dlq.GroupConcurrent, nil, ShutNotGRPC},
 	} {
-		s := situation{topic: "orders", group: dlq.GroupInfo{Name: "g", Exists: true, Kind: tt.kind}, broker: five()}
+		s := situation{topic: "orders", group: dlq.GroupInfo{Name: "g", Exists: true, Kind: tt.kind}, broker: five(), holder: "b", via: "b"}
 		if tt.edit != nil {
 			tt.edit(&s)
 		}
@@ -135,7 +142,7 @@ func TestDoorD(t *testing.T) {
 		{dlq.GroupInfo{Kind: dlq.GroupUnknown, Online: true, Clients: client("GO")}, WhyProbe, true},
 		{dlq.GroupInfo{Kind: dlq.GroupGRPC, Online: true, Clients: client("JAVA")}, WhyProbe, true},
 	} {
-		s := situation{topic: "orders", group: tt.group, broker: five()}
+		s := situation{topic: "orders", group: tt.group, broker: five(), holder: "b", via: "b"}
 		if d := s.probeDoor(); d.Why != tt.why || d.Allowed != tt.group.Online || slices.Contains(d.Warnings, WarnUntrusted) != tt.warns {
 			t.Errorf("%+v: %+v", tt.group, d)
 		}
@@ -168,7 +175,7 @@ func TestTargets(t *testing.T) {
 		{"another group that is not there", dlq.TargetOtherGroup, func(s *situation) { s.group.Exists = false }, "", map[dlq.Door]string{"B": ShutGroupMissing, "P": ShutNotGRPC}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := situation{target: tt.target, topic: "orders", group: group, broker: five(), receivers: []string{"audit", "g"}, complete: true, now: time.Now()}
+			s := situation{target: tt.target, topic: "orders", group: group, broker: five(), holder: "b", via: "b", receivers: []string{"audit", "g"}, complete: true, now: time.Now()}
 			if tt.edit != nil {
 				tt.edit(&s)
 			}
@@ -192,13 +199,13 @@ func TestTargets(t *testing.T) {
 
 func TestDoorWarnings(t *testing.T) {
 	s := situation{
-		topic: "orders", group: dlq.GroupInfo{Name: "g", Exists: true, Kind: dlq.GroupOrderly}, broker: four(),
-		receivers: []string{"audit", "g"}, complete: false, maybeSent: true, confirmed: true, foreign: true, deadOld: true,
+		topic: "orders", group: dlq.GroupInfo{Name: "g", Exists: true, Kind: dlq.GroupOrderly, BrokersAway: []string{"z"}}, broker: four(),
+		holder: "b", via: "c", receivers: []string{"audit", "g"}, complete: false, maybeSent: true, confirmed: true, foreign: true, deadOld: true,
 	}
 	doors, _ := s.doors()
-	common := []string{WarnOffline, WarnOutOfOrder, WarnMaybeSent, WarnConfirmed, WarnForeignConsole}
+	common := []string{WarnOffline, WarnOutOfOrder, WarnMaybeSent, WarnConfirmed, WarnForeignConsole, WarnBrokersAway}
 	want := map[dlq.Door][]string{
-		"B": common,
+		"B": append([]string{WarnOtherBroker}, common...),
 		"C": append([]string{WarnOneAttempt, WarnDeadCopyOld}, common...),
 		"A": append([]string{WarnOtherGroups, WarnReceivers}, common...),
 		"P": {}, "D": {},

@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -154,6 +155,9 @@ func (d *dueRun) prepare(ctx context.Context, l dlq.Letter) (j *job, change *dlq
 		return nil, nil, sv.err
 	}
 	door, ok := automatic(sv.doors, sv.def)
+	if !ok && slices.ContainsFunc(sv.doors, func(d dlq.DoorOption) bool { return waits(d) && d.Door != dlq.DoorTopic }) {
+		return nil, nil, sv.unavailable()
+	}
 	if !ok {
 		return nil, leave(l, dlq.HoldNoDoor, door.Why), nil
 	}

@@ -351,6 +351,7 @@ type stubBroker struct {
 	status       func() dlq.ClusterStatus
 	group        func() (dlq.GroupInfo, error)
 	capabilities func() (dlq.Capabilities, error)
+	abilities    func(broker string) (dlq.Capabilities, error)
 	subscribers  func() ([]string, bool, error)
 	topics       func() ([]dlq.TopicInfo, error)
 	send         func(dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error)
@@ -377,7 +378,10 @@ func (b *stubBroker) Group(_ context.Context, name string, _ *dlq.DeadMessage) (
 	return dlq.GroupInfo{Name: name, Exists: true, Kind: dlq.GroupConcurrent, Online: true, MaxRetry: 16}, nil
 }
 
-func (b *stubBroker) Capabilities(context.Context, string) (dlq.Capabilities, error) {
+func (b *stubBroker) Capabilities(_ context.Context, broker string) (dlq.Capabilities, error) {
+	if b.abilities != nil {
+		return b.abilities(broker)
+	}
 	if b.capabilities != nil {
 		return b.capabilities()
 	}

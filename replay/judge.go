@@ -69,6 +69,12 @@ func judge(r dlq.Replay, ev dlq.Evidence, last sight) finding {
 		}
 		return f
 	}
+	if len(ev.Away) > 0 {
+		if f.detail = r.Detail; r.Detail != DetailDiverted {
+			f.detail = DetailBrokerAway // whatever the others show, a newer copy may be there
+		}
+		return f
+	}
 	if ev.Expired {
 		f.outcome, f.detail = dlq.OutcomeUnknown, DetailExpired
 		return f

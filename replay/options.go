@@ -20,7 +20,21 @@ type survey struct {
 	at      situation
 	doors   []dlq.DoorOption
 	def     dlq.Door
-	err     error // the broker could not be asked
+	err     error // no broker could be asked
+	holder  error // the one with the dead copy could not; nil when it could
+}
+
+// waits reports whether a door is shut only until a broker comes back.
+func waits(d dlq.DoorOption) bool { return !d.Allowed && d.Why == ShutBrokerAway }
+
+// unavailable is why a letter has to wait for a broker.
+func (sv survey) unavailable() error {
+	err := dlq.Errorf(dlq.CodeUnavailable, "a broker that this needs does not answer")
+	if sv.holder != nil {
+		err = dlq.Errorf(dlq.CodeUnavailable, "%s: %w", sentenceOr(sv.holder, "the broker with the dead copy does not answer"), sv.holder)
+	}
+	err.Params = map[string]string{"why": ShutBrokerAway}
+	return err.WithHint("try again when it answers, or choose another way")
 }
 
 // history is what a letter's past says about its next replay.
@@ -48,8 +62,8 @@ func historyOf(d dlq.Detail) (h history) {
 }
 
 // Options tells everything that a person should know before giving a letter back: every door with what it would do, the
-// delays, the consumer group. A broker that cannot be asked is no error: nothing is allowed then, and BrokerError says
-// why. Errors are those of the store, dlq.CodeNotFound among them.
+// delays, the consumer group. Brokers that cannot be asked are no error: what needs them is shut, and HolderError and
+// BrokersAway say why; when none can be asked nothing is allowed, and BrokerError says why. Errors are those of the store, dlq.CodeNotFound among them.
 func (s *Service) Options(ctx context.Context, letterID int64) (dlq.ReplayOptions, error) {
 	return s.OptionsFor(ctx, letterID, dlq.Target{})
 }
@@ -78,7 +92,7 @@ func (s *Service) OptionsFor(ctx context.Context, letterID int64, t dlq.Target) 
 	for i, d := range sv.at.broker.Levels {
 		o.Levels = append(o.Levels, dlq.DelayOption{Level: i + 1, Delay: d})
 	}
-	if keeps := time.Duration(sv.at.broker.Keeps); keeps > 0 && !sv.at.deadGone {
+	if keeps := time.Duration(sv.at.broker.Keeps); keeps > 0 && !sv.at.deadGone && !sv.at.holderAway {
 		until := sv.message.StoredAt.Add(keeps).UTC()
 		o.DeadCopyUntil = &until
 	}
@@ -90,10 +104,17 @@ func (s *Service) OptionsFor(ctx context.Context, letterID int64, t dlq.Target) 
 	if sv.err != nil {
 		o.BrokerError = sentenceOr(sv.err, "the broker could not be asked")
 	}
+	o.BrokersAway = sv.at.group.BrokersAway
+	if sv.holder != nil {
+		o.HolderError = sentenceOr(sv.holder, "the broker with the dead copy could not be asked")
+		if !slices.Contains(o.BrokersAway, m.Broker) {
+			o.BrokersAway = append(slices.Clip(o.BrokersAway), m.Broker)
+		}
+	}
 	switch {
 	case !dlq.MayStart(dlq.TriggerClaim, sv.letter.State):
 		o.Why = "state_" + string(sv.letter.State)
-	case sv.err != nil:
+	case sv.err != nil, sv.def == "" && slices.ContainsFunc(sv.doors, waits):
 		o.Why = StuckBrokerAway
 	case sv.def == "":
 		o.Why = StuckNoDoor
@@ -130,15 +151,15 @@ func (s *Service) survey(ctx context.Context, l dlq.Letter, m *dlq.DeadMessage, 
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	a := s.ask.about(ctx, key, m)
-	sv.err = a.err
+	sv.err, sv.holder = a.err, a.holder
 	sv.at = situation{
 		target: t.Kind, topic: key.topic, empty: len(head.body) == 0, changed: head.changed, wrapped: head.wrapped, unwrapFail: head.err != nil,
 		group: a.group, broker: a.broker, receivers: a.receivers, complete: a.complete, topicMissing: a.topicMissing,
-		brokerAway: a.err != nil, foreign: s.Broker.Status().Foreign, now: s.now(),
+		topicAway: a.topicAway, brokerAway: a.err != nil, holder: m.Broker, holderAway: a.holder != nil, via: a.via, foreign: s.Broker.Status().Foreign, now: s.now(),
 		maybeSent: h.maybeSent != nil || l.HasFlag(dlq.FlagPossibleDuplicate), confirmed: h.confirmedAt != nil,
 		keyless: m.UniqueKey() == "", deadGone: a.firstKept > m.Offset,
 	}
-	if keeps := time.Duration(a.broker.Keeps); keeps > 0 {
+	if keeps := time.Duration(a.broker.Keeps); keeps > 0 && a.holder == nil {
 		sv.at.deadOld = sv.at.now.Sub(m.StoredAt) > keeps
 	}
 	if limit := a.broker.MaxMessage; limit > 0 && len(head.body) > limit {

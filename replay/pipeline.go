@@ -272,6 +272,10 @@ func (b *batchRun) prepare(ctx context.Context, s *seat) {
 		return
 	}
 	door, ok := sv.bulkDoor(b.Spec.Door)
+	if !ok && door.Why == ShutBrokerAway {
+		b.failed(res, sv.unavailable())
+		return
+	}
 	if !ok {
 		res.Skip = door.Why
 		return

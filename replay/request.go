@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"deadletteroffice/dlq"
@@ -101,6 +103,8 @@ func (sv survey) choose(asked dlq.Door) (dlq.DoorOption, error) {
 		case d.Door != want:
 		case d.Door == dlq.DoorProbe:
 			return d, refused(WhyProbe, "door D gives nothing back: it has one client run its listener").WithHint("probe the letter instead")
+		case waits(d):
+			return d, sv.unavailable()
 		case !d.Allowed:
 			return d, refused(d.Why, "door %s is shut for this letter: %s", d.Door, sentences[d.Why])
 		case asked == "" && sv.target.Kind == dlq.TargetGroup && d.Door == dlq.DoorTopic && !only(d, sv.letter.ConsumerGroup):
@@ -115,6 +119,9 @@ func (sv survey) choose(asked dlq.Door) (dlq.DoorOption, error) {
 	}
 	if asked != "" {
 		return dlq.DoorOption{}, dlq.Errorf(dlq.CodeInvalid, "there is no door %q to where this replay shall go", asked)
+	}
+	if slices.ContainsFunc(sv.doors, waits) {
+		return dlq.DoorOption{}, sv.unavailable()
 	}
 	why := sv.doors[0].Why
 	return dlq.DoorOption{}, refused(why, "no door leads to where this replay shall go: %s", sentences[why])
@@ -156,6 +163,9 @@ func (s *Service) job(sv survey, door dlq.DoorOption, req dlq.ReplayRequest) (*j
 	}
 	// The message's own count is from before this store knew it, or from another console.
 	j.request = request(r, m, sv.head, w, max(l.Replays, m.ReplayCount())+1)
+	if door.Broker != "" {
+		j.request.Broker = door.Broker
+	}
 	if door.Door != dlq.DoorTopic {
 		j.replay.Receipt.Broker = j.request.Broker // the only one that can have it, whatever becomes of the send
 	}
@@ -174,6 +184,10 @@ func (s *Service) askFirst(ctx context.Context, l dlq.Letter, r dlq.Replay, acto
 	if err != nil {
 		return dlq.Replay{}, dlq.Letter{}, false, dlq.Errorf(dlq.CodeUnavailable, "whether the earlier replay arrived cannot be found out now, so nothing was sent: %w", err).
 			WithHint("try again when the broker answers")
+	}
+	if len(ev.Copies) == 0 && len(ev.Away) > 0 {
+		return dlq.Replay{}, dlq.Letter{}, false, dlq.Errorf(dlq.CodeUnavailable, "the broker %s may have the earlier replay and does not answer, so nothing was sent", strings.Join(ev.Away, ", ")).
+			WithHint("try again when it answers")
 	}
 	if len(ev.Copies) == 0 {
 		return dlq.Replay{}, dlq.Letter{}, false, nil

@@ -232,6 +232,9 @@ func (t *tracker) conclude(r dlq.Replay, f finding) note {
 // decide finds out whether a send was made.
 func (t *tracker) decide(r dlq.Replay, last sight, ev dlq.Evidence, err error) note {
 	now := t.now()
+	if err == nil && len(ev.Copies) == 0 && len(ev.Away) > 0 {
+		err = errAway
+	}
 	switch {
 	case err == nil && len(ev.Copies) > 0:
 		r = arrived(r, ev, now)
@@ -264,6 +267,9 @@ func (t *tracker) decide(r dlq.Replay, last sight, ev dlq.Evidence, err error) n
 	}
 	return t.keep(r, last, detail, 0)
 }
+
+// errAway is why nothing can be said of a send that brokers which do not answer may have taken.
+var errAway = &dlq.Error{Code: dlq.CodeUnavailable, Message: "a broker that may have it does not answer"}
 
 var errAbsent = &dlq.Error{Code: dlq.CodeUnavailable, Message: "the broker has no copy of it"}
 

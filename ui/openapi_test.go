@@ -76,7 +76,7 @@ func TestSchemasMatchTheNouns(t *testing.T) {
 	doc := loadDocument(t)
 	nouns := []any{dlq.Letter{}, dlq.Detail{}, dlq.Death{}, dlq.Replay{}, dlq.Receipt{}, dlq.Event{}, dlq.Call{}, dlq.CallRef{}, dlq.Attempt{},
 		dlq.Page{}, dlq.Count{}, dlq.Facet{}, dlq.Facets{}, dlq.Summary{}, dlq.GroupInfo{}, dlq.GroupClient{}, dlq.Capabilities{},
-		dlq.TopicInfo{}, dlq.ClusterStatus{}, dlq.Gap{}, dlq.Automation{}, dlq.ReplayOptions{}, dlq.DoorOption{}, dlq.DelayOption{},
+		dlq.TopicInfo{}, dlq.ClusterStatus{}, dlq.BrokerState{}, dlq.Gap{}, dlq.Automation{}, dlq.ReplayOptions{}, dlq.DoorOption{}, dlq.DelayOption{},
 		dlq.RuleVersion{}, dlq.RuleHits{}, dlq.Diagnostic{}, dlq.Text{}, dlq.Verdict{}, dlq.RetryPlan{}, dlq.CompensationPlan{},
 		dlq.Clause{}, dlq.RuleTrace{}, dlq.Explanation{}, dlq.Judgement{}, dlq.ReplayRequest{},
 		dlq.Alert{}, dlq.AlertRule{}, dlq.AlertValue{}, dlq.Receiver{}, dlq.AlertEvent{}, dlq.AlertGroup{}, dlq.Silence{}, dlq.Notification{},

@@ -3,6 +3,7 @@ package ui
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,13 +104,13 @@ func (s *Server) getStatus(ctx context.Context, _ *none) (Status, error) {
 	}
 	// A cluster that cannot be reached is said so by Cluster; then nobody expects intake to go on.
 	if status.Cluster.Reachable {
-		status.Intake = s.askIntake(ctx)
+		status.Intake = s.askIntake(ctx, status.Cluster.Away())
 	}
 	return status, nil
 }
 
 // askIntake looks at the topics, which may ask brokers, and so not for every caller and not for long.
-func (s *Server) askIntake(ctx context.Context) IntakeStatus {
+func (s *Server) askIntake(ctx context.Context, away []string) IntakeStatus {
 	now := s.Now().UTC()
 	last, due := s.state.due(now)
 	if !due {
@@ -122,6 +123,8 @@ func (s *Server) askIntake(ctx context.Context) IntakeStatus {
 		s.Logger.Debug("topics not looked at", "err", err)
 		return last
 	}
+	// Of a broker that is away nobody expects it either.
+	topics = slices.DeleteFunc(topics, func(t dlq.TopicInfo) bool { return slices.Contains(away, t.Broker) })
 	return s.state.intake(topics, now)
 }
 

@@ -97,7 +97,9 @@ type Broker struct {
 	mu        sync.Mutex
 	status    dlq.ClusterStatus
 	cluster   *cluster             // of the last round that succeeded; nil before
-	met       map[string]time.Time // when a broker was seen last, by name
+	met       map[string]time.Time // when a broker was registered last, by name
+	lost      map[string]time.Time // since when one of those has no master, by name
+	addresses map[string]string    // where its master was last, by name
 	failed    error                // of the last round; nil when it succeeded
 	failedAt  time.Time
 	readers   map[dlq.Queue]*running
@@ -111,6 +113,11 @@ type Broker struct {
 	heard     map[whom]hearing
 	straight  map[whither]time.Time    // when a send was last seen to be stored where it was sent
 	busy      map[string]chan struct{} // clients that are being asked; closed when they are free again
+	silent    map[string]*silence      // brokers that do not answer, by address
+
+	probes sync.WaitGroup
+	ending context.Context
+	end    context.CancelFunc
 }
 
 // New makes a Broker. It connects when it is first asked something, or by Run.
@@ -139,7 +146,9 @@ func New(o Options) (*Broker, error) {
 		readers: map[dlq.Queue]*running{}, ages: map[dlq.Queue]age{}, known: map[string]traits{},
 		groups: map[string]seen{}, presences: map[string]presence{}, tables: map[string]groupTable{}, routes: map[string]holders{},
 		met: map[string]time.Time{}, follows: map[string]*following{}, heard: map[whom]hearing{}, straight: map[whither]time.Time{}, busy: map[string]chan struct{}{},
+		silent: map[string]*silence{}, lost: map[string]time.Time{}, addresses: map[string]string{},
 	}
+	b.ending, b.end = context.WithCancel(context.Background())
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -147,7 +156,7 @@ func New(o Options) (*Broker, error) {
 		b.now = time.Now
 	}
 	BridgeClientLog(b.log)
-	b.wire = remoting.New(remoting.Options{Credentials: o.Credentials, TLS: o.TLS, Logger: b.log, Count: b.count})
+	b.wire = remoting.New(remoting.Options{Credentials: o.Credentials, TLS: o.TLS, Logger: b.log, Count: b.count, Gate: b.gate})
 	b.sender = newSender(o, addrs)
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(b); err != nil {
@@ -161,7 +170,10 @@ func New(o Options) (*Broker, error) {
 // Close ends all connections. Run must have returned.
 func (b *Broker) Close() error {
 	b.sender.close()
-	return b.wire.Close()
+	b.end()
+	err := b.wire.Close()
+	b.probes.Wait()
+	return err
 }
 
 // Status says whether the cluster answers, and since when it does or does not.
@@ -169,7 +181,7 @@ func (b *Broker) Status() dlq.ClusterStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	st := b.status
-	st.NameServers, st.Brokers = slices.Clone(st.NameServers), slices.Clone(st.Brokers)
+	st.NameServers, st.Brokers, st.Members = slices.Clone(st.NameServers), slices.Clone(st.Brokers), slices.Clone(st.Members)
 	return st
 }
 

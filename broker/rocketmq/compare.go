@@ -30,7 +30,7 @@ func (f *following) compare(ctx context.Context, o *round, list []asked) (rest [
 		case !f.shows(r, traces):
 			rest = append(rest, r)
 		default:
-			o.evs[r.i], o.errs[r.i] = o.weigh(ctx, r.Replay, o.standing, traces)
+			o.evs[r.i], o.errs[r.i] = o.weigh(ctx, r.Replay, o.standing, traces, nil)
 		}
 	}
 	return rest
@@ -155,7 +155,10 @@ func (f *following) find(ctx context.Context, o *round, list []asked) {
 		due = due[:limit]
 	}
 	each(due, func(r asked) {
-		holders, err := o.b.mastersOf(ctx, r.Target)
+		holders, err := []string{r.Receipt.Broker}, error(nil)
+		if r.Receipt.Broker == "" {
+			holders, err = o.b.mastersOf(ctx, r.Target)
+		}
 		for _, name := range holders {
 			var found []trace
 			if err == nil {
@@ -178,16 +181,16 @@ func (f *following) search(ctx context.Context, o *round, list []asked) {
 		list = list[:limit]
 	}
 	each(list, func(r asked) {
-		traces, err := o.b.search(ctx, o.c, r.Replay)
+		traces, away, err := o.b.search(ctx, o.c, r.Replay)
 		if err != nil {
 			o.errs[r.i] = err
 			return
 		}
-		if p := f.open[r.ID]; p != nil && f.trail != nil && r.Outcome != dlq.OutcomeSending {
+		if p := f.open[r.ID]; p != nil && f.trail != nil && r.Outcome != dlq.OutcomeSending && len(away) == 0 {
 			p.trail, p.halved, p.marks = f.trail, f.trail.halved, nil
 			f.keep(r, traces)
 		}
-		o.evs[r.i], o.errs[r.i] = o.weigh(ctx, r.Replay, o.standing, traces)
+		o.evs[r.i], o.errs[r.i] = o.weigh(ctx, r.Replay, o.standing, traces, away)
 	})
 }
 

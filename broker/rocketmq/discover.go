@@ -28,7 +28,7 @@ type cluster struct {
 	brokers map[string]remoting.BrokerData // by broker name
 	topics  map[string]bool                // every topic of the cluster
 	queues  []found                        // of %DLQ% topics, sorted
-	away    map[string]error               // masters that do not answer, by broker name
+	away    map[string]error               // brokers that do not answer, by name
 }
 
 // found is one queue of a %DLQ% topic as its broker describes it.
@@ -36,7 +36,8 @@ type found struct {
 	queue    dlq.Queue
 	perm     int
 	min, max int64
-	failed   error // why min and max are not known
+	failed   error // why min and max are not known, or from before
+	gone     bool  // its broker is not registered any more
 }
 
 func (c *cluster) masters() []string {
@@ -49,7 +50,8 @@ func (c *cluster) masters() []string {
 	return names
 }
 
-// round looks at the cluster once. The error says that no name server answers, or none of the brokers.
+// round looks at the cluster once. The error says that no name server answers, or none of the brokers: then there is still
+// what the name server told.
 func (b *Broker) round(ctx context.Context) (*cluster, error) {
 	c := &cluster{at: b.now().UTC(), topics: map[string]bool{}, away: map[string]error{}}
 	info, topics, err := b.askNames(ctx)
@@ -71,11 +73,42 @@ func (b *Broker) round(ctx context.Context) (*cluster, error) {
 	if err := b.findQueues(ctx, c, dead); err != nil {
 		return nil, err
 	}
-	if len(c.away) > 0 && len(c.away) == len(c.masters()) {
-		return nil, dlq.Errorf(dlq.CodeUnavailable, "no broker answers (%s): %w", strings.Join(c.masters(), ", "), errors.Join(slices.Collect(maps.Values(c.away))...)).
+	b.recall(c)
+	masters := c.masters()
+	if len(masters) > 0 && !slices.ContainsFunc(masters, func(name string) bool { return c.away[name] == nil }) {
+		return c, dlq.Errorf(dlq.CodeUnavailable, "no broker answers (%s): %w", strings.Join(masters, ", "), errors.Join(slices.Collect(maps.Values(c.away))...)).
 			WithHint("brokers register the address in brokerIP1; it must be reachable from here")
 	}
 	return c, nil
+}
+
+// recall adds what was known before of queues whose brokers do not tell now: those of brokers that the name server knows no
+// more are still there for who looks for them.
+func (b *Broker) recall(c *cluster) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cluster == nil {
+		return
+	}
+	have := map[dlq.Queue]*found{}
+	for i := range c.queues {
+		have[c.queues[i].queue] = &c.queues[i]
+	}
+	var lost []found
+	for _, old := range b.cluster.queues {
+		name := old.queue.Broker
+		_, registered := c.brokers[name]
+		_, met := b.met[name]
+		switch f := have[old.queue]; {
+		case f != nil && f.failed != nil && f.max == 0:
+			f.min, f.max = old.min, old.max
+		case f == nil && !registered && met:
+			old.failed, old.gone = gone(name), true
+			lost = append(lost, old)
+		}
+	}
+	c.queues = append(c.queues, lost...)
+	slices.SortFunc(c.queues, func(x, y found) int { return compareQueues(x.queue, y.queue) })
 }
 
 func (b *Broker) askNames(ctx context.Context) (remoting.ClusterInfo, []string, error) {
@@ -116,45 +149,51 @@ func (b *Broker) findQueues(ctx context.Context, c *cluster, topics []string) er
 		stats         []remoting.QueueStats
 		err           error
 	}
-	var parts []*part
-	alive := map[string]*part{} // brokers without a %DLQ% topic are asked for anything at all
+	byBroker := map[string][]*part{}
 	for i, route := range routes {
 		for _, q := range route.Queues {
-			if c.brokers[q.Broker].Master() != "" {
-				parts = append(parts, &part{topic: topics[i], broker: q.Broker, data: q})
-				alive[q.Broker] = nil
+			if _, registered := c.brokers[q.Broker]; registered {
+				byBroker[q.Broker] = append(byBroker[q.Broker], &part{topic: topics[i], broker: q.Broker, data: q})
 			}
 		}
 	}
 	for _, name := range c.masters() {
-		if _, asked := alive[name]; !asked {
-			alive[name] = &part{broker: name}
-			parts = append(parts, alive[name])
+		if byBroker[name] == nil { // brokers without a %DLQ% topic are asked for anything at all
+			byBroker[name] = []*part{{broker: name}}
 		}
+	}
+	quiet := map[string]error{}
+	for name, d := range c.brokers {
+		if err := b.quiet(addrOf(d)); err != nil {
+			quiet[name] = errSilent{err}
+		}
+	}
+	if len(quiet) == len(c.brokers) { // a round shall tell something
+		clear(quiet)
+		ctx = context.WithValue(ctx, probing{}, true)
 	}
 	ask := func(p *part) {
 		ctx, cancel := context.WithTimeout(ctx, askPatience)
 		defer cancel()
-		if p.topic == "" {
-			_, p.err = b.wire.BrokerRuntimeInfo(ctx, c.brokers[p.broker].Master())
+		if addr := addrOf(c.brokers[p.broker]); p.topic == "" {
+			_, p.err = b.wire.BrokerRuntimeInfo(ctx, addr)
 		} else {
-			p.stats, p.err = b.wire.TopicStats(ctx, c.brokers[p.broker].Master(), p.topic)
+			p.stats, p.err = b.wire.TopicStats(ctx, addr, p.topic)
 		}
 	}
 	// The first question tells whether the broker answers at all: one that does not would hold up a round with each.
-	byBroker := map[string][]*part{}
-	for _, p := range parts {
-		byBroker[p.broker] = append(byBroker[p.broker], p)
-	}
 	var all errgroup.Group
-	for _, list := range byBroker {
+	for name, list := range byBroker {
 		all.Go(func() error {
-			ask(list[0])
+			first := list[0]
+			if first.err = quiet[name]; first.err == nil {
+				ask(first)
+			}
 			var g errgroup.Group
 			g.SetLimit(askAtOnce)
 			for _, p := range list[1:] {
-				if silent(list[0].err) {
-					p.err = list[0].err
+				if silent(first.err) {
+					p.err = first.err
 					continue
 				}
 				g.Go(func() error {
@@ -168,12 +207,19 @@ func (b *Broker) findQueues(ctx context.Context, c *cluster, topics []string) er
 	if err := errors.Join(all.Wait(), ctx.Err()); err != nil {
 		return err
 	}
+	var parts []*part
+	for _, list := range byBroker {
+		parts = append(parts, list...)
+	}
 	for _, p := range parts {
 		if silent(p.err) {
 			c.away[p.broker] = p.err
 		}
 		if p.topic == "" {
 			continue
+		}
+		if d := c.brokers[p.broker]; d.Master() == "" {
+			p.err = onlySlave(p.broker, d)
 		}
 		for number := range max(p.data.ReadQueues, 1) {
 			f := found{
@@ -237,15 +283,16 @@ func (b *Broker) discover(ctx context.Context) (*cluster, error) {
 	}
 	st.Reachable, st.Error = err == nil, ""
 	b.failed, b.failedAt = err, at
+	if c != nil {
+		b.takeSilence(c)
+		b.takeLosses(c, at)
+		st.Cluster, st.Brokers, st.Members = c.name, slices.Sorted(maps.Keys(c.brokers)), b.members(c)
+	}
 	if err != nil {
 		st.Error = publicSentence(err)
 		return nil, err
 	}
-	st.Cluster, st.Brokers = c.name, slices.Sorted(maps.Keys(c.brokers))
 	b.cluster = c
-	for _, name := range c.masters() {
-		b.met[name] = at
-	}
 	return c, nil
 }
 
@@ -263,8 +310,12 @@ func (b *Broker) master(broker string) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.cluster != nil {
-		if addr := b.cluster.brokers[broker].Master(); addr != "" {
+		d, registered := b.cluster.brokers[broker]
+		if addr := d.Master(); addr != "" {
 			return addr, nil
+		}
+		if registered {
+			return "", onlySlave(broker, d)
 		}
 	}
 	return "", dlq.Errorf(dlq.CodeUnavailable, "the broker %s has no master that the name server knows", broker)
@@ -358,7 +409,7 @@ func (b *Broker) tend(ctx context.Context, g *errgroup.Group, in Intake, c *clus
 	defer b.mu.Unlock()
 	for i := range c.queues {
 		f := &c.queues[i]
-		if f.perm&remoting.PermRead == 0 {
+		if f.perm&remoting.PermRead == 0 || f.gone {
 			continue
 		}
 		if have := b.readers[f.queue]; have != nil {

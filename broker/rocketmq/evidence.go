@@ -175,8 +175,8 @@ func (b *Broker) askOffset(ctx context.Context, q question) offset {
 }
 
 // weigh makes evidence of the copies that were found.
-func (m *moment) weigh(ctx context.Context, r dlq.Replay, s standing, traces []trace) (dlq.Evidence, error) {
-	ev := dlq.Evidence{At: m.at, Online: s.online}
+func (m *moment) weigh(ctx context.Context, r dlq.Replay, s standing, traces []trace, away []string) (dlq.Evidence, error) {
+	ev := dlq.Evidence{At: m.at, Online: s.online, Away: away}
 	view := classify(r, traces)
 	ev.Copies = view.copies
 	kind := s.kind
@@ -185,7 +185,22 @@ func (m *moment) weigh(ctx context.Context, r dlq.Replay, s standing, traces []t
 	}
 	ev.Retry = m.b.retryLeft(ctx, r, view, kind, s.presence)
 	ev.Filtered = m.b.filtered(r, view, s.presence)
-	return ev, m.positions(ctx, r, view, kind, &ev)
+	if len(away) > 0 {
+		return ev, nil // where the newest copy lies is not known
+	}
+	err := m.positions(ctx, r, view, kind, &ev)
+	if at := whereOf(r, view); silent(err) && at != "" && ctx.Err() == nil {
+		ev.Away, err = []string{at}, nil
+	}
+	return ev, err
+}
+
+// whereOf is the broker whose offsets tell of a replay.
+func whereOf(r dlq.Replay, v picture) string {
+	if v.delivered != nil {
+		return v.delivered.broker
+	}
+	return r.Receipt.Broker
 }
 
 // positions fills in whether the group's committed offset passed the delivered copy, and whether the copy can still be
@@ -285,11 +300,7 @@ func (b *Broker) filtered(r dlq.Replay, v picture, p presence) bool {
 
 // retryLeft is how long the group goes on trying after the newest copy, at the longest; 0 when nobody can say.
 func (b *Broker) retryLeft(ctx context.Context, r dlq.Replay, v picture, kind dlq.GroupKind, p presence) time.Duration {
-	broker := r.Receipt.Broker
-	if v.delivered != nil {
-		broker = v.delivered.broker
-	}
-	t, err := b.traits(ctx, broker)
+	t, err := b.traits(ctx, whereOf(r, v))
 	if err != nil || len(t.Levels) == 0 || p.consume == consumeActively { // who pulls says each time how long it keeps a message
 		return 0
 	}

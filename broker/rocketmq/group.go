@@ -50,12 +50,17 @@ type presence struct {
 
 	configured bool // a broker has its subscription group
 	config     remoting.SubscriptionGroup
+
+	serving []string // brokers that know the group: they have its subscription group, or clients of it
+	away    []string // brokers that did not answer
 }
 
 // presenceStays bounds how often the brokers are asked the same: looks at many replays of one group come at once.
 const presenceStays = 2 * time.Second
 
-// presence asks every master for the group's clients and for its configuration.
+// presence asks every master for the group's clients and for its configuration. It is told by those that answer, and fails
+// when none does: clients are connected to all brokers that hold one of their topics, the retry topic among them, so those
+// that hold what is asked for know who reads it.
 func (b *Broker) presence(ctx context.Context, c *cluster, group string) (presence, error) {
 	b.mu.Lock()
 	p, ok := b.presences[group]
@@ -63,32 +68,48 @@ func (b *Broker) presence(ctx context.Context, c *cluster, group string) (presen
 	if ok && b.now().Sub(p.at) < presenceStays {
 		return p, nil
 	}
-	masters := c.masters()
+	masters, away := b.split(c, slices.Sorted(maps.Keys(c.brokers)))
 	conns := make([]remoting.ConsumerConnection, len(masters))
 	configs := make([]*remoting.SubscriptionGroup, len(masters))
-	g, gctx := errgroup.WithContext(ctx)
+	errs := make([]error, len(masters))
+	var g errgroup.Group
 	g.SetLimit(askAtOnce)
 	for i, name := range masters {
 		g.Go(func() error {
-			ctx, cancel := context.WithTimeout(gctx, askPatience)
+			ctx, cancel := context.WithTimeout(ctx, askPatience)
 			defer cancel()
 			addr := c.brokers[name].Master()
 			conn, err := b.wire.ConsumerConnection(ctx, addr, group)
 			if err != nil && !remoting.IsCode(err, remoting.AnswerConsumerOffline) {
-				return unreachable(name, "to name the clients of "+group, err)
+				errs[i] = unreachable(name, "to name the clients of "+group, err)
+				return nil
 			}
 			conns[i] = conn
 			if configs[i], err = b.groupConfig(ctx, addr, group); err != nil {
-				return unreachable(name, "to tell the configuration of "+group, err)
+				errs[i] = unreachable(name, "to tell the configuration of "+group, err)
 			}
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return presence{}, err
+	g.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return presence{}, ctx.Err()
+	case len(masters) == 0:
+		return presence{}, allAway("nobody tells of the consumer group "+group, away)
+	case !slices.Contains(errs, nil):
+		return presence{}, errs[0]
 	}
 	p = presence{at: b.now(), subs: map[string]remoting.Subscription{}, hosts: map[string]string{}}
+	p.away = away
 	for i, conn := range conns {
+		if errs[i] != nil {
+			b.log.Debug("a broker does not tell of a consumer group", "consumer_group", group, "broker", masters[i], "error", errs[i])
+			p.away = append(p.away, masters[i])
+		}
+		if len(conn.Clients) > 0 || configs[i] != nil {
+			p.serving = append(p.serving, masters[i])
+		}
 		for _, cl := range conn.Clients {
 			if _, have := p.hosts[cl.ID]; have {
 				continue
@@ -104,6 +125,7 @@ func (b *Broker) presence(ctx context.Context, c *cluster, group string) (presen
 			p.configured, p.config = true, *configs[i]
 		}
 	}
+	slices.Sort(p.away)
 	slices.SortFunc(p.clients, func(x, y dlq.GroupClient) int { return strings.Compare(x.ID, y.ID) })
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -157,7 +179,8 @@ func (b *Broker) groupConfig(ctx context.Context, addr, group string) (*remoting
 }
 
 // Group tells what the cluster knows of a consumer group. m is one of its dead messages, which tells the kind of a
-// group that is offline; nil when there is none at hand. The error is dlq.CodeUnavailable.
+// group that is offline; nil when there is none at hand. What brokers that are away would tell is not in it: BrokersAway
+// names them. The error is dlq.CodeUnavailable, when nobody tells anything.
 func (b *Broker) Group(ctx context.Context, group string, m *dlq.DeadMessage) (dlq.GroupInfo, error) {
 	c, err := b.present(ctx)
 	if err != nil {
@@ -171,11 +194,11 @@ func (b *Broker) Group(ctx context.Context, group string, m *dlq.DeadMessage) (d
 	if m != nil {
 		holder = m.Broker
 	}
-	exists, err := b.isKnown(ctx, c, p, group, holder)
+	exists, away, err := b.isKnown(ctx, c, p, group, holder)
 	if err != nil {
 		return dlq.GroupInfo{}, err
 	}
-	info := dlq.GroupInfo{Name: group, Exists: exists, Online: p.online, Clients: p.clients, MaxRetry: -1}
+	info := dlq.GroupInfo{Name: group, Exists: exists, Online: p.online, Clients: p.clients, MaxRetry: -1, BrokersAway: away}
 	if p.configured {
 		info.MaxRetry = p.config.RetryMaxTimes
 	}
@@ -187,7 +210,24 @@ func (b *Broker) Group(ctx context.Context, group string, m *dlq.DeadMessage) (d
 	}
 	b.mu.Unlock()
 	info.Lag, info.Topics = b.lag(ctx, c, group, p)
+	if info.Serving, err = b.serving(ctx, c, group, p); err != nil {
+		return dlq.GroupInfo{}, err
+	}
 	return info, nil
+}
+
+// serving returns the brokers that answer and hold the group's retry topic or, where none does, those that know the group:
+// a send makes the topic there, and the group's clients find it within the half minute in which they ask for routes anew.
+func (b *Broker) serving(ctx context.Context, c *cluster, group string, p presence) ([]string, error) {
+	holders, err := b.mastersOf(ctx, dlq.RetryPrefix+group)
+	if err != nil {
+		return nil, err
+	}
+	if here, _ := b.split(c, holders); len(here) > 0 {
+		return here, nil
+	}
+	here, _ := b.split(c, p.serving)
+	return here, nil
 }
 
 // kind tells what kind of group it is: by its clients while it is online, else by what this console saw before, else by
@@ -283,9 +323,10 @@ func kindOffline(group string, p presence, m *dlq.DeadMessage) (dlq.GroupKind, s
 	return dlq.GroupUnknown, KindNoTrace
 }
 
-// lag sums what the group has not consumed yet, over its topics and its retry topic; -1 when a broker does not tell.
+// lag sums what the group has not consumed yet, over its topics and its retry topic; -1 when a broker that holds one of them
+// does not tell.
 func (b *Broker) lag(ctx context.Context, c *cluster, group string, p presence) (int64, []string) {
-	topics := map[string]bool{}
+	topics := map[string]bool{dlq.RetryPrefix + group: true}
 	for t := range p.subs {
 		topics[t] = true
 	}
@@ -293,7 +334,8 @@ func (b *Broker) lag(ctx context.Context, c *cluster, group string, p presence) 
 	if p.model == "BROADCASTING" {
 		total = -1 // offsets are kept by the clients
 	}
-	for _, name := range c.masters() {
+	masters, away := b.split(c, slices.Sorted(maps.Keys(c.brokers)))
+	for _, name := range masters {
 		actx, cancel := context.WithTimeout(ctx, askPatience)
 		stats, err := b.wire.ConsumeStats(actx, c.brokers[name].Master(), group, "")
 		cancel()
@@ -307,6 +349,12 @@ func (b *Broker) lag(ctx context.Context, c *cluster, group string, p presence) 
 			if total >= 0 {
 				total += max(q.BrokerOffset-q.ConsumerOffset, 0)
 			}
+		}
+	}
+	if len(away) > 0 && total >= 0 {
+		holders, err := b.mastersOf(ctx, slices.Sorted(maps.Keys(topics))...)
+		if err != nil || slices.ContainsFunc(away, func(name string) bool { return slices.Contains(holders, name) }) {
+			total = -1
 		}
 	}
 	maps.DeleteFunc(topics, func(t string, _ bool) bool { return strings.HasPrefix(t, dlq.RetryPrefix) })
@@ -358,7 +406,8 @@ func (b *Broker) watchOnce(ctx context.Context) {
 }
 
 // Subscribers lists the consumer groups that get what is sent to a topic: those online and those that committed an
-// offset once. complete is false when a broker could not be asked. A topic that does not exist is dlq.CodeNotFound.
+// offset once. complete is false when a broker could not be asked. A topic that does not exist is dlq.CodeNotFound, and one
+// of which no broker can be asked now dlq.CodeUnavailable.
 func (b *Broker) Subscribers(ctx context.Context, topic string) (groups []string, complete bool, err error) {
 	c, err := b.present(ctx)
 	if err != nil {
@@ -371,9 +420,13 @@ func (b *Broker) Subscribers(ctx context.Context, topic string) (groups []string
 	if len(holders) == 0 {
 		return nil, true, dlq.Errorf(dlq.CodeNotFound, "the cluster has no topic %s", topic)
 	}
+	here, away := b.split(c, holders)
+	if len(here) == 0 {
+		return nil, false, allAway("the topic "+topic+" cannot be reached", away)
+	}
 	all := map[string]bool{}
-	complete = true
-	for _, name := range holders {
+	complete = len(away) == 0
+	for _, name := range here {
 		actx, cancel := context.WithTimeout(ctx, askPatience)
 		list, err := b.wire.TopicConsumers(actx, c.brokers[name].Master(), topic)
 		cancel()

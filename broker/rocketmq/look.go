@@ -2,7 +2,6 @@ package rocketmq
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -26,8 +25,10 @@ type trace struct {
 	m      remoting.Message
 }
 
-// Look finds out where a replayed message is now. It fails unless every broker that may hold a copy answered, so that
-// no copies and no error mean that there are none.
+// Look finds out where a replayed message is now. Brokers that may hold a copy and do not answer are in Away: no copies, no
+// error and nobody away mean that there are none. A copy may be on the broker that took it and, since consumers that cannot
+// give a message back there produce it anew to their retry topic (apache/rocketmq DefaultMQPushConsumerImpl.sendMessageBack),
+// on those that hold this or the dead-letter topic.
 //
 // Passed speaks of the newest copy that is not parked, the first delivery or a retry of it: for a group of which the
 // committed offset proves anything, "passed, and no newer copy" means consumed. PassedKnown is false for gRPC and POP
@@ -50,11 +51,11 @@ func (m *moment) look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error) {
 	if err != nil {
 		return dlq.Evidence{}, err
 	}
-	traces, err := m.b.search(ctx, m.c, r)
+	traces, away, err := m.b.search(ctx, m.c, r)
 	if err != nil {
 		return dlq.Evidence{}, err
 	}
-	return m.weigh(ctx, r, s, traces)
+	return m.weigh(ctx, r, s, traces, away)
 }
 
 // pops says whether a POP retry topic of the group for the topic is there: its clients popped and failed.
@@ -63,8 +64,40 @@ func (c *cluster) pops(group, topic string) bool {
 	return c.topics[retry+popSeparator+topic] || c.topics[retry+popSeparatorV2+topic]
 }
 
-// search asks every broker that may hold a copy, under every topic that a copy may lie in.
-func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace, error) {
+// mayHold tells which brokers can have a copy of a replay: those that can be asked, and those that are away.
+func (b *Broker) mayHold(ctx context.Context, c *cluster, r dlq.Replay) (here, away []string, err error) {
+	topics := []string{dlq.RetryPrefix + r.ConsumerGroup, dlq.DLQPrefix + r.ConsumerGroup}
+	if r.Receipt.Broker == "" {
+		topics = append(topics, r.Target)
+	}
+	holders, err := b.mastersOf(ctx, topics...)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case r.Receipt.Broker != "":
+		holders = append(holders, r.Receipt.Broker)
+	case r.Outcome == dlq.OutcomeSending:
+		// Nobody knows which broker got it, if any. One that left may have it.
+		all, lost, err := b.complete(ctx, "")
+		if err != nil {
+			return nil, nil, err
+		}
+		away = lost
+		for name, d := range all {
+			// One that is silent and does not hold the topic cannot have been chosen.
+			if d.Master() != "" && (c.brokers[name].Master() == "" || !b.isAway(c, name)) {
+				holders = append(holders, name)
+			}
+		}
+	}
+	slices.Sort(holders)
+	here, silent := b.split(c, slices.Compact(holders))
+	return here, append(away, silent...), nil
+}
+
+// search asks every broker that may hold a copy, under every topic that a copy may lie in, and tells which of them are away.
+func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) (all []trace, away []string, err error) {
 	retry, dead := dlq.RetryPrefix+r.ConsumerGroup, dlq.DLQPrefix+r.ConsumerGroup
 	topics := []string{r.Target, retry, dead, topicSchedule, topicTimer}
 	if r.Door == dlq.DoorTopic || r.Door == dlq.DoorPop {
@@ -72,32 +105,15 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 	}
 	slices.Sort(topics)
 	topics = slices.Compact(topics)
-	holders, err := b.mastersOf(ctx, r.Target, retry, dead)
+	holders, away, err := b.mayHold(ctx, c, r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	switch {
-	case r.Outcome == dlq.OutcomeSending:
-		// Nobody knows which broker got it, if any. One that is away may have it.
-		all, err := b.complete(ctx, r.Receipt.Broker)
-		if err != nil {
-			return nil, err
-		}
-		holders = slices.Sorted(maps.Keys(all))
-	case r.Receipt.Broker != "" && !slices.Contains(holders, r.Receipt.Broker):
-		holders = append(holders, r.Receipt.Broker)
-	}
-	var (
-		mu  sync.Mutex
-		all []trace
-	)
+	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(askAtOnce)
 	for _, name := range holders {
 		addr := c.brokers[name].Master()
-		if addr == "" {
-			return nil, noMaster(name)
-		}
 		for _, topic := range topics {
 			if r.UniqueKey == "" || topic == "" {
 				continue
@@ -106,22 +122,23 @@ func (b *Broker) search(ctx context.Context, c *cluster, r dlq.Replay) ([]trace,
 				found, err := b.searchOne(gctx, name, addr, topic, r)
 				mu.Lock()
 				defer mu.Unlock()
+				if silent(err) && gctx.Err() == nil {
+					away = append(away, name)
+					return nil
+				}
 				all = append(all, found...)
 				return err
 			})
 		}
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if extra, ok := b.receipted(ctx, c, r, all); ok {
 		all = append(all, extra)
 	}
-	return all, nil
-}
-
-func noMaster(broker string) error {
-	return dlq.Errorf(dlq.CodeUnavailable, "the broker %s has no master now, so not every copy can be looked for", broker)
+	slices.Sort(away)
+	return all, slices.Compact(away), nil
 }
 
 func (b *Broker) searchOne(ctx context.Context, name, addr, topic string, r dlq.Replay) ([]trace, error) {

@@ -135,15 +135,20 @@ func (f *following) round(ctx context.Context, o *round) {
 		o.fail(o.replays, err)
 		return
 	}
+	replays, err := o.tellable(ctx)
+	if err != nil {
+		o.fail(o.replays, err)
+		return
+	}
 	f.remember(o)
 	if len(f.open) <= o.b.limits.few {
 		f.drop()
-		f.search(ctx, o, o.replays)
+		f.search(ctx, o, replays)
 		return
 	}
 	// Of a send that was not answered nobody knows which broker has it, if any: that is for a search of all of them.
 	var unsure, sent []asked
-	for _, r := range o.replays {
+	for _, r := range replays {
 		if r.Outcome == dlq.OutcomeSending {
 			unsure = append(unsure, r)
 		} else {
@@ -162,6 +167,28 @@ func (f *following) round(ctx context.Context, o *round) {
 	default:
 		f.search(ctx, o, append(unsure, f.compare(ctx, o, sent)...))
 	}
+}
+
+// tellable returns the replays of which something can be told now. Of those that were sent, and may have a copy on a broker
+// that is away, the evidence says no more than that: a copy that died is found by who reads the dead-letter queues.
+func (o *round) tellable(ctx context.Context) (rest []asked, err error) {
+	_, common, err := o.holders(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range o.replays {
+		away := common
+		if at := r.Receipt.Broker; at != "" && o.b.isAway(o.c, at) {
+			away = append(slices.Clip(away), at)
+		}
+		if len(away) == 0 || r.Outcome == dlq.OutcomeSending {
+			rest = append(rest, r)
+			continue
+		}
+		slices.Sort(away)
+		o.evs[r.i] = dlq.Evidence{At: o.at, Online: o.standing.online, Away: slices.Compact(away)}
+	}
+	return rest, nil
 }
 
 // remember notes which replays are open.
@@ -195,9 +222,12 @@ func (f *following) follow(ctx context.Context, o *round, list []asked) (bool, e
 	if len(list) == 0 {
 		return false, nil
 	}
-	addrs, err := o.holders(ctx, list)
+	addrs, away, err := o.holders(ctx, list)
 	if err != nil {
 		return false, err
+	}
+	if len(away) > 0 {
+		return false, errNoTrail // what lies there cannot be followed
 	}
 	era, err := o.b.eras(ctx, addrs)
 	if err != nil {
@@ -277,30 +307,30 @@ func (f *following) adopted(r asked) bool {
 	return p != nil && p.trail == f.trail && p.halved == f.trail.halved
 }
 
-// holders are the addresses of all masters that may hold a copy of one of the replays.
-func (o *round) holders(ctx context.Context, list []asked) (map[string]string, error) {
+// holders are the addresses of all masters that may hold a copy of one of the replays, and the names of those that are away.
+func (o *round) holders(ctx context.Context, list []asked) (addrs map[string]string, away []string, err error) {
 	topics := map[string]bool{dlq.RetryPrefix + o.group: true, dlq.DLQPrefix + o.group: true}
 	names := map[string]bool{}
 	for _, r := range list {
-		topics[r.Target] = true
 		if r.Receipt.Broker != "" {
 			names[r.Receipt.Broker] = true
+		} else {
+			topics[r.Target] = true
 		}
 	}
 	found, err := o.b.mastersOf(ctx, slices.Sorted(maps.Keys(topics))...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, name := range found {
 		names[name] = true
 	}
-	addrs := map[string]string{}
-	for name := range names {
-		if addrs[name] = o.c.brokers[name].Master(); addrs[name] == "" {
-			return nil, noMaster(name)
-		}
+	here, away := o.b.split(o.c, slices.Sorted(maps.Keys(names)))
+	addrs = map[string]string{}
+	for _, name := range here {
+		addrs[name] = o.c.brokers[name].Master()
 	}
-	return addrs, nil
+	return addrs, away, nil
 }
 
 // topics are those in which a copy can lie after the first delivery, or be parked before it.

@@ -20,7 +20,7 @@ const (
 
 // gauges show the last discovery round: a topic that is gone has no series any more.
 type gauges struct {
-	up, lag, last, expiring, requests *prometheus.Desc
+	up, member, awaySince, lag, last, expiring, requests *prometheus.Desc
 
 	round *reading // guarded by Broker.mu
 }
@@ -35,7 +35,11 @@ type reading struct {
 
 func newGauges() *gauges {
 	return &gauges{
-		up:       prometheus.NewDesc("dlq_broker_up", "Whether the cluster answers: 1 or 0.", []string{"cluster"}, nil),
+		up: prometheus.NewDesc("dlq_broker_up", "Whether the cluster answers: 1 or 0.", []string{"cluster"}, nil),
+		member: prometheus.NewDesc("dlq_broker_member_up", "Whether one broker of the cluster answers: 1 or 0. One that the name server knows no more is told for an hour.",
+			[]string{"cluster", "broker"}, nil),
+		awaySince: prometheus.NewDesc("dlq_broker_member_away_timestamp_seconds", "Since when one broker of the cluster does not answer, in seconds since 1970; nothing while it does.",
+			[]string{"cluster", "broker"}, nil),
 		lag:      prometheus.NewDesc("dlq_consumer_lag_messages", "Dead messages at the brokers that are not read yet.", []string{"cluster", "topic"}, nil),
 		last:     prometheus.NewDesc("dlq_consumer_last_message_timestamp_seconds", "When the newest dead message that was read had been stored by its broker.", []string{"cluster", "topic"}, nil),
 		requests: prometheus.NewDesc("dlq_broker_requests_total", "Requests to brokers and name servers by what they ask; those of the client library, which sends through door A, are not among them.", []string{"request"}, nil),
@@ -73,6 +77,8 @@ func (b *Broker) measure(ctx context.Context, c *cluster) {
 // Describe implements prometheus.Collector.
 func (b *Broker) Describe(ch chan<- *prometheus.Desc) {
 	ch <- b.gauges.up
+	ch <- b.gauges.member
+	ch <- b.gauges.awaySince
 	ch <- b.gauges.lag
 	ch <- b.gauges.last
 	ch <- b.gauges.expiring
@@ -82,13 +88,21 @@ func (b *Broker) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (b *Broker) Collect(ch chan<- prometheus.Metric) {
 	b.mu.Lock()
-	st, m := b.status, b.gauges.round
+	m := b.gauges.round
 	b.mu.Unlock()
+	st := b.Status()
 	up := 0.0
 	if st.Reachable {
 		up = 1
 	}
 	ch <- prometheus.MustNewConstMetric(b.gauges.up, prometheus.GaugeValue, up, st.Cluster)
+	for _, one := range st.Members {
+		if up = 1; one.AwaySince != nil {
+			up = 0
+			ch <- prometheus.MustNewConstMetric(b.gauges.awaySince, prometheus.GaugeValue, float64(one.AwaySince.UnixMilli())/1000, st.Cluster, one.Name)
+		}
+		ch <- prometheus.MustNewConstMetric(b.gauges.member, prometheus.GaugeValue, up, st.Cluster, one.Name)
+	}
 	for code := range b.requests {
 		if n := b.requests[code].Load(); n > 0 {
 			ch <- prometheus.MustNewConstMetric(b.gauges.requests, prometheus.CounterValue, float64(n), cmp.Or(remoting.RequestName(code), strconv.Itoa(code)))

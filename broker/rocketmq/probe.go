@@ -58,6 +58,9 @@ func (b *Broker) Probe(ctx context.Context, group, clientID string, m *dlq.DeadM
 	}
 	// Who can be asked is known only by asking: a client need not be connected to the broker that holds the message.
 	failed := error(dlq.Errorf(dlq.CodeRefused, "no broker has the message any more, neither as it was produced nor the dead copy"))
+	if len(p.away) > 0 {
+		failed = dlq.Errorf(dlq.CodeUnavailable, "no broker that answers has the message, and %s", areAway(p.away))
+	}
 	for _, s := range specimens {
 		for _, cl := range clients {
 			if s.dead && cl.Language == "GO" {
@@ -158,7 +161,7 @@ func (b *Broker) specimens(ctx context.Context, c *cluster, m *dlq.DeadMessage) 
 		out = append(out, s)
 	}
 	addr, err := b.master(m.Broker)
-	if err != nil {
+	if err != nil || b.isAway(c, m.Broker) {
 		return out, nil // whatever is elsewhere will do
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
@@ -202,10 +205,10 @@ func (b *Broker) original(ctx context.Context, c *cluster, m *dlq.DeadMessage) (
 			return specimen{}, false, err
 		}
 		for _, name := range holders {
-			addr := c.brokers[name].Master()
-			if addr == "" {
+			if b.isAway(c, name) {
 				continue
 			}
+			addr := c.brokers[name].Master()
 			found, err := b.byKey(ctx, name, addr, topic, m.UniqueKey(), time.Time{})
 			if err != nil {
 				return specimen{}, false, err

@@ -52,7 +52,7 @@ func (b *Broker) send(ctx context.Context, req dlq.SendRequest) verdict {
 	}
 	switch req.Replay.Door {
 	case dlq.DoorTopic:
-		return b.sendToTopic(ctx, req)
+		return b.sendToTopic(ctx, c, req)
 	case dlq.DoorRetry:
 		return b.sendToRetry(ctx, c, req)
 	case dlq.DoorBack:
@@ -105,7 +105,7 @@ func (b *Broker) Size(req dlq.SendRequest) (int, error) {
 }
 
 // sendToTopic is door A.
-func (b *Broker) sendToTopic(ctx context.Context, req dlq.SendRequest) verdict {
+func (b *Broker) sendToTopic(ctx context.Context, c *cluster, req dlq.SendRequest) verdict {
 	target := req.Replay.Target
 	switch {
 	case target == "":
@@ -120,6 +120,10 @@ func (b *Broker) sendToTopic(ctx context.Context, req dlq.SendRequest) verdict {
 	case len(holders) == 0:
 		return notSent(dlq.CodeRefused, "the cluster has no topic %s", target)
 	}
+	holders, away := b.split(c, holders)
+	if len(holders) == 0 {
+		return verdict{result: dlq.NotSent, err: allAway("the topic "+target+" cannot be reached, nothing was sent", away)}
+	}
 	if v, stop := b.refuseEmpty(ctx, holders[0], req); stop {
 		return v
 	}
@@ -127,8 +131,9 @@ func (b *Broker) sendToTopic(ctx context.Context, req dlq.SendRequest) verdict {
 	if _, err := remoting.EncodeProperties(props); err != nil {
 		return unsendable(err) // the client library would write it all the same
 	}
-	if req.SysFlag&sendable != 0 || req.Compress || b.opt.TLS != nil {
-		// The client library can neither send a body that is compressed already nor speak TLS.
+	if req.SysFlag&sendable != 0 || req.Compress || b.opt.TLS != nil || len(away) > 0 {
+		// The client library can neither send a body that is compressed already nor speak TLS, and goes on choosing brokers
+		// that are away.
 		return b.sendOwn(ctx, b.pick(holders), req, props)
 	}
 	return b.sender.send(ctx, req, props)
@@ -202,10 +207,12 @@ func (b *Broker) refuseGroup(ctx context.Context, c *cluster, req dlq.SendReques
 	if err != nil {
 		return verdict{result: dlq.NotSent, err: err}, true
 	}
-	known, err := b.isKnown(ctx, c, p, group, req.Broker)
+	known, away, err := b.isKnown(ctx, c, p, group, req.Broker)
 	switch {
 	case err != nil:
 		return verdict{result: dlq.NotSent, err: err}, true
+	case !known && len(away) > 0:
+		return notSent(dlq.CodeUnavailable, "no broker that answers knows the consumer group %s, and %s", group, areAway(away)), true
 	case !known:
 		return notSent(dlq.CodeRefused, "no broker knows the consumer group %s", group), true
 	}

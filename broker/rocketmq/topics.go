@@ -70,8 +70,10 @@ func (b *Broker) topicInfo(ctx context.Context, c *cluster, f found) dlq.TopicIn
 	switch {
 	case !info.Readable:
 		failed = permissionError(f.queue.Topic)
-	case failed == nil:
-		failed = readError(f.queue, b.opt.Group, f.failed)
+	case f.failed != nil && (failed == nil || silent(f.failed)):
+		if failed = b.awayError(c, f.queue.Broker); failed == nil {
+			failed = readError(f.queue, b.opt.Group, f.failed)
+		}
 	}
 	if failed != nil {
 		info.LastError = publicSentence(failed)

@@ -18,18 +18,22 @@ type traits struct {
 
 const traitsStay = time.Minute
 
-// Capabilities tells what a broker can do; "" means any broker of the cluster. The answer may be a minute old.
+// Capabilities tells what a broker can do; "" means any broker of the cluster that answers. The answer may be a minute old.
+// The error is dlq.CodeUnavailable for a broker that is away, and says how.
 func (b *Broker) Capabilities(ctx context.Context, brokerName string) (dlq.Capabilities, error) {
 	c, err := b.present(ctx)
 	if err != nil {
 		return dlq.Capabilities{}, err
 	}
 	if brokerName == "" {
-		masters := c.masters()
-		if len(masters) == 0 {
-			return dlq.Capabilities{}, dlq.Errorf(dlq.CodeUnavailable, "no broker of the cluster has a master now")
+		here, away := b.split(c, c.masters())
+		if len(here) == 0 {
+			return dlq.Capabilities{}, dlq.Errorf(dlq.CodeUnavailable, "no broker of the cluster has a master that answers now (%s)", strings.Join(away, ", "))
 		}
-		brokerName = masters[0]
+		brokerName = here[0]
+	}
+	if err := b.awayError(c, brokerName); err != nil {
+		return dlq.Capabilities{}, err
 	}
 	t, err := b.traits(ctx, brokerName)
 	return t.Capabilities, err

@@ -153,9 +153,12 @@ func (b *Broker) Status() dlq.ClusterStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := dlq.ClusterStatus{Cluster: b.opt.Cluster, NameServers: []string{}, Reachable: !b.away, Since: &b.since, Simulated: true, Brokers: []string{b.name}}
+	m := dlq.BrokerState{Name: b.name, Role: dlq.RoleMaster}
 	if b.away {
 		s.Error = "the simulated broker is away"
+		m.AwaySince, m.Error = &b.since, s.Error
 	}
+	s.Members = []dlq.BrokerState{m}
 	return s
 }
 

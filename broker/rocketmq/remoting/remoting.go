@@ -41,6 +41,9 @@ type Options struct {
 	MaxFrame int
 	// Count, if not nil, is told the code of every request before it is sent. It must not block.
 	Count func(code int)
+	// Gate, if not nil, is asked before each request whether it may go to addr; an error ends the request as *[Unsent]. It
+	// must not block.
+	Gate func(ctx context.Context, addr string) error
 	// Logger gets connection events at debug level; bodies and secrets are never logged. Default: silence.
 	Logger *slog.Logger
 }
@@ -110,6 +113,11 @@ func (c *Client) Close() error {
 func (c *Client) Do(ctx context.Context, addr string, req *Command) (*Command, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, &Unsent{Addr: addr, Err: err}
+	}
+	if c.opt.Gate != nil {
+		if err := c.opt.Gate(ctx, addr); err != nil {
+			return nil, &Unsent{Addr: addr, Err: err}
+		}
 	}
 	if c.opt.Count != nil {
 		c.opt.Count(req.Code)

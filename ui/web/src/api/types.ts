@@ -261,6 +261,16 @@ export interface ClusterStatus {
   simulated: boolean
   brokers?: string[]
   foreign_console: boolean
+  members?: BrokerState[]
+}
+
+export interface BrokerState {
+  name: string
+  address?: string
+  role: 'master' | 'slave' | 'gone'
+  /** Since when it does not answer; absent while it does. */
+  away_since?: string
+  error?: string
 }
 
 export interface Automation {
@@ -301,6 +311,7 @@ export interface DoorOption {
   delays: boolean
   timer: boolean
   new_key: boolean
+  broker?: string
 }
 
 export interface GroupInfo {
@@ -314,6 +325,8 @@ export interface GroupInfo {
   topics?: string[]
   lag: number
   max_retry: number
+  brokers_away?: string[]
+  serving?: string[]
 }
 
 export interface Capabilities {
@@ -346,6 +359,8 @@ export interface ReplayOptions {
   dead_copy_until?: string
   unwraps: boolean
   broker_error?: string
+  brokers_away?: string[]
+  holder_error?: string
 }
 
 /** To whom a replay goes: "" is the failed consumer group alone. */

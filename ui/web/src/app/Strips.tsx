@@ -36,7 +36,22 @@ export function stripsOf(s: Status): Strip[] {
         </span>
       </>,
     )
-  else if (s.intake.stalled)
+  else
+    for (const b of s.cluster.members ?? [])
+      if (b.away_since)
+        add(
+          `broker ${b.name}`,
+          'warn',
+          'alert',
+          <>
+            {tx(`strip.member.${b.role}`, {
+              broker: <Foreign text={b.name} />,
+              since: <Time at={b.away_since} form="moment" />,
+            })}{' '}
+            {b.address && <span className="quiet">{plain(b.address)}</span>}
+          </>,
+        )
+  if (s.cluster.reachable && s.intake.stalled)
     add(
       'intake',
       'bad',

@@ -90,7 +90,7 @@ export const enCodes = {
     'No connected client would tell the truth: clients of this kind say success also when they failed.',
   'door.shut.not_grpc': 'Only for gRPC consumer groups.',
   'door.shut.fifo_reads_no_retry': 'gRPC FIFO groups read no retry topic.',
-  'door.shut.broker_away': 'The broker cannot be reached now.',
+  'door.shut.broker_away': 'The broker that this needs does not answer now.',
   'door.warning.group_offline': '{group} is offline: it waits at the broker until somebody connects.',
   'door.warning.other_groups': 'Other consumer groups get it too, even those that had consumed it.',
   'door.warning.receivers_unknown': 'There may be receivers that are not listed.',
@@ -103,6 +103,9 @@ export const enCodes = {
   'door.warning.over_size_limit':
     'The body as it is sent is over this broker’s size limit, so it would be refused. Raise maxMessageSize on the broker, or shorten the body.',
   'door.warning.foreign_console': 'Another console replays on this cluster too.',
+  'door.warning.other_broker':
+    'The broker with the dead copy is away: another one takes it, from which {group} reads its retry topic as well.',
+  'door.warning.brokers_away': 'Not every broker answers: clients that are connected to the others alone are not seen.',
   'door.warning.not_subscribed':
     'This consumer group does not subscribe to {topic}: its listener may not know such messages.',
   'door.warning.probe_untrusted':
@@ -113,7 +116,7 @@ export const enCodes = {
   'replay.why.state_resolved': 'Resolved; restore it first.',
   'replay.why.state_discarded': 'Discarded; restore it first.',
   'replay.why.no_door': 'Every door is shut.',
-  'replay.why.broker_away': 'The broker cannot be reached now.',
+  'replay.why.broker_away': 'The broker that this needs does not answer now.',
 
   'detail.intended': 'Being sent.',
   'detail.send_unknown': 'The broker did not answer; it is being asked.',
@@ -128,6 +131,7 @@ export const enCodes = {
   'detail.sent': 'The broker has it.',
   'detail.diverted': 'The broker put it straight into the DLQ; the consumers never got it.',
   'detail.parked': 'Held at the broker until its time.',
+  'detail.broker_away': 'A broker that may hold a copy does not answer; the outcome is told when it does.',
   'detail.not_seen': 'No copy is found at the moment.',
   'detail.group_offline': 'Waiting for the consumer group to come online.',
   'detail.not_consumed': 'The consumer group has not come to it yet.',

@@ -86,7 +86,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'door.shut.probe_untrusted': '在线客户端都不会如实回报：这类客户端失败时也会回报成功。',
   'door.shut.not_grpc': '仅适用于 gRPC 消费组。',
   'door.shut.fifo_reads_no_retry': 'gRPC FIFO 消费组不读取任何重试主题。',
-  'door.shut.broker_away': '目前无法连接 broker。',
+  'door.shut.broker_away': '所需的 broker 目前没有应答。',
   'door.warning.group_offline': '{group} 离线：消息会在 broker 等待其上线。',
   'door.warning.other_groups': '其他消费组也会收到，包括已经消费成功的。',
   'door.warning.receivers_unknown': '可能还有未列出的接收方。',
@@ -99,6 +99,9 @@ export const zhCodes: Words<typeof enCodes> = {
   'door.warning.over_size_limit':
     '消息体发送时的大小超过该 broker 的上限，会被拒收。可调大 broker 的 maxMessageSize，或缩短消息体。',
   'door.warning.foreign_console': '另有控制台也在此集群上重投。',
+  'door.warning.other_broker':
+    '存放死信副本的 broker 不可用：改由另一个 broker 接收，{group} 同样会读取其上的重试主题。',
+  'door.warning.brokers_away': '有 broker 没有应答：只连接到这些 broker 的客户端无法看到。',
   'door.warning.not_subscribed': '该消费组没有订阅 {topic}，其监听器可能不认识这类消息。',
   'door.warning.probe_untrusted': '这类客户端失败时也会回报成功，或从不说明原因，结果不可靠。',
   'replay.why.state_sending': '正在重投。',
@@ -107,7 +110,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'replay.why.state_resolved': '已解决，请先恢复。',
   'replay.why.state_discarded': '已丢弃，请先恢复。',
   'replay.why.no_door': '没有可用的通道。',
-  'replay.why.broker_away': '目前无法连接 broker。',
+  'replay.why.broker_away': '所需的 broker 目前没有应答。',
 
   'detail.intended': '正在发送。',
   'detail.send_unknown': 'broker 未应答，正在查询。',
@@ -122,6 +125,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'detail.sent': 'broker 已收到。',
   'detail.diverted': 'broker 直接将其放入死信队列，消费者没有收到。',
   'detail.parked': '在 broker 等待到点投递。',
+  'detail.broker_away': '可能存有副本的 broker 没有应答，应答后才能判定结果。',
   'detail.not_seen': '暂时找不到副本。',
   'detail.group_offline': '等待消费组上线。',
   'detail.not_consumed': '消费组尚未消费到它。',

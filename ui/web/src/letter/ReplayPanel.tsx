@@ -105,6 +105,11 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
           <Icon name="alert" size={14} /> <Said text={o.broker_error} />
         </p>
       )}
+      {o.holder_error && (
+        <p className="note-amber">
+          <Icon name="alert" size={14} /> <Said text={o.holder_error} />
+        </p>
+      )}
       <div className="replay-what">
         <label>
           {t('replay.what')}

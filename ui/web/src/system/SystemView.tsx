@@ -1,8 +1,8 @@
 import { useGaps, useStatus, useSummary, useTopics } from '../api/queries'
-import type { Gap } from '../api/types'
+import type { BrokerState, Gap } from '../api/types'
 import { Topics } from '../groups/Topics'
 import { count } from '../i18n/format'
-import { code, t } from '../i18n/i18n'
+import { code, t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
@@ -81,12 +81,12 @@ export default function SystemView() {
                 <div key={n}>{plain(n)}</div>
               ))}
             </dd>
-            {(s.cluster.brokers ?? []).length > 0 && (
+            {(s.cluster.members ?? []).length > 0 && (
               <>
                 <dt>{t('system.brokers')}</dt>
-                <dd className="mono">
-                  {(s.cluster.brokers ?? []).map(n => (
-                    <div key={n}>{plain(n)}</div>
+                <dd>
+                  {(s.cluster.members ?? []).map(b => (
+                    <Member key={b.name} b={b} />
                   ))}
                 </dd>
               </>
@@ -153,6 +153,32 @@ export default function SystemView() {
           )}
         </section>
       </div>
+    </div>
+  )
+}
+
+/** One broker: where it is and, when it is away, since when and why. */
+function Member({ b }: { b: BrokerState }) {
+  return (
+    <div>
+      <span className={b.away_since ? 'amber' : 'good'}>
+        <Icon name={b.away_since ? 'alert' : 'check'} size={14} />
+      </span>{' '}
+      <span className="mono">
+        <Foreign text={b.name} />
+      </span>{' '}
+      {b.address && <span className="quiet mono">{plain(b.address)}</span>}
+      {b.away_since && (
+        <span className="amber">
+          {' · '}
+          {tx(`broker.away.${b.role}`, { since: <Time at={b.away_since} form="moment" /> })}
+        </span>
+      )}
+      {b.error && (
+        <div className="quiet small">
+          <Said text={b.error} />
+        </div>
+      )}
     </div>
   )
 }
