@@ -136,6 +136,9 @@ func judge(t *testing.T, rules *Ruleset, line string) string {
 		t.Fatalf("letter %s: %v", line, err)
 	}
 	m, j := l.message(), l.judgement()
+	if l.Report != nil {
+		l.Report.Bound = true
+	}
 	f := rules.Facts(m, l.Report)
 	e := rules.Explain(m, f, j)
 	if diff := cmp.Diff(e.Verdict, rules.Classify(m, f, j)); diff != "" {

@@ -35,6 +35,9 @@ func (s *subject) findFacts(report *dlq.Report, probe *dlq.Probe) {
 		src := &s.rules.reason[i]
 		if reason := s.ask(src, wrap, heard{report, probe}, false); reason != "" {
 			f.Reason, f.Origin, f.Field = cut(firstLine(reason), maxReason), src.origin, src.name
+			if src.origin == dlq.OriginReport {
+				f.Origin = report.Origin()
+			}
 			break
 		}
 	}
@@ -62,7 +65,7 @@ func (s *subject) findFacts(report *dlq.Report, probe *dlq.Probe) {
 // inherit lets the newest reason that is known stand for a death that does not say why.
 func (s *subject) inherit(earlier *dlq.Cause) {
 	f := s.facts
-	if !earlier.Known() || !f.Guessed() {
+	if !earlier.Known() || !f.Guessed() || f.Origin == dlq.OriginUnboundReport {
 		return
 	}
 	f.Own = &dlq.Cause{Reason: f.Reason, Text: f.ReasonText, Origin: f.Origin, Field: f.Field, Fingerprint: f.Fingerprint}

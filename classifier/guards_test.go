@@ -51,7 +51,7 @@ func TestLimitsThatTakeAll(t *testing.T) {
 func TestProbeIsASource(t *testing.T) {
 	const shipped = "rules: [{name: probed, match: {reason_origin: probe}, route: retry}, {name: else, route: manual}]"
 	probe := &dlq.Probe{Reason: "java.io.IOException", Text: "java.io.IOException: no route to 10.0.0.7"}
-	report := &dlq.Report{Reason: "network_timeout", ReasonText: "told"}
+	report := &dlq.Report{Reason: "network_timeout", ReasonText: "told", Bound: true}
 	property := letter{Group: "g", Topic: "t", Properties: map[string]string{"FAILURE_REASON": "data_format_error"}}
 	for _, tt := range []struct {
 		name, text string

@@ -69,12 +69,16 @@ func (r *Ruleset) Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement)
 }
 
 // JudgeProbed is Judge for a message with which a consumer was probed. A probe answers as a source does, in the place that
-// the file gives it: with its Reason and its Text.
+// the file gives it: with its Reason and its Text. Of a report that is not bound the facts say whether it made a difference.
 func (r *Ruleset) JudgeProbed(m *dlq.DeadMessage, report *dlq.Report, probe *dlq.Probe, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
 	var f dlq.Facts
 	s := subject{rules: r, m: m, facts: &f, j: j}
 	s.findFacts(report, probe)
 	v := s.classify()
+	if report != nil && !report.Bound {
+		without, other := r.JudgeProbed(m, nil, probe, j)
+		f.Unbound = other.Rule != v.Rule || without.Guessed() && f.Origin == dlq.OriginUnboundReport
+	}
 	return f, v
 }
 

@@ -118,7 +118,9 @@ type DeathReason struct {
 }
 
 // Known reports whether somebody who could know gave the reason of this death.
-func (r DeathReason) Known() bool { return r.Reason != "" && !guessed(r.ReasonOrigin) }
+func (r DeathReason) Known() bool {
+	return r.Reason != "" && (!guessed(r.ReasonOrigin) || r.ReasonOrigin == OriginUnboundReport)
+}
 
 // Detail is a letter whole, as its page shows it. The body is fetched apart.
 type Detail struct {

@@ -11,13 +11,15 @@ const (
 	OriginBody     ReasonOrigin = "body"     // a field of the body
 	OriginEnvelope ReasonOrigin = "envelope" // a field of an envelope that wraps the message
 	OriginReport   ReasonOrigin = "report"   // an application told us by POST /api/v1/reports
-	OriginProbe    ReasonOrigin = "probe"    // one consumer was asked to run its listener
-	OriginBroker   ReasonOrigin = "broker"   // only what the broker knows: attempts used up, or rejected at once
-	OriginUnknown  ReasonOrigin = "unknown"
+	// OriginUnboundReport is a report by a token that is not bound to consumer groups: it is shown, and starts nothing.
+	OriginUnboundReport ReasonOrigin = "unbound_report"
+	OriginProbe         ReasonOrigin = "probe"  // one consumer was asked to run its listener
+	OriginBroker        ReasonOrigin = "broker" // only what the broker knows: attempts used up, or rejected at once
+	OriginUnknown       ReasonOrigin = "unknown"
 )
 
 // ReasonOrigins lists the origins.
-var ReasonOrigins = []ReasonOrigin{OriginProperty, OriginBody, OriginEnvelope, OriginReport, OriginProbe, OriginBroker, OriginUnknown}
+var ReasonOrigins = []ReasonOrigin{OriginProperty, OriginBody, OriginEnvelope, OriginReport, OriginUnboundReport, OriginProbe, OriginBroker, OriginUnknown}
 
 // ReasonUnknown is the reason of a letter of which nobody says why it died.
 const ReasonUnknown = "unknown"
@@ -42,6 +44,7 @@ type Facts struct {
 	Fingerprint string // 16 hex digits
 
 	Own         *Cause `json:",omitempty"` // what the newest death itself says, where the reason above is an earlier death's; nil where it is its own
+	Unbound     bool   `json:",omitempty"` // without an unbound report another rule would decide, or the same one without a known reason
 	ReasonDeath int64  `json:",omitempty"` // with Own: id of the death that gave the reason; 0 for the one before the newest
 }
 
@@ -57,16 +60,18 @@ type Cause struct {
 
 // Known reports whether somebody who could know gave the reason. What the broker itself tells is a guess.
 func (c *Cause) Known() bool {
-	return c != nil && !guessed(c.Origin)
+	return c != nil && (!guessed(c.Origin) || c.Origin == OriginUnboundReport)
 }
 
 // Inherited reports whether the reason is an earlier death's, because the newest one does not say why.
 func (f Facts) Inherited() bool { return f.Own != nil }
 
 // Guessed reports whether nobody who could know has given the reason. A guessed reason never steers an automatic replay.
-func (f Facts) Guessed() bool { return guessed(f.Origin) }
+func (f Facts) Guessed() bool { return f.Unbound || guessed(f.Origin) }
 
-func guessed(o ReasonOrigin) bool { return o == OriginBroker || o == OriginUnknown || o == "" }
+func guessed(o ReasonOrigin) bool {
+	return o == OriginBroker || o == OriginUnknown || o == OriginUnboundReport || o == ""
+}
 
 // Report is what an application tells of a failure: which message of which consumer group, and why.
 type Report struct {
@@ -79,4 +84,14 @@ type Report struct {
 	ReasonText    string    `json:"reason_text,omitempty"`
 	Reporter      string    `json:"reporter,omitempty"` // actor that reported
 	At            time.Time `json:"at"`
+	// Bound says that the reporter may speak for the consumer group: its token names it, or may replay its letters anyway.
+	Bound bool `json:"bound"`
+}
+
+// Origin is the origin of a reason that the report gives.
+func (r *Report) Origin() ReasonOrigin {
+	if r.Bound {
+		return OriginReport
+	}
+	return OriginUnboundReport
 }

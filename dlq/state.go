@@ -190,6 +190,7 @@ const (
 	HoldTooOld             Hold = "too_old"              // died longer ago than max_age
 	HoldNoReason           Hold = "no_reason"            // no known reason: a replay needs one
 	HoldEarlierReason      Hold = "earlier_reason"       // only an earlier death gave a reason: nothing is done by itself without one for this death
+	HoldUnboundReport      Hold = "unbound_report"       // a report by a token that is not bound to consumer groups made the difference
 	HoldUnknownTopic       Hold = "unknown_topic"        // the original topic cannot be told
 	HoldRetriesUsedUp      Hold = "retries_used_up"      // the rule's max replays were made
 	HoldNoCompensation     Hold = "compensation_off"     // the named compensation has no URL

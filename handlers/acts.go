@@ -156,7 +156,7 @@ func reroute(ctx context.Context, d *Desk, l dlq.Letter, a dlq.Act) (*dlq.Change
 		if err != nil {
 			return nil, err
 		}
-		change, err := d.rejudge(ctx, detail, said{report, lastProbe(detail.Events)}, true)
+		change, err := d.rejudge(ctx, detail, said{report: report, probe: lastProbe(detail.Events)}, true)
 		if err != nil {
 			return nil, err
 		}

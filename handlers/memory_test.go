@@ -243,7 +243,7 @@ func (r rules) Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement) (d
 func (r rules) JudgeProbed(m *dlq.DeadMessage, report *dlq.Report, probe *dlq.Probe, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
 	probed := report == nil && probe != nil
 	if probed {
-		report = &dlq.Report{Reason: probe.Reason, ReasonText: probe.Text}
+		report = &dlq.Report{Reason: probe.Reason, ReasonText: probe.Text, Bound: true}
 	}
 	facts, verdict := r.judge(m, report, j)
 	if probed && facts.Origin == dlq.OriginReport {

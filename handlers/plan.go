@@ -63,6 +63,8 @@ func (c *Case) mayAct() dlq.Hold {
 		return dlq.HoldAutomationStopped
 	case c.Person:
 		return dlq.HoldNone
+	case c.Facts.Unbound:
+		return dlq.HoldUnboundReport
 	case c.Facts.Inherited() && !(c.Verdict.Retry != nil && c.Verdict.Retry.EarlierReason):
 		return dlq.HoldEarlierReason
 	case a.Since != nil && c.DiedAt.Before(*a.Since):

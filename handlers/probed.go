@@ -62,7 +62,7 @@ func (d *Desk) probed(ctx context.Context, detail dlq.Detail, p dlq.Probe) (*dlq
 		if err != nil {
 			return nil, err
 		}
-		anew, err := d.rejudge(ctx, detail, said{report, &p}, false)
+		anew, err := d.rejudge(ctx, detail, said{report: report, probe: &p}, false)
 		if err != nil {
 			return nil, err
 		}

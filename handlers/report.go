@@ -93,13 +93,22 @@ func (d *Desk) reconsider(ctx context.Context, id int64, r dlq.Report) error {
 // reported makes the change that a report brings; nil for none. A report that names an earlier dead copy is about that death.
 func (d *Desk) reported(ctx context.Context, detail dlq.Detail, r dlq.Report) (*dlq.Change, error) {
 	if n := slices.IndexFunc(detail.History, func(h dlq.Death) bool { return h.MessageID == r.MessageID && r.MessageID != "" }); n > 0 {
-		c := &dlq.Cause{Reason: r.Reason, Text: r.ReasonText, Origin: dlq.OriginReport, Field: string(dlq.OriginReport)}
+		c := &dlq.Cause{Reason: r.Reason, Text: r.ReasonText, Origin: r.Origin(), Field: string(dlq.OriginReport)}
 		return d.learnEarlier(ctx, detail, n, c, dlq.Event{Kind: dlq.EventReported, Actor: r.Reporter})
 	}
 	if !untouched(detail) {
 		return nil, nil
 	}
-	change, err := d.rejudge(ctx, detail, said{&r, lastProbe(detail.Events)}, false)
+	if !r.Bound { // one that is bound counts more, though it is older
+		best, err := d.store.ReportFor(ctx, detail.ID)
+		if err != nil {
+			return nil, err
+		}
+		if best != nil && best.Bound {
+			return nil, nil
+		}
+	}
+	change, err := d.rejudge(ctx, detail, said{report: &r, probe: lastProbe(detail.Events), now: true}, false)
 	if err != nil || !news(detail.Letter, change.Facts) {
 		return nil, err
 	}
@@ -112,7 +121,10 @@ func (d *Desk) reported(ctx context.Context, detail dlq.Detail, r dlq.Report) (*
 // judged anew.
 func (d *Desk) learnEarlier(ctx context.Context, detail dlq.Detail, n int, c *dlq.Cause, e dlq.Event) (*dlq.Change, error) {
 	h := &detail.History[n]
-	if h.Known() && h.ReasonOrigin != dlq.OriginReport && h.ReasonOrigin != dlq.OriginProbe || h.Reason == c.Reason && h.ReasonText == c.Text {
+	if c.Origin == dlq.OriginUnboundReport && h.Known() && h.ReasonOrigin != c.Origin {
+		return nil, nil
+	}
+	if h.Known() && h.ReasonOrigin != dlq.OriginUnboundReport && h.ReasonOrigin != dlq.OriginReport && h.ReasonOrigin != dlq.OriginProbe || h.Reason == c.Reason && h.ReasonText == c.Text {
 		return nil, nil
 	}
 	c.Death = h.ID
@@ -121,7 +133,7 @@ func (d *Desk) learnEarlier(ctx context.Context, detail dlq.Detail, n int, c *dl
 	change := edit(detail.Letter, dlq.Event{Detail: map[string]string{"reason": c.Reason, "death": strconv.FormatInt(h.ID, 10)}})
 	change.LetterID, change.Version = detail.ID, detail.Version
 	if untouched(detail) {
-		anew, err := d.rejudge(ctx, detail, said{nil, lastProbe(detail.Events)}, false)
+		anew, err := d.rejudge(ctx, detail, said{probe: lastProbe(detail.Events)}, false)
 		if err != nil {
 			return nil, err
 		}
@@ -149,6 +161,7 @@ func news(l dlq.Letter, f *dlq.Facts) bool {
 type said struct {
 	report *dlq.Report
 	probe  *dlq.Probe
+	now    bool // the report came just now, and is why the letter is judged
 }
 
 // rejudge makes the change that a new judgement of an open letter brings. person says that somebody asked for it, so
@@ -163,6 +176,9 @@ func (d *Desk) rejudge(ctx context.Context, detail dlq.Detail, s said, person bo
 		s.probe = nil
 	}
 	facts, verdict := d.rules.JudgeProbed(&m, s.report, s.probe, dlq.Judgement{Now: d.now(), Deaths: l.Deaths, Replays: l.Replays, Earlier: detail.EarlierCause()})
+	if s.now && !s.report.Bound {
+		facts.Unbound = true // it may not set in motion what only waits for a look either
+	}
 	plan := d.planner.plan(Case{
 		BornAt: l.BornAt, DiedAt: l.DiedAt, Facts: facts, Verdict: verdict, Person: person,
 		Replays: max(l.Replays, m.ReplayCount()), Failures: failures(l.Deaths, &m),

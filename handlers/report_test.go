@@ -13,7 +13,7 @@ func reasonRules() rules {
 	return rules{func(m *dlq.DeadMessage, r *dlq.Report, _ dlq.Judgement) (dlq.Facts, dlq.Verdict) {
 		f := dlq.Facts{Reason: dlq.ReasonUnknown, Origin: dlq.OriginUnknown, Topic: "orders"}
 		if r != nil {
-			f.Reason, f.ReasonText, f.Origin = r.Reason, r.ReasonText, dlq.OriginReport
+			f.Reason, f.ReasonText, f.Origin = r.Reason, r.ReasonText, r.Origin()
 		}
 		switch f.Reason {
 		case "network_timeout":
@@ -57,6 +57,8 @@ func TestReportChangesAnUntouchedLetter(t *testing.T) {
 		}, "network_timeout", dlq.StateScheduled, "", false},
 		{"it was retried in vain", func(d *dlq.Detail) { d.Route, d.Hold = dlq.RouteRetry, dlq.HoldRetriesUsedUp }, "network_timeout", dlq.StateOpen, dlq.HoldRetriesUsedUp, false},
 		{"it was retried in vain and is something else", func(d *dlq.Detail) { d.Route, d.Hold = dlq.RouteRetry, dlq.HoldRetriesUsedUp }, "payment_timeout", dlq.StateCompensating, "", false},
+		{"it was reported by a token that is not bound", func(d *dlq.Detail) { d.Labels = []string{"unbound"} }, "network_timeout", dlq.StateOpen, dlq.HoldUnboundReport, false},
+		{"not bound, to compensate", func(d *dlq.Detail) { d.Labels = []string{"unbound"} }, "payment_timeout", dlq.StateOpen, dlq.HoldUnboundReport, false},
 		{"it says what is known", func(d *dlq.Detail) {
 			d.Reason, d.ReasonText, d.ReasonOrigin = "network_timeout", "502", dlq.OriginReport
 		}, "network_timeout", dlq.StateOpen, "", true},
@@ -68,7 +70,8 @@ func TestReportChangesAnUntouchedLetter(t *testing.T) {
 			events := len(s.letters[1].Events)
 			s.match = func(dlq.Report) []int64 { return []int64{1, 404} }
 			d := newDesk(s, reasonRules(), on, settleAt(t, "http://shop/"))
-			results, err := d.Report(t.Context(), "shop", []dlq.Report{{ConsumerGroup: "pay", Key: "o-17", Reason: tt.reason, ReasonText: "502", Reporter: "liar", At: noon.AddDate(-1, 0, 0)}})
+			bound := len(s.letters[1].Labels) == 0
+			results, err := d.Report(t.Context(), "shop", []dlq.Report{{ConsumerGroup: "pay", Key: "o-17", Reason: tt.reason, ReasonText: "502", Reporter: "liar", At: noon.AddDate(-1, 0, 0), Bound: bound}})
 			if err != nil || len(results) != 1 || len(results[0].Matched) != 2 {
 				t.Fatalf("%+v, %v", results, err)
 			}
@@ -85,7 +88,7 @@ func TestReportChangesAnUntouchedLetter(t *testing.T) {
 				}
 				return
 			}
-			if l.Reason != tt.reason || l.ReasonOrigin != dlq.OriginReport || l.ReasonText != "502" {
+			if l.Reason != tt.reason || l.ReasonOrigin != s.reports[0].Origin() || l.ReasonText != "502" {
 				t.Errorf("reason %q %q by %s", l.Reason, l.ReasonText, l.ReasonOrigin)
 			}
 			if e := l.Events[0]; e.Kind != dlq.EventReported || e.Actor != "shop" || e.Detail["reason"] != tt.reason || e.Rule == "" {
@@ -159,7 +162,7 @@ func TestReportYieldsToAPerson(t *testing.T) {
 		return nil
 	}
 	d := newDesk(s, reasonRules(), on, &LiveCompensations{})
-	if _, err := d.Report(t.Context(), "shop", []dlq.Report{{ConsumerGroup: "pay", Key: "k", Reason: "network_timeout"}}); err != nil {
+	if _, err := d.Report(t.Context(), "shop", []dlq.Report{{ConsumerGroup: "pay", Key: "k", Reason: "network_timeout", Bound: true}}); err != nil {
 		t.Fatal(err)
 	}
 	if l := s.letter(1); l.State != dlq.StateOpen || l.Reason != dlq.ReasonUnknown {
@@ -172,7 +175,7 @@ func TestReportYieldsToAPerson(t *testing.T) {
 		return nil
 	}
 	s.letters[1].Owner = ""
-	if _, err := d.Report(t.Context(), "shop", []dlq.Report{{ConsumerGroup: "pay", Key: "k", Reason: "network_timeout"}}); dlq.CodeOf(err) != dlq.CodeUnavailable {
+	if _, err := d.Report(t.Context(), "shop", []dlq.Report{{ConsumerGroup: "pay", Key: "k", Reason: "network_timeout", Bound: true}}); dlq.CodeOf(err) != dlq.CodeUnavailable {
 		t.Errorf("a full disk: %v", err)
 	}
 }

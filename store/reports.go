@@ -43,7 +43,7 @@ func (t *tx) addReport(r *dlq.Report) error {
 		at = t.at
 	}
 	t.report++
-	_, err := t.exec("INSERT INTO report VALUES(?,?,?,?,?,?,?,?,?)", t.report, r.ConsumerGroup, r.MessageID, r.UniqueKey, r.Key, r.Reason, r.ReasonText, r.Reporter, at.UnixMilli())
+	_, err := t.exec("INSERT INTO report VALUES(?,?,?,?,?,?,?,?,?,?)", t.report, r.ConsumerGroup, r.MessageID, r.UniqueKey, r.Key, r.Reason, r.ReasonText, r.Reporter, at.UnixMilli(), r.Bound)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func lettersByKey(ctx context.Context, q querier, last int64, text string, limit
 	return rows, err
 }
 
-// reportsAbout returns by place in messages the newest report about each that has one, of those with at least the id from
+// reportsAbout returns by place in messages the newest report about each that has one, of those that are bound if there is any, of those with at least the id from
 // and, where since names an instant for the message, told no earlier.
 func reportsAbout(ctx context.Context, q querier, messages []*dlq.DeadMessage, from int64, since []time.Time) (map[int]*dlq.Report, error) {
 	asked := map[int64][]int{}
@@ -148,7 +148,7 @@ func reportsAbout(ctx context.Context, q querier, messages []*dlq.DeadMessage, f
 				if since != nil && r.At.Before(since[i]) {
 					continue
 				}
-				if about && (found[i] == nil || found[i].ID < r.ID) {
+				if about && (found[i] == nil || r.Bound && !found[i].Bound || r.Bound == found[i].Bound && found[i].ID < r.ID) {
 					found[i] = &r
 				}
 			}
@@ -158,11 +158,11 @@ func reportsAbout(ctx context.Context, q querier, messages []*dlq.DeadMessage, f
 	return found, err
 }
 
-const reportColumns = "r.id, r.consumer_group, r.message_id, r.unique_key, r.key, r.reason, r.reason_text, r.reporter, r.at"
+const reportColumns = "r.id, r.consumer_group, r.message_id, r.unique_key, r.key, r.reason, r.reason_text, r.reporter, r.at, r.bound"
 
 func scanReport(rows *sql.Rows, before ...any) (r dlq.Report, err error) {
 	var at int64
-	err = rows.Scan(append(before, &r.ID, &r.ConsumerGroup, &r.MessageID, &r.UniqueKey, &r.Key, &r.Reason, &r.ReasonText, &r.Reporter, &at)...)
+	err = rows.Scan(append(before, &r.ID, &r.ConsumerGroup, &r.MessageID, &r.UniqueKey, &r.Key, &r.Reason, &r.ReasonText, &r.Reporter, &at, &r.Bound)...)
 	r.At = instant(at)
 	return r, err
 }

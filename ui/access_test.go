@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -219,6 +220,55 @@ func TestParseTokens(t *testing.T) {
 		if dlq.CodeOf(err) != dlq.CodeInvalid || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "dlq_secret") {
 			t.Errorf("%.60q: %v", text, err)
 		}
+	}
+}
+
+func TestTokenLines(t *testing.T) {
+	want := Token{Name: "pay", Role: RoleReporter, ConsumerGroups: []string{"pay-service", "MQ_INST_1%GID_pay"}, Expires: noon}
+	token, line, err := NewToken(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.SHA256 = sha256.Sum256([]byte(token))
+	got, err := ParseTokens(strings.NewReader(line))
+	if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+		t.Errorf("%+v %v", got, err)
+	}
+	for _, bad := range []Token{{Name: "a", Role: RoleViewer, ConsumerGroups: []string{"g"}}, {Name: "a", Role: RoleReporter, ConsumerGroups: []string{"g x"}},
+		{Name: "a", Role: RoleReporter, ConsumerGroups: []string{""}}} {
+		if _, _, err := NewToken(bad); dlq.CodeOf(err) != dlq.CodeInvalid {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}
+
+// A token lets in until it expires, and so does a log-in by it.
+func TestTokensExpire(t *testing.T) {
+	path, _ := tokensFor(t)
+	token, line, err := NewToken(Token{Name: "guest", Role: RoleViewer, Expires: noon.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	now := noon
+	a := newAPI(t, func(d *Deps) { d.TokenFile, d.Now = path, func() time.Time { return now } })
+	cookie := a.call("POST", apiBase+"/session", `{"token":"`+token+`"}`).Result().Cookies()[0]
+	if !cookie.Expires.Equal(noon.Add(time.Hour)) {
+		t.Errorf("the cookie ends at %s", cookie.Expires)
+	}
+	in := func(header string) *httptest.ResponseRecorder { return a.call("GET", apiBase+"/summary", "", header) }
+	now = noon.Add(time.Hour - time.Second)
+	if in("Authorization: Bearer "+token).Code != 200 || in("Cookie: dlq_session="+cookie.Value).Code != 200 {
+		t.Error("it is refused before its time")
+	}
+	now = noon.Add(time.Hour)
+	if w := in("Authorization: Bearer " + token); w.Code != 401 || !strings.Contains(w.Body.String(), "expired at 2026-") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := in("Cookie: dlq_session=" + cookie.Value); w.Code != 401 {
+		t.Errorf("the log-in goes on: %d", w.Code)
 	}
 }
 
@@ -442,6 +492,44 @@ func TestReportsHaveAQuota(t *testing.T) {
 	}
 	if taken != 20 {
 		t.Errorf("%d reports are taken at once", 500*taken)
+	}
+}
+
+// A reporter speaks for the consumer groups of its token, and is told about no others.
+func TestReportersAreBound(t *testing.T) {
+	token, line, err := NewToken(Token{Name: "pay", Role: RoleReporter, ConsumerGroups: []string{"pay-service", "refunds"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, tokens := tokensFor(t)
+	if err := os.WriteFile(path, append(must(os.ReadFile(path)), line+"\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := newAPI(t, func(d *Deps) { d.TokenFile = path })
+	report := func(token, group string) *httptest.ResponseRecorder {
+		return a.call("POST", apiBase+"/reports", `{"consumer_group":"`+group+`","message_id":"M1","reason":"r"}`, "Authorization: Bearer "+token)
+	}
+	const told, nothing = `{"results":[{"matched":["41"]}]}`, `{"results":[{"matched":[]}]}`
+	for _, tt := range []struct {
+		name, token, group string
+		status             int
+		answer             string
+		bound              bool
+	}{
+		{"its group", token, "pay-service", 200, told, true},
+		{"another group", token, "stock-service", 403, "", false},
+		{"a group that is not there", token, "nobody", 403, "", false},
+		{"a reporter for all", tokens[RoleReporter], "pay-service", 200, nothing, false},
+		{"an operator", tokens[RoleOperator], "pay-service", 200, told, true},
+	} {
+		a.stub.reports = nil
+		w := report(tt.token, tt.group)
+		if w.Code != tt.status || tt.answer != "" && w.Body.String() != tt.answer {
+			t.Errorf("%s: %d %s", tt.name, w.Code, w.Body)
+		}
+		if tt.status == 403 && len(a.stub.reports) > 0 || tt.status == 200 && (len(a.stub.reports) != 1 || a.stub.reports[0].Bound != tt.bound) {
+			t.Errorf("%s: kept %+v", tt.name, a.stub.reports)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"slices"
 
 	"deadletteroffice/dlq"
 )
@@ -71,6 +72,21 @@ func callerIn(ctx context.Context) caller {
 // roleOf returns the caller's role; "" for nobody.
 func roleOf(ctx context.Context) Role {
 	return callerIn(ctx).role
+}
+
+// speaksFor reports whether what the caller reports of a consumer group counts as known: whoever may replay its letters, and
+// a reporter whose token names it. A reporter whose token names other groups is refused, whether there are such letters or not.
+func (c caller) speaksFor(group string) (bool, error) {
+	switch {
+	case c.role != RoleReporter:
+		return true, nil
+	case len(c.groups) == 0:
+		return false, nil
+	case !slices.Contains(c.groups, group):
+		return false, dlq.Errorf(dlq.CodeForbidden, "this token does not report for the consumer group %q", cut(group, 255)).
+			WithHint("the groups of a token stand in its line of the token file, as consumer-group=NAME")
+	}
+	return true, nil
 }
 
 // allow refuses a caller whose role does not reach.

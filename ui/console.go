@@ -231,7 +231,7 @@ func (r *reports) check(time.Time) error {
 	return nil
 }
 
-// ReportResult says which letters a report concerns.
+// ReportResult says which letters a report concerns; none to a reporter that is not bound to consumer groups.
 type ReportResult struct {
 	Matched []string `json:"matched"`
 }
@@ -245,9 +245,14 @@ func (s *Server) report(ctx context.Context, req *reports) (results[ReportResult
 		return results[ReportResult]{}, err
 	}
 	list := make([]dlq.Report, len(given))
+	who := callerIn(ctx)
 	for i, r := range given {
+		bound, err := who.speaksFor(r.ConsumerGroup)
+		if err != nil {
+			return results[ReportResult]{}, err
+		}
 		list[i] = dlq.Report{ConsumerGroup: r.ConsumerGroup, MessageID: r.MessageID, UniqueKey: r.UniqueKey, Key: r.Key,
-			Reason: r.Reason, ReasonText: r.ReasonText}
+			Reason: r.Reason, ReasonText: r.ReasonText, Bound: bound}
 	}
 	done, err := s.Desk.Report(ctx, actor(ctx), list)
 	if err != nil {
@@ -255,7 +260,9 @@ func (s *Server) report(ctx context.Context, req *reports) (results[ReportResult
 	}
 	out := make([]ReportResult, len(done))
 	for i, d := range done {
-		out[i].Matched = idTexts(d.Matched)
+		if list[i].Bound { // one who may report for every consumer group is not told which letters these have
+			out[i].Matched = idTexts(d.Matched)
+		}
 	}
 	return results[ReportResult]{out}, nil
 }

@@ -35,6 +35,7 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // stub is a house in memory: letters 41 and 42, and functions that a test may put in the place of any answer.
 type stub struct {
+	reports  []dlq.Report // of the last call
 	mu       sync.Mutex
 	letters  map[int64]dlq.Letter
 	memory   map[string]dlq.Remembered
@@ -256,6 +257,7 @@ func (s *stub) Many(_ context.Context, action string, ids []int64, a dlq.Act) ([
 }
 
 func (s *stub) Report(_ context.Context, actor string, reports []dlq.Report) ([]dlq.ReportResult, error) {
+	s.reports = reports
 	out := make([]dlq.ReportResult, len(reports))
 	for i, r := range reports {
 		if r.ConsumerGroup == "" || r.Reason == "" {

@@ -117,7 +117,7 @@ func (d *dying) report(r dlq.Report) {
 	d.t.Helper()
 	d.pass()
 	r.ConsumerGroup = "pay"
-	if _, err := d.desk.Report(d.t.Context(), "shop", []dlq.Report{r}); err != nil {
+	if _, err := d.desk.Report(d.t.Context(), "shop", []dlq.Report{bound(r)}); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -248,4 +248,10 @@ func TestLateProbeIsAboutTheDeathBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.says("now", 0, "now", "user_data_error")
+}
+
+// bound is the report as it comes by a token that names the consumer group.
+func bound(r dlq.Report) dlq.Report {
+	r.Bound = true
+	return r
 }

@@ -202,6 +202,9 @@ func explainRules(rulesPath, messagePath string, asJSON bool, env environment) e
 	if err != nil {
 		return err
 	}
+	if s.Report != nil {
+		s.Report.Bound = true
+	}
 	facts := rules.Facts(m, s.Report)
 	out := rules.Explain(m, facts, dlq.Judgement{Now: now, Deaths: max(s.Deaths, 1), Replays: s.Replays})
 	if asJSON {

@@ -362,7 +362,7 @@ CREATE TABLE report(
   reason_text    TEXT NOT NULL,
   reporter       TEXT NOT NULL,
   at             INTEGER NOT NULL
-) STRICT;
+, bound INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE report_key(
   hash   INTEGER, -- of the consumer group and one of the report's ids
   report INTEGER REFERENCES report(id) ON DELETE CASCADE,

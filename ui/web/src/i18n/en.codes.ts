@@ -11,6 +11,8 @@ export const enCodes = {
   'hold.before_automation': 'It died before automation was switched on, so it waits for you.',
   'hold.too_old': 'It died too long ago for automation, so it waits for you.',
   'hold.no_reason': 'Its reason is not known for sure, and a guess never starts a replay.',
+  'hold.unbound_report':
+    'Its reason was reported by a token that is not bound to its consumer group; such a report starts nothing by itself.',
   'hold.earlier_reason':
     'Only an earlier death gave a reason; without one for this death nothing happens by itself, so it waits for you.',
   'hold.unknown_topic': 'Its original topic cannot be told.',

@@ -263,6 +263,7 @@ export const en = {
   'origin.body': 'from the body',
   'origin.envelope': 'from the envelope',
   'origin.report': 'reported by the application',
+  'origin.unbound_report': 'reported by a token that is not bound to its consumer group',
   'origin.probe': 'from a probe',
   'origin.broker': 'only from the broker',
   'origin.unknown': 'nobody says',

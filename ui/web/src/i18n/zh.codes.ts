@@ -14,6 +14,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'hold.before_automation': '它在自动处理开启之前失败，等待人工操作。',
   'hold.too_old': '失败时间过久，不再自动处理，等待人工操作。',
   'hold.no_reason': '失败原因并不确定，推测的原因不会触发自动重投。',
+  'hold.unbound_report': '失败原因由未绑定消费组的令牌上报，这样的上报不会触发任何自动处理。',
   'hold.earlier_reason': '只有更早一次失败给出了原因；最近这次没有说明，因此不会自动处理，等待人工。',
   'hold.unknown_topic': '无法确定原主题。',
   'hold.retries_used_up': '自动重投次数已用尽。',

@@ -255,6 +255,7 @@ export const zh: Words<typeof en> = {
   'origin.body': '来自消息体',
   'origin.envelope': '来自封装',
   'origin.report': '应用上报',
+  'origin.unbound_report': '由未绑定消费组的令牌上报',
   'origin.probe': '来自探测',
   'origin.broker': '仅来自 broker',
   'origin.unknown': '无人说明',

@@ -26,7 +26,7 @@ const closed: Readonly<Record<string, readonly string[]>> = {
   state: states satisfies readonly State[],
   route: routes,
   severity: ['critical', 'high', 'normal', 'low'],
-  origin: ['property', 'framework', 'body', 'report', 'probe', 'broker', 'unknown'],
+  origin: ['property', 'body', 'envelope', 'report', 'unbound_report', 'probe', 'broker', 'unknown'],
   flag: ['failed_again', 'regressed', 'quarantined', 'possible_duplicate', 'send_failed', 'outcome_unknown', 'edited'],
   outcome: ['sending', 'waiting', 'confirmed', 'assumed', 'failed_again', 'send_failed', 'unknown'],
 }
