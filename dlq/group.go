@@ -96,6 +96,17 @@ type TopicInfo struct {
 	CheckedAt     time.Time  `json:"checked_at"`
 }
 
+// TLSCheck says how far a console makes sure that it speaks to its cluster.
+type TLSCheck string
+
+// How far the other end is checked.
+const (
+	TLSOff      TLSCheck = ""          // connections are not encrypted
+	TLSFull     TLSCheck = "full"      // the certificate and the name in it
+	TLSAnyName  TLSCheck = "any_name"  // the certificate's authority, not the name in it
+	TLSUnproved TLSCheck = "unchecked" // any certificate is taken
+)
+
 // ClusterStatus is how the console stands with its cluster.
 type ClusterStatus struct {
 	Cluster     string     `json:"cluster"` // "" until known
@@ -103,6 +114,8 @@ type ClusterStatus struct {
 	Reachable   bool       `json:"reachable"`
 	Since       *time.Time `json:"since,omitempty"` // since when it is so
 	Error       string     `json:"error,omitempty"` // public sentence, when not reachable
+	Hint        string     `json:"hint,omitempty"`  // what to do about it
+	TLS         TLSCheck   `json:"tls,omitempty"`   // how far the other end of connections is checked
 	Simulated   bool       `json:"simulated"`       // the in-memory stand-in is in use
 	Brokers     []string   `json:"brokers,omitempty"`
 	Foreign     bool       `json:"foreign_console"` // another console replays on this cluster

@@ -55,7 +55,7 @@ import (
 type Options struct {
 	NameServers []string              // "host:port", by name or address; an entry may hold several, separated by ";"
 	Credentials remoting.Credentials  // ACL account; an empty AccessKey means none
-	TLS         *tls.Config           // nil: plain
+	TLS         *tls.Config           // nil: plain; with InsecureSkipVerify, a VerifyConnection says that the authority is checked all the same
 	Logger      *slog.Logger          // default: silence. The first Broker of a process also gets the client library's log
 	Now         func() time.Time      // default: time.Now
 	BodyLimit   int                   // bytes that a compressed body may inflate to; default 16 MiB
@@ -142,7 +142,7 @@ func New(o Options) (*Broker, error) {
 	b := &Broker{
 		opt: o, log: o.Logger, now: o.Now, names: strings.Join(addrs, ";"),
 		memory: semaphore.NewWeighted(o.TotalMemory), gauges: newGauges(), kick: make(chan struct{}, 1), limits: defaultLimits(),
-		status:  dlq.ClusterStatus{NameServers: addrs},
+		status:  dlq.ClusterStatus{NameServers: addrs, TLS: tlsCheck(o.TLS)},
 		readers: map[dlq.Queue]*running{}, ages: map[dlq.Queue]age{}, known: map[string]traits{},
 		groups: map[string]seen{}, presences: map[string]presence{}, tables: map[string]groupTable{}, routes: map[string]holders{},
 		met: map[string]time.Time{}, follows: map[string]*following{}, heard: map[whom]hearing{}, straight: map[whither]time.Time{}, busy: map[string]chan struct{}{},
@@ -174,6 +174,18 @@ func (b *Broker) Close() error {
 	err := b.wire.Close()
 	b.probes.Wait()
 	return err
+}
+
+func tlsCheck(c *tls.Config) dlq.TLSCheck {
+	switch {
+	case c == nil:
+		return dlq.TLSOff
+	case !c.InsecureSkipVerify:
+		return dlq.TLSFull
+	case c.VerifyConnection != nil:
+		return dlq.TLSAnyName
+	}
+	return dlq.TLSUnproved
 }
 
 // Status says whether the cluster answers, and since when it does or does not.

@@ -15,6 +15,7 @@ const (
 	propOriginGroup      = "ORIGIN_GROUP"
 	propTimerDeliver     = "TIMER_DELIVER_MS"
 	propTransaction      = "TRAN_MSG"
+	propDLQTopic         = "DLQ_ORIGIN_TOPIC"
 	propConsumeOrderly   = "PROP_CONSUMEORDERLY"
 	topicSchedule        = "SCHEDULE_TOPIC_XXXX"
 	topicTimer           = "rmq_sys_wheel_timer"
@@ -55,16 +56,18 @@ func convert(q dlq.Queue, m *remoting.Message, bodyLimit int) dlq.DeadMessage {
 // originalTopic tells the topic that a dead message was produced to, "" when nobody can. RETRY_TOPIC names it only for
 // consumers that pull: for gRPC groups it is the POP retry topic, with the original one behind the group's name
 // (apache/rocketmq KeyBuilder.buildPopRetryTopic), and a message that a tool sent to %RETRY% without it has lost it.
-// REAL_TOPIC is always an internal one.
+// DLQ_ORIGIN_TOPIC comes second: no published broker writes it, but hosted services and tools do (apache/rocketmq 5.1.0
+// MessageConst.PROPERTY_DLQ_ORIGIN_TOPIC). REAL_TOPIC is always an internal one.
 func originalTopic(group string, props map[string]string) string {
-	topic := props[dlq.PropRetryTopic]
-	if rest, ok := popRest(group, topic); ok {
-		return rest
+	for _, topic := range []string{props[dlq.PropRetryTopic], props[propDLQTopic]} {
+		if rest, ok := popRest(group, topic); ok {
+			return rest
+		}
+		if topic != "" && !strings.HasPrefix(topic, dlq.RetryPrefix) && !isSystemTopic(topic) {
+			return topic
+		}
 	}
-	if strings.HasPrefix(topic, dlq.RetryPrefix) || isSystemTopic(topic) {
-		return ""
-	}
-	return topic
+	return ""
 }
 
 // popRest takes the original topic out of a POP retry topic of the group.

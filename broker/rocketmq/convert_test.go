@@ -39,6 +39,14 @@ func TestOriginalTopic(t *testing.T) {
 			t.Errorf("RETRY_TOPIC %q: %q, want %q", retry, got, want)
 		}
 	}
+	for want, props := range map[string]map[string]string{
+		"orders": {"DLQ_ORIGIN_TOPIC": "orders"}, "refunds": {"DLQ_ORIGIN_TOPIC": "%RETRY%pay_refunds", "RETRY_TOPIC": "%RETRY%pay"},
+		"first": {"DLQ_ORIGIN_TOPIC": "second", "RETRY_TOPIC": "first"}, "": {"DLQ_ORIGIN_TOPIC": "SCHEDULE_TOPIC_XXXX", "RETRY_TOPIC": "%RETRY%pay"},
+	} {
+		if got := originalTopic("pay", props); got != want {
+			t.Errorf("%v: %q, want %q", props, got, want)
+		}
+	}
 	if got := originalTopic("ns%pay", map[string]string{"RETRY_TOPIC": "%RETRY%ns%pay_ns%orders"}); got != "ns%orders" {
 		t.Errorf("with a namespace: %q", got)
 	}

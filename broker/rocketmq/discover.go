@@ -56,7 +56,8 @@ func (b *Broker) round(ctx context.Context) (*cluster, error) {
 	c := &cluster{at: b.now().UTC(), topics: map[string]bool{}, away: map[string]error{}}
 	info, topics, err := b.askNames(ctx)
 	if err != nil {
-		return nil, dlq.Errorf(dlq.CodeUnavailable, "no name server answers (%s): %w", b.names, err).WithHint("check that the addresses are right and that a name server runs there")
+		return nil, explain(dlq.Errorf(dlq.CodeUnavailable, "no name server answers (%s): %w", b.names, err).
+			WithHint("check that the addresses are right and that a name server runs there"), err)
 	}
 	c.brokers = info.Brokers
 	c.name = strings.Join(slices.Sorted(maps.Keys(info.Clusters)), ", ")
@@ -68,7 +69,7 @@ func (b *Broker) round(ctx context.Context) (*cluster, error) {
 		}
 	}
 	if len(c.brokers) == 0 {
-		return nil, dlq.Errorf(dlq.CodeUnavailable, "the name server %s knows no broker", b.names).WithHint("start a broker, or check that it registers with this name server")
+		return nil, dlq.Errorf(dlq.CodeUnavailable, "no name server knows a broker (%s)", b.names).WithHint("start a broker, or check that it registers with this name server")
 	}
 	if err := b.findQueues(ctx, c, dead); err != nil {
 		return nil, err
@@ -76,8 +77,9 @@ func (b *Broker) round(ctx context.Context) (*cluster, error) {
 	b.recall(c)
 	masters := c.masters()
 	if len(masters) > 0 && !slices.ContainsFunc(masters, func(name string) bool { return c.away[name] == nil }) {
-		return c, dlq.Errorf(dlq.CodeUnavailable, "no broker answers (%s): %w", strings.Join(masters, ", "), errors.Join(slices.Collect(maps.Values(c.away))...)).
-			WithHint("brokers register the address in brokerIP1; it must be reachable from here")
+		why := errors.Join(slices.Collect(maps.Values(c.away))...)
+		return c, explain(dlq.Errorf(dlq.CodeUnavailable, "no broker answers (%s): %w", strings.Join(masters, ", "), why).
+			WithHint("brokers register the address in brokerIP1; it must be reachable from here"), why)
 	}
 	return c, nil
 }
@@ -281,7 +283,7 @@ func (b *Broker) discover(ctx context.Context) (*cluster, error) {
 			b.log.Info("the cluster answers", "cluster", c.name, "brokers", c.masters(), "queues", len(c.queues))
 		}
 	}
-	st.Reachable, st.Error = err == nil, ""
+	st.Reachable, st.Error, st.Hint = err == nil, "", ""
 	b.failed, b.failedAt = err, at
 	if c != nil {
 		b.takeSilence(c)
@@ -289,7 +291,7 @@ func (b *Broker) discover(ctx context.Context) (*cluster, error) {
 		st.Cluster, st.Brokers, st.Members = c.name, slices.Sorted(maps.Keys(c.brokers)), b.members(c)
 	}
 	if err != nil {
-		st.Error = publicSentence(err)
+		st.Error, st.Hint = publicSentence(err), hintOf(err)
 		return nil, err
 	}
 	b.cluster = c
@@ -303,6 +305,15 @@ func publicSentence(err error) string {
 		return e.Message
 	}
 	return "the broker does not answer"
+}
+
+// hintOf returns what a person may do about an error.
+func hintOf(err error) string {
+	var e *dlq.Error
+	if errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
 }
 
 // master returns the address of a broker's master, as the last round that found it knows it.
@@ -466,18 +477,9 @@ func readError(q dlq.Queue, group string, err error) error {
 	}
 	var answer *remoting.ResponseError
 	if errors.As(err, &answer) {
-		return dlq.Errorf(dlq.CodeUnavailable, "the broker %s refuses to be read: %w", q.Broker, err).WithHint("%s", brief(answer.Remark))
+		return explain(dlq.Errorf(dlq.CodeUnavailable, "the broker %s refuses to be read: %w", q.Broker, err), err)
 	}
-	return dlq.Errorf(dlq.CodeUnavailable, "the broker %s does not answer: %w", q.Broker, err)
-}
-
-// brief cuts a broker's remark to a line: some carry a whole Java stack.
-func brief(remark string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(remark), "\n")
-	if r := []rune(line); len(r) > 200 {
-		line = string(r[:200]) + "…"
-	}
-	return line
+	return explain(dlq.Errorf(dlq.CodeUnavailable, "the broker %s does not answer: %w", q.Broker, err), err)
 }
 
 // unreachable wraps an error of asking a broker.
@@ -487,7 +489,7 @@ func unreachable(broker string, what string, err error) error {
 	}
 	var answer *remoting.ResponseError
 	if errors.As(err, &answer) {
-		return dlq.Errorf(dlq.CodeUnavailable, "the broker %s refuses %s: %w", broker, what, err).WithHint("%s", brief(answer.Remark))
+		return explain(dlq.Errorf(dlq.CodeUnavailable, "the broker %s refuses %s: %w", broker, what, err), err)
 	}
-	return dlq.Errorf(dlq.CodeUnavailable, "the broker %s does not answer: %w", broker, fmt.Errorf("%s: %w", what, err))
+	return explain(dlq.Errorf(dlq.CodeUnavailable, "the broker %s does not answer: %w", broker, fmt.Errorf("%s: %w", what, err)), err)
 }

@@ -81,7 +81,7 @@ func (b *Broker) Probe(ctx context.Context, group, clientID string, m *dlq.DeadM
 			}
 			var answer *remoting.ResponseError
 			errors.As(err, &answer)
-			failed = dlq.Errorf(dlq.CodeRefused, "the client %s cannot be asked through the broker %s: %w", cl.ID, s.broker, err).WithHint("%s", brief(answer.Remark))
+			failed = explain(dlq.Errorf(dlq.CodeRefused, "the client %s cannot be asked through the broker %s: %w", cl.ID, s.broker, err), err)
 		}
 	}
 	return dlq.ProbeAnswer{}, failed

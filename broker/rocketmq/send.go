@@ -131,12 +131,18 @@ func (b *Broker) sendToTopic(ctx context.Context, c *cluster, req dlq.SendReques
 	if _, err := remoting.EncodeProperties(props); err != nil {
 		return unsendable(err) // the client library would write it all the same
 	}
-	if req.SysFlag&sendable != 0 || req.Compress || b.opt.TLS != nil || len(away) > 0 {
-		// The client library can neither send a body that is compressed already nor speak TLS, and goes on choosing brokers
-		// that are away.
+	if req.SysFlag&sendable != 0 || req.Compress || b.opt.TLS != nil || len(away) > 0 || b.someKnowNothing() {
+		// The client library can neither send a body that is compressed already nor speak TLS, goes on choosing brokers that are
+		// away, and takes the word of a name server that knows nothing.
 		return b.sendOwn(ctx, b.pick(holders), req, props)
 	}
 	return b.sender.send(ctx, req, props)
+}
+
+// someKnowNothing reports whether a name server knew no broker when it was asked last, while others did.
+func (b *Broker) someKnowNothing() bool {
+	names := remoting.SplitAddresses(b.names)
+	return len(b.wire.Knowing(names)) < len(names)
 }
 
 // pick chooses one of several brokers at random.
@@ -382,7 +388,7 @@ func wireVerdict(broker string, err error) verdict {
 	case errors.As(err, &malformed):
 		return unsendable(err)
 	case errors.As(err, &unsent):
-		return notSent(dlq.CodeUnavailable, "the broker %s could not be reached, nothing was sent: %w", broker, err)
+		return verdict{result: dlq.NotSent, err: explain(dlq.Errorf(dlq.CodeUnavailable, "the broker %s could not be reached, nothing was sent: %w", broker, err), err)}
 	case errors.As(err, &answer):
 		return answerVerdict(broker, answer.Code, answer.Remark, err)
 	}
@@ -405,19 +411,19 @@ func unknown(broker string, err error) verdict {
 	return verdict{result: dlq.SentUnknown, err: dlq.Errorf(dlq.CodeUnavailable, "the broker %s did not answer: whether it has the message is not known: %w", broker, err)}
 }
 
-// answerVerdict tells what a broker's refusal means.
+// answerVerdict tells what a broker's refusal means. The error says it in the broker's own words.
 func answerVerdict(broker string, code int, remark string, err error) verdict {
+	v := verdict{result: dlq.NotSent}
+	var public *dlq.Error
 	switch {
 	case code == remoting.AnswerBusy || code == remoting.AnswerServiceUnavailable:
-		v := notSent(dlq.CodeUnavailable, "the broker %s takes no messages now: %w", broker, err)
-		v.err.(*dlq.Error).Hint = brief(remark)
-		return v
+		public = dlq.Errorf(dlq.CodeUnavailable, "the broker %s takes no messages now (code %d): %w", broker, code, err)
 	case slices.Contains(refusals, code) || sureRefusal.MatchString(remark):
-		v := notSent(dlq.CodeRefused, "the broker %s refuses the message (code %d): %w", broker, code, err)
-		v.err.(*dlq.Error).Hint = brief(remark)
-		return v
+		public = dlq.Errorf(dlq.CodeRefused, "the broker %s refuses the message (code %d): %w", broker, code, err)
+	default:
+		v.result = dlq.SentUnknown
+		public = dlq.Errorf(dlq.CodeUnavailable, "the broker %s answered with error %d, so whether it has the message is not known: %w", broker, code, err)
 	}
-	v := unknown(broker, err)
-	v.err = dlq.Errorf(dlq.CodeUnavailable, "the broker %s answered with error %d: whether it has the message is not known: %w", broker, code, err).WithHint("%s", brief(remark))
+	v.err = explain(public, &remoting.ResponseError{Code: code, Remark: remark})
 	return v
 }

@@ -211,6 +211,9 @@ func noAnswer(name, addr string, err error) error {
 	host, port, _ := net.SplitHostPort(addr)
 	at := net.JoinHostPort(host, port)
 	why := "nobody answers at " + at
+	if words, hint := certificate(err); words != "" {
+		return dlq.Errorf(dlq.CodeUnavailable, "the broker %s does not answer: %s: %w", name, words, err).WithHint("%s", hint)
+	}
 	var timeout net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):

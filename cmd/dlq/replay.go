@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"deadletteroffice/dlq"
 )
@@ -66,6 +68,7 @@ func parseReplay(args []string, env environment) (*replayWish, error) {
 	if w.filter == "" {
 		return nil, usageErrorf("dlq replay needs --filter, for example --filter 'tab=attention&reason=network_timeout'")
 	}
+	w.filter = plainPercents(w.filter)
 	if !w.dryRun && strings.TrimSpace(w.note) == "" {
 		return nil, usageErrorf("dlq replay --dry-run=false needs --note: those who come later will ask why")
 	}
@@ -89,6 +92,20 @@ func parseReplay(args []string, env environment) (*replayWish, error) {
 		w.spec.Window = &dlq.ReplayWindow{From: from, To: to}
 	}
 	return w, nil
+}
+
+// plainPercents lets values of a query stand as people know them: the names of consumer groups of cloud instances have a %
+// in them, as MQ_INST_1%GID_order. A value whose escapes are those of a URL, as copied from the page, is left alone.
+func plainPercents(query string) string {
+	parts := strings.Split(query, "&")
+	for i, part := range parts {
+		name, value, _ := strings.Cut(part, "=")
+		plain, err := url.QueryUnescape(value)
+		if err != nil || !utf8.ValidString(plain) || strings.ContainsFunc(plain, unicode.IsControl) {
+			parts[i] = name + "=" + url.QueryEscape(value)
+		}
+	}
+	return strings.Join(parts, "&")
 }
 
 // parseClient reads the flags of a command that speaks to a console, and the arguments between them, of which there must

@@ -60,7 +60,7 @@ type Options struct {
 	BrokerName string // default "broker-a"
 	// NameServerPort and BrokerPort are chosen if 0. A broker takes its port -2 and +1 too.
 	NameServerPort, BrokerPort int
-	JavaOptions                []string // of the broker's JVM
+	JavaOptions                []string // of the broker's JVM; those that begin with -Dtls. also of the name server's
 }
 
 // Node is a started node. Its methods are not safe for concurrent use, save Admin and the plain getters.

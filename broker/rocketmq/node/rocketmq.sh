@@ -22,7 +22,7 @@ usage: rocketmq.sh COMMAND [OPTIONS]
       --conf KEY=VALUE        one more line of broker.conf; repeatable, the last one of a key counts
       --acl ACCESS:SECRET     switch ACL on, with this account as the administrator
       --acl-file FILE         4.9.7: this plain_acl.yml instead of one with the administrator alone
-      --java-opt OPT          one more option of the broker's JVM; repeatable
+      --java-opt OPT          one more option of the broker's JVM, and of the name server's if it begins with -Dtls.; repeatable
       --watch PID             kill the node when that process is gone; with --remove also delete DIR
   stop --dir DIR [--grace S]                  stop it; the store stays. A broker takes 8 s (4.9.7) or 20 s (5.5.0)
                             to stop in order; after S seconds (default 10) it is killed, which its store survives
@@ -215,7 +215,11 @@ jvm() { # jvm PART MAIN ARGS…
   shift 2
   opts=(-XX:+UseSerialGC -XX:-UsePerfData "-Drocketmq.home.dir=$dir" "-Duser.home=$dir/home")
   case $part in
-  namesrv) opts+=(-Xmx64m -XX:TieredStopAtLevel=1) ;;
+  namesrv)
+    opts+=(-Xmx64m -XX:TieredStopAtLevel=1)
+    local tls
+    while IFS= read -r tls; do opts+=("$tls"); done < <(grep '^-Dtls\.' "$dir/java.opts")
+    ;;
   broker)
     # Each thread that ever stored a message keeps 4 MiB of direct memory. A 5.x broker that runs out of it
     # goes on and delivers late or not at all, with nothing but a line in its log.

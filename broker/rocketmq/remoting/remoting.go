@@ -7,7 +7,7 @@
 // asks leaves no trace in the cluster.
 //
 // The typed calls take the address of the node that shall answer. Calls to name servers accept several
-// addresses separated by semicolons and use the first one that answers.
+// addresses separated by semicolons and use the first one that answers and knows a broker.
 package remoting
 
 import (
@@ -60,6 +60,7 @@ type Client struct {
 	mu     sync.Mutex
 	closed bool
 	conns  map[string]*slot
+	empty  map[string]bool // name servers that knew no broker when they were asked last
 }
 
 // slot is the place of one address's connection: being dialled until ready is closed, then conn or err.
@@ -82,7 +83,7 @@ func New(opt Options) *Client {
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Client{opt: opt, log: log, now: time.Now, ctx: ctx, cancel: cancel, conns: map[string]*slot{}}
+	return &Client{opt: opt, log: log, now: time.Now, ctx: ctx, cancel: cancel, conns: map[string]*slot{}, empty: map[string]bool{}}
 }
 
 // Close closes all connections and waits for their goroutines. Requests under way fail; later ones fail with

@@ -298,6 +298,50 @@ func TestNextNameServerIsAsked(t *testing.T) {
 	}
 }
 
+// A name server that knows no broker does not answer for those that do, neither of brokers nor of topics.
+func TestEmptyNameServersHideNothing(t *testing.T) {
+	empty := serve(t, func(req *Command, answer func(*Command)) {
+		switch req.Code {
+		case RequestClusterInfo:
+			answer(&Command{Body: []byte(`{"brokerAddrTable":{},"clusterAddrTable":{}}`)})
+		case RequestTopicList:
+			answer(&Command{Body: []byte(`{"topicList":[]}`)})
+		default:
+			answer(&Command{Code: AnswerTopicMissing, Remark: "No topic route info"})
+		}
+	})
+	full := serve(t, func(req *Command, answer func(*Command)) {
+		switch req.Code {
+		case RequestClusterInfo:
+			answer(&Command{Body: []byte(`{"brokerAddrTable":{"a":{"cluster":"c","brokerName":"a","brokerAddrs":{0:"127.0.0.1:1"}}},"clusterAddrTable":{"c":["a"]}}`)})
+		case RequestTopicList:
+			answer(&Command{Body: []byte(`{"topicList":["orders"]}`)})
+		default:
+			answer(&Command{Body: []byte(`{"queueDatas":[{"brokerName":"a","readQueueNums":1,"writeQueueNums":1,"perm":6}]}`)})
+		}
+	})
+	c, ctx := client(t, Options{}), t.Context()
+	for _, names := range []string{empty.addr() + ";" + full.addr(), full.addr() + ";" + empty.addr()} {
+		info, err := c.ClusterInfo(ctx, names)
+		if err != nil || info.Brokers["a"].Master() != "127.0.0.1:1" {
+			t.Errorf("%+v, %v", info, err)
+		}
+		topics, err := c.TopicList(ctx, names)
+		if err != nil || len(topics) != 1 {
+			t.Errorf("topics %v, %v", topics, err)
+		}
+		if route, err := c.Route(ctx, names, "orders"); err != nil || len(route.Queues) != 1 {
+			t.Errorf("route %+v, %v", route, err)
+		}
+	}
+	if got := c.Knowing([]string{empty.addr(), full.addr()}); len(got) != 1 || got[0] != full.addr() {
+		t.Errorf("knowing: %v", got)
+	}
+	if info, err := c.ClusterInfo(ctx, empty.addr()); err != nil || len(info.Brokers) != 0 {
+		t.Errorf("the empty one alone: %+v, %v", info, err)
+	}
+}
+
 func TestMalformedAnswersAreErrors(t *testing.T) {
 	for name, body := range map[string]string{"empty": "", "no JSON": "nonsense", "cut": `{"topicList":["a"`, "other type": `{"topicList":7,"table":7,"offsetTable":7,"brokerDatas":7,"brokerAddrTable":7,"connectionSet":7,"consumerIdList":7,"groupList":7,"subscriptionGroupTable":7,"properties":7,"order":7,"perm":"x"}`} {
 		s := serve(t, func(req *Command, answer func(*Command)) { answer(&Command{Body: []byte(body)}) })

@@ -62,17 +62,61 @@ func (c *Client) Route(ctx context.Context, nameServers, topic string) (TopicRou
 	return TopicRoute{Brokers: body.Brokers, Queues: body.Queues}, nil
 }
 
-// ClusterInfo asks a name server for all brokers.
+// ClusterInfo asks one name server after the other for all brokers, until one knows some. One that was just started, or of
+// which no broker was told, knows none: until it does, its word on topics is not taken either (see Knowing).
 func (c *Client) ClusterInfo(ctx context.Context, nameServers string) (ClusterInfo, error) {
-	ans, err := c.ask(ctx, nameServers, &Command{Code: RequestClusterInfo})
-	if err != nil {
-		return ClusterInfo{}, err
+	addrs := SplitAddresses(nameServers)
+	var empty ClusterInfo
+	var answered bool
+	var errs []error
+	for i, addr := range addrs {
+		ans, err := c.askOne(ctx, addr, len(addrs)-i, &Command{Code: RequestClusterInfo})
+		var info ClusterInfo
+		if err == nil {
+			if err = decodeJSON(ans.Body, &info); err != nil {
+				err = fmt.Errorf("decode cluster info: %w", err)
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", addr, err))
+			if ctx.Err() != nil {
+				break
+			}
+			continue
+		}
+		c.mu.Lock()
+		c.empty[addr] = len(info.Brokers) == 0
+		c.mu.Unlock()
+		if len(info.Brokers) > 0 {
+			return info, nil
+		}
+		empty, answered = info, true
 	}
-	var info ClusterInfo
-	if err := decodeJSON(ans.Body, &info); err != nil {
-		return ClusterInfo{}, fmt.Errorf("decode cluster info: %w", err)
+	switch {
+	case len(addrs) == 0:
+		return empty, errNoNames
+	case answered:
+		return empty, nil
 	}
-	return info, nil
+	return empty, errors.Join(errs...)
+}
+
+var errNoNames = errors.New("no name server address given")
+
+// Knowing leaves out the name servers that knew no broker when they were asked last, unless that leaves none.
+func (c *Client) Knowing(addrs []string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var knowing []string
+	for _, a := range addrs {
+		if !c.empty[a] {
+			knowing = append(knowing, a)
+		}
+	}
+	if len(knowing) == 0 {
+		return addrs
+	}
+	return knowing
 }
 
 // TopicList asks a name server for all topics, sorted. Brokers register topics named like themselves and like
@@ -92,12 +136,12 @@ func (c *Client) TopicList(ctx context.Context, nameServers string) ([]string, e
 	return body.Topics, nil
 }
 
-// ask puts a question to the first of several name servers that answers. Each gets an equal share of the time
+// ask puts a question to the first that answers of several name servers that know brokers. Each gets an equal share of the time
 // that ctx leaves, so that one which hangs does not use it up. An answer, whatever its code, ends the search.
 func (c *Client) ask(ctx context.Context, nameServers string, req *Command) (*Command, error) {
-	addrs := SplitAddresses(nameServers)
+	addrs := c.Knowing(SplitAddresses(nameServers))
 	if len(addrs) == 0 {
-		return nil, errors.New("no name server address given")
+		return nil, errNoNames
 	}
 	var errs []error
 	for i, addr := range addrs {

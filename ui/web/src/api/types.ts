@@ -258,6 +258,8 @@ export interface ClusterStatus {
   reachable: boolean
   since?: string
   error?: string
+  hint?: string
+  tls?: 'full' | 'any_name' | 'unchecked'
   simulated: boolean
   brokers?: string[]
   foreign_console: boolean

@@ -32,7 +32,8 @@ export function stripsOf(s: Status): Strip[] {
           : t('strip.broker')}{' '}
         <span className="quiet">
           {(s.cluster.name_servers ?? []).join(', ')}
-          {s.cluster.error ? ` · ${plain(s.cluster.error)}` : ''}
+          {s.cluster.error ? ` · ${plain(s.cluster.error, 600)}` : ''}
+          {s.cluster.hint ? ` · ${plain(s.cluster.hint, 300)}` : ''}
         </span>
       </>,
     )
@@ -97,6 +98,8 @@ export function stripsOf(s: Status): Strip[] {
         {t('strip.off')} <Link href="/system">{t('strip.change')}</Link>
       </>,
     )
+  if (s.cluster.tls === 'unchecked' || s.cluster.tls === 'any_name')
+    add('tls', 'warn', 'alert', t(`strip.tls.${s.cluster.tls}`))
   if (s.cluster.foreign_console) add('foreign', 'warn', 'info', t('strip.foreign'))
   return all
 }

@@ -78,6 +78,9 @@ export const en = {
   'strip.stopped.by': 'By {who}, {at}: “{note}”.',
   'strip.off': 'Automation is off: rules only show what they would do.',
   'strip.change': 'Change',
+  'strip.tls.unchecked': 'TLS without a check: any certificate is taken for a broker’s (--tls-skip-verify).',
+  'strip.tls.any_name':
+    'The names in the brokers’ certificates are not checked (--tls-skip-verify); their authority is.',
   'strip.foreign': 'Another console replays on this cluster: outcomes of its replays are not known here.',
   'strip.demo': 'This is the demo. Heal and break its consumers in the {shop}.',
   'strip.demo.shop': 'demo shop',

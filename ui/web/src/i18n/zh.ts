@@ -78,6 +78,8 @@ export const zh: Words<typeof en> = {
   'strip.stopped.by': '{who} 于 {at} 停止：“{note}”。',
   'strip.off': '自动处理已关闭：规则只展示会怎么做。',
   'strip.change': '更改',
+  'strip.tls.unchecked': 'TLS 未做任何校验：任何证书都会被当作 broker 的证书接受（--tls-skip-verify）。',
+  'strip.tls.any_name': '已跳过对 broker 证书中名称的校验（--tls-skip-verify），签发机构仍会校验。',
   'strip.foreign': '另有控制台在此集群上重投，本控制台不掌握其重投结果。',
   'strip.demo': '这是演示环境，可在{shop}里修复或弄坏消费者。',
   'strip.demo.shop': '演示商店',
