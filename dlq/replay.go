@@ -134,8 +134,10 @@ type Evidence struct {
 	At          time.Time
 	Copies      []Copy        // all copies that carry the replay id, oldest first
 	Online      bool          // the failed consumer group has a client connected
-	Passed      bool          // the committed offset of the failed group is past the delivered copy, by normal progress
+	Passed      bool          // the committed offset of the failed group is past the delivered copy, and deliveries explain how it came there
 	PassedKnown bool          // false: no committed offset is known, or it says nothing for this kind of group
+	Weighing    bool          // the offset is past it, and whether deliveries explain that is being found out
+	Moved       bool          // the offset is past it, and deliveries do not explain that: somebody set it
 	Filtered    bool          // the group's subscription would have dropped the copy unread
 	Expired     bool          // the delivered copy's place is below the broker's minimum offset: nothing can be seen any more
 	Retry       time.Duration // length of the whole retry schedule that is left for this kind of group, as far as known

@@ -97,7 +97,9 @@ const (
 	DetailOffline        = "group_offline"   // nobody of the group is connected
 	DetailNotConsumed    = "not_consumed"    // the group has not come to it yet
 	DetailPassedOnce     = "passed_once"     // the committed offset passed it; a second look follows
-	DetailConsumed       = "consumed"        // the committed offset passed it, and two looks found no newer copy
+	DetailPassedUnproved = "passed_unproved" // the committed offset passed it; whether by deliveries is being found out
+	DetailOffsetMoved    = "offset_moved"    // the committed offset passed it, and no deliveries explain that: somebody set it
+	DetailConsumed       = "consumed"        // deliveries took the committed offset past it, and two looks found no newer copy
 	DetailBeingRetried   = "being_retried"   // the consumer failed it, the broker tries again
 	DetailBackInDLQ      = "back_in_dlq"     // it is in the DLQ again and will be read in a moment
 	DetailWaitSchedule   = "wait_schedule"   // this kind of group leaves no trace of success: its retry schedule must pass first

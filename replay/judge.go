@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	secondLook = time.Second // between the two looks that confirm: the broker's key index follows within milliseconds
+	proofLook  = 3 * time.Second // between looks while it is found out how an offset moved
+	secondLook = time.Second     // between the two looks that confirm: the broker's key index follows within milliseconds
 
 	// scheduleSlack is added to the retry schedule that must pass before a replay is assumed to have come good: revive
 	// services, route refreshes and commits of offsets each take their time.
@@ -49,7 +50,8 @@ type finding struct {
 // judge reads the evidence for a replay that waits for its outcome.
 //
 // An offset that passed the copy proves nothing by itself: a consumer that failed sends the message back before its
-// offset is committed. So the newest copy decides. Only "passed, and no newer copy", seen twice, is a success
+// offset is committed, and anybody can set an offset. So the newest copy decides. Only "passed by deliveries, and no newer
+// copy", seen twice, is a success
 // (apache/rocketmq ConsumeMessageConcurrentlyService.processConsumeResult sends back first, then moves the offset).
 func judge(r dlq.Replay, ev dlq.Evidence, last sight) finding {
 	f := finding{outcome: dlq.OutcomeWaiting, onlineFor: time.Duration(r.OnlineFor)}
@@ -96,8 +98,12 @@ func judge(r dlq.Replay, ev dlq.Evidence, last sight) finding {
 		if r.DeliverAt != nil {
 			f.next = max(0, r.DeliverAt.Sub(ev.At)+time.Second)
 		}
-	case ev.PassedKnown && ev.Passed && ev.Filtered:
+	case ev.PassedKnown && (ev.Passed || ev.Weighing || ev.Moved) && ev.Filtered:
 		f.outcome, f.detail = dlq.OutcomeUnknown, DetailFiltered
+	case ev.PassedKnown && ev.Moved:
+		f.outcome, f.detail = dlq.OutcomeUnknown, DetailOffsetMoved
+	case ev.PassedKnown && ev.Weighing:
+		f.detail, f.next = DetailPassedUnproved, proofLook
 	case ev.PassedKnown && ev.Passed && r.Detail == DetailPassedOnce:
 		f.outcome, f.detail, f.seen = dlq.OutcomeConfirmed, DetailConsumed, true
 	case ev.PassedKnown && ev.Passed:

@@ -21,6 +21,7 @@ type office struct {
 	store   *store.Store
 	service *replay.Service
 	stop    func() // ends the loops; the store stays open
+	close   func() // ends all
 
 	mu   sync.Mutex
 	plan func(m *dlq.DeadMessage) dlq.Plan // nil: to a person
@@ -64,12 +65,13 @@ func openOffice(t testing.TB, b broker, path string) *office {
 		cancel()
 		loops.Wait()
 	})
-	t.Cleanup(func() {
+	o.close = sync.OnceFunc(func() {
 		o.stop()
 		if err := st.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(o.close)
 	return o
 }
 

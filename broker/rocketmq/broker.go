@@ -113,6 +113,9 @@ type Broker struct {
 	heard     map[whom]hearing
 	straight  map[whither]time.Time    // when a send was last seen to be stored where it was sent
 	busy      map[string]chan struct{} // clients that are being asked; closed when they are free again
+	moves     map[question]*movement   // of committed offsets, while replays wait for them
+	gauged    map[counter]*gauge
+	counting  map[counter]time.Time // since when clients are known to count
 	silent    map[string]*silence      // brokers that do not answer, by address
 
 	probes sync.WaitGroup
@@ -145,6 +148,7 @@ func New(o Options) (*Broker, error) {
 		status:  dlq.ClusterStatus{NameServers: addrs, TLS: tlsCheck(o.TLS)},
 		readers: map[dlq.Queue]*running{}, ages: map[dlq.Queue]age{}, known: map[string]traits{},
 		groups: map[string]seen{}, presences: map[string]presence{}, tables: map[string]groupTable{}, routes: map[string]holders{},
+		moves: map[question]*movement{}, gauged: map[counter]*gauge{}, counting: map[counter]time.Time{},
 		met: map[string]time.Time{}, follows: map[string]*following{}, heard: map[whom]hearing{}, straight: map[whither]time.Time{}, busy: map[string]chan struct{}{},
 		silent: map[string]*silence{}, lost: map[string]time.Time{}, addresses: map[string]string{},
 	}

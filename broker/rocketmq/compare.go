@@ -203,8 +203,8 @@ func (f *following) keep(r asked, found []trace) {
 	}
 }
 
-// each does something for several replays at the same time.
-func each(list []asked, do func(asked)) {
+// each does something for several of a list at the same time.
+func each[T any](list []T, do func(T)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(searchAt, len(list)) {

@@ -398,6 +398,10 @@ func (b *Broker) Run(ctx context.Context, in Intake) error {
 		b.watch(ctx)
 		return nil
 	})
+	g.Go(func() error {
+		b.prove(ctx)
+		return nil
+	})
 	tick := time.NewTicker(b.opt.DiscoveryInterval)
 	defer tick.Stop()
 	for {

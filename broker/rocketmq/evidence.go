@@ -188,7 +188,7 @@ func (m *moment) weigh(ctx context.Context, r dlq.Replay, s standing, traces []t
 	if len(away) > 0 {
 		return ev, nil // where the newest copy lies is not known
 	}
-	err := m.positions(ctx, r, view, kind, &ev)
+	err := m.positions(ctx, r, view, kind, s, &ev)
 	if at := whereOf(r, view); silent(err) && at != "" && ctx.Err() == nil {
 		ev.Away, err = []string{at}, nil
 	}
@@ -205,7 +205,7 @@ func whereOf(r dlq.Replay, v picture) string {
 
 // positions fills in whether the group's committed offset passed the delivered copy, and whether the copy can still be
 // seen at all.
-func (m *moment) positions(ctx context.Context, r dlq.Replay, v picture, kind dlq.GroupKind, ev *dlq.Evidence) error {
+func (m *moment) positions(ctx context.Context, r dlq.Replay, v picture, kind dlq.GroupKind, s standing, ev *dlq.Evidence) error {
 	if v.delivered == nil {
 		return m.expired(ctx, r, v, ev)
 	}
@@ -224,13 +224,15 @@ func (m *moment) positions(ctx context.Context, r dlq.Replay, v picture, kind dl
 		ev.Online = ev.Online || passed && (kind == dlq.GroupGRPC || kind == dlq.GroupGRPCFIFO)
 		return nil
 	}
-	ev.Passed, ev.PassedKnown = passed, known
-	if ev.Passed && !ev.Online {
-		m.b.mu.Lock()
-		last := m.b.groups[r.ConsumerGroup].online
-		m.b.mu.Unlock()
-		if last.Before(d.m.StoredAt.Add(-clockSlack)) {
-			ev.Passed, ev.PassedKnown = false, false
+	ev.PassedKnown = known
+	if known && !v.parked {
+		switch m.passed(ctx, r.ConsumerGroup, s, d, committed) {
+		case passedByUse:
+			ev.Passed = true
+		case passedMaybe:
+			ev.Weighing = true
+		case passedMoved:
+			ev.Moved = true
 		}
 	}
 	if r.Door == dlq.DoorTopic && m.b.subscription(r).ExpressionType == "SQL92" {

@@ -19,11 +19,13 @@ const (
 	brokerWaits   = 11 * time.Second // until a broker has given up on a client's answer (Broker2Client.java), and a little more
 )
 
-// hearing is what a client said of its listener.
+// hearing is what a client said of itself.
 type hearing struct {
-	until         time.Time
+	at, until     time.Time
 	orderly, pops bool
+	info          remoting.ConsumerRunningInfo // empty where it cannot be read
 	err           error
+	mute          bool // it did not answer at all
 }
 
 // whom names a client as a member of a consumer group.
@@ -33,34 +35,45 @@ type whom struct{ group, client string }
 // answer between 10 and 20 s after its start, and says success with an empty body then (rocketmq-client-go v2.1.2
 // consumer/statistics.go divides by zero).
 func (b *Broker) listener(ctx context.Context, addr, group, client string) (orderly, pops bool, err error) {
+	h, err := b.word(ctx, addr, group, client, listenerStays)
+	return h.orderly, h.pops, err
+}
+
+// word is what a client says of itself, not older than stays if it can be had.
+func (b *Broker) word(ctx context.Context, addr, group, client string, stays time.Duration) (hearing, error) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	who := whom{group, client}
+	holds := func(h hearing) bool { // until is of an answer that stays as long as any
+		return b.now().Before(h.until) && (h.err != nil || b.now().Sub(h.at) < stays)
+	}
 	b.mu.Lock()
 	last, known := b.heard[who]
 	_, busy := b.busy[client]
 	b.mu.Unlock()
-	if known && (b.now().Before(last.until) || busy && last.err == nil) {
-		return last.orderly, last.pops, last.err
+	if known && (holds(last) || busy && last.err == nil) {
+		return last, last.err
 	}
 	release, err := b.turn(ctx, client)
 	if err != nil {
-		return false, false, err
+		return hearing{}, err
 	}
 	b.mu.Lock()
 	last, known = b.heard[who]
 	b.mu.Unlock()
-	if known && b.now().Before(last.until) {
+	if known && holds(last) {
 		release() // who had the turn before asked the same
-		return last.orderly, last.pops, last.err
+		return last, last.err
 	}
-	h := hearing{until: b.now().Add(listenerStays)}
+	h := b.hear(ctx, addr, group, client)
+	h.at = b.now()
+	h.until = h.at.Add(listenerStays)
+	if h.err != nil {
+		h.until = h.at.Add(faultStays)
+	}
 	var unanswered *remoting.NoAnswer
-	if h.orderly, h.pops, h.err = b.hear(ctx, addr, group, client); h.err != nil {
-		h.until = b.now().Add(faultStays)
-	}
 	if errors.As(h.err, &unanswered) {
-		h.until = b.now().Add(brokerWaits)
+		h.until = h.at.Add(brokerWaits)
 		time.AfterFunc(brokerWaits, release)
 	} else {
 		release()
@@ -69,7 +82,7 @@ func (b *Broker) listener(ctx context.Context, addr, group, client string) (orde
 	defer b.mu.Unlock()
 	maps.DeleteFunc(b.heard, func(_ whom, old hearing) bool { return b.now().Sub(old.until) > time.Minute })
 	b.heard[who] = h
-	return h.orderly, h.pops, h.err
+	return h, h.err
 }
 
 // turn waits until nobody asks a client anything.
@@ -100,7 +113,7 @@ func (b *Broker) turn(ctx context.Context, client string) (release func(), err e
 }
 
 // hear has a broker ask a client about itself.
-func (b *Broker) hear(ctx context.Context, addr, group, client string) (orderly, pops bool, err error) {
+func (b *Broker) hear(ctx context.Context, addr, group, client string) (h hearing) {
 	ans, err := b.wire.Do(ctx, addr, &remoting.Command{Code: remoting.RequestConsumerRunningInfo, Ext: map[string]string{
 		"consumerGroup": group, "clientId": client, "jstackEnable": "false",
 	}})
@@ -108,9 +121,13 @@ func (b *Broker) hear(ctx context.Context, addr, group, client string) (orderly,
 		err = ans.Err()
 	}
 	if err != nil {
-		return false, false, err
+		return hearing{err: err, mute: true} // errors are the broker's word, about a client that said nothing
 	}
-	return parseListener(ans.Body)
+	h.orderly, h.pops, h.err = parseListener(ans.Body)
+	if info, err := remoting.ParseRunningInfo(ans.Body); err == nil {
+		h.info = info
+	}
+	return h
 }
 
 // The tables in a client's answer have objects as keys, which is no JSON; what matters can be found without them.

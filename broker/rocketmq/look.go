@@ -33,8 +33,8 @@ type trace struct {
 // Passed speaks of the newest copy that is not parked, the first delivery or a retry of it: for a group of which the
 // committed offset proves anything, "passed, and no newer copy" means consumed. PassedKnown is false for gRPC and POP
 // deliveries, whose offsets move at the delivery (apache/rocketmq PopBufferMergeService), for broadcasting groups, whose
-// offsets are with their clients, for SQL subscriptions, which may have filtered, and for an offset that moved although
-// the group was not seen online since the delivery: somebody reset it.
+// offsets are with their clients, and for SQL subscriptions, which may have filtered. An offset that is behind the copy is
+// Weighing until deliveries explain how it came there, and Moved when they do not: somebody set it.
 //
 // gRPC clients behind a proxy in cluster mode are not connected to the broker, which takes their group for offline. Online
 // is true for them once their group's offset has passed the newest copy, since somebody took it.

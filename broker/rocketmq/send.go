@@ -50,6 +50,7 @@ func (b *Broker) send(ctx context.Context, req dlq.SendRequest) verdict {
 	if err != nil {
 		return verdict{result: dlq.NotSent, err: err}
 	}
+	b.baseline(ctx, req.Replay, req.Broker)
 	switch req.Replay.Door {
 	case dlq.DoorTopic:
 		return b.sendToTopic(ctx, c, req)

@@ -33,6 +33,7 @@ const (
 	RequestCleanExpiredQueues     = 306
 	RequestConsumerRunningInfo    = 307
 	RequestConsumeDirectly        = 309
+	RequestBrokerStats            = 315
 	RequestSendMessageV2          = 310
 	RequestSendBatch              = 320
 	RequestDeleteExpiredCommitLog = 329
@@ -84,5 +85,6 @@ func RequestName(code int) string {
 		RequestTopicStats: "topic stats", RequestConsumerConnection: "consumer connection", RequestTopicList: "topic list",
 		RequestConsumeStats: "consume stats", RequestDeleteTopicInBroker: "delete topic", RequestTopicConsumers: "topic consumers",
 		RequestConsumerRunningInfo: "consumer running info", RequestConsumeDirectly: "consume directly", RequestTopicConfig: "topic config",
+		RequestBrokerStats: "broker statistics",
 	}[code]
 }

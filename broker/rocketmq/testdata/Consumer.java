@@ -18,7 +18,7 @@ import org.apache.rocketmq.common.message.MessageExt;
  * A real push consumer of the Java client for tests, with the lines and the output of the Go one beside it. What begins with
  * "bad" it always fails; what begins with "throw" it throws an exception about, "null" makes it return nothing, and
  * "slow 3" makes it take three seconds.
- * Arguments: name server, consumer group, topic, "concurrent", "orderly" or "pop".
+ * Arguments: name server, consumer group, topic, "concurrent", "orderly" or "pop"; and how many threads, if not as usual.
  */
 public class Consumer {
     static volatile boolean well;
@@ -64,6 +64,10 @@ public class Consumer {
         c.setMaxReconsumeTimes(1);
         c.setConsumeMessageBatchMaxSize(1);
         c.setSuspendCurrentQueueTimeMillis(300);
+        if (args.length > 4) {
+            c.setConsumeThreadMin(Integer.parseInt(args[4]));
+            c.setConsumeThreadMax(Integer.parseInt(args[4]));
+        }
         c.subscribe(args[2], "*");
         if (args[3].equals("pop")) { // absent from 4.9
             DefaultMQPushConsumer.class.getMethod("setClientRebalance", boolean.class).invoke(c, false);
