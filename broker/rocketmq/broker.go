@@ -116,7 +116,7 @@ type Broker struct {
 	moves     map[question]*movement   // of committed offsets, while replays wait for them
 	gauged    map[counter]*gauge
 	counting  map[counter]time.Time // since when clients are known to count
-	silent    map[string]*silence      // brokers that do not answer, by address
+	silent    map[string]*silence   // brokers that do not answer, by address
 
 	probes sync.WaitGroup
 	ending context.Context
