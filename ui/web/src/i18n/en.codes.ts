@@ -138,8 +138,10 @@ export const enCodes = {
   'detail.group_offline': 'Waiting for the consumer group to come online.',
   'detail.not_consumed': 'The consumer group has not come to it yet.',
   'detail.passed_once': 'Consumed, as it seems; making sure.',
-  'detail.passed_unproved': 'The group’s offset is past it; finding out whether its consumers got there or somebody set it.',
-  'detail.offset_moved': 'The group’s offset is past it, but no deliveries explain that: the offset was set by hand, or the group came back behind it. Nobody saw it consumed.',
+  'detail.passed_unproved':
+    'The group’s offset is past it; finding out whether its consumers got there or somebody set it.',
+  'detail.offset_moved':
+    'The group’s offset is past it, but no deliveries explain that: the offset was set by hand, or the group came back behind it. Nobody saw it consumed.',
   'detail.consumed': 'The group’s offset passed it and no newer copy exists.',
   'detail.being_retried': 'The consumer failed it; the broker tries again.',
   'detail.back_in_dlq': 'It is in the DLQ again.',
