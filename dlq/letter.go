@@ -34,6 +34,7 @@ type Letter struct {
 	ConsumerGroup   string   `json:"consumer_group"`
 	Topic           string   `json:"topic"`                       // original topic; "" when it cannot be told
 	DLQTopic        string   `json:"dlq_topic"`                   // %DLQ%<consumer group>
+	Broker          string   `json:"broker"`                      // broker that has the newest dead copy
 	MessageID       string   `json:"message_id"`                  // offset id of the newest dead copy
 	OriginMessageID string   `json:"origin_message_id,omitempty"` // property ORIGIN_MESSAGE_ID: an offset id or, for Java orderly consumers, a UNIQ_KEY
 	UniqueKey       string   `json:"unique_key,omitempty"`        // property UNIQ_KEY

@@ -100,6 +100,7 @@ const (
 	SkipEarlier     = "earlier_failed" // order is kept, and a letter before it with the same sharding key was not delivered
 	SkipCancelled   = "cancelled"      // the operation was called off before its turn
 	SkipRefused     = "refused"
+	SkipBrokerAway  = "broker_away" // only its broker could give it back, and that stayed away
 )
 
 // Operation is one bulk act on a frozen list of letters.
@@ -390,6 +391,7 @@ type BatchResult struct {
 	Replay   Replay // zero when no intent was written
 	Skip     string // why it was skipped, a code as in OperationItem.Detail: no intent was written
 	Later    bool   // it was not sent, and trying later may help: the broker is away, the console is stopped
+	Away     string // broker for which alone it waits, Later being set: others of the consumer group need not; "" for none
 	Err      error  // why it was not sent
 }
 

@@ -274,6 +274,7 @@ func (b *batchRun) prepare(ctx context.Context, s *seat) {
 	door, ok := sv.bulkDoor(b.Spec.Door)
 	if !ok && door.Why == ShutBrokerAway {
 		b.failed(res, sv.unavailable())
+		res.Away = m.Broker
 		return
 	}
 	if !ok {

@@ -189,7 +189,7 @@ func (m *memory) noun(r *row) dlq.Letter {
 		Severity: dlq.Severity(m.text(r.severity)), Flags: flagsOf(r.flags), Owner: m.text(r.owner), Runbook: v.Runbook, Labels: v.Labels,
 		Reason: cmp.Or(r.ownReason, m.text(r.reason)), ReasonText: r.reasonText, ReasonOrigin: dlq.ReasonOrigin(m.text(r.origin)), ReasonField: m.text(r.field),
 		Fingerprint: fingerprintText(r.fingerprint), ReasonDeath: r.reasonDeath, Business: cmp.Or(r.ownBusiness, m.text(r.business)), Envelope: m.text(r.envelope),
-		Cluster: m.text(r.cluster), ConsumerGroup: m.text(r.group), Topic: cmp.Or(r.ownTopic, m.text(r.topic)), DLQTopic: q.Topic,
+		Cluster: m.text(r.cluster), ConsumerGroup: m.text(r.group), Topic: cmp.Or(r.ownTopic, m.text(r.topic)), DLQTopic: q.Topic, Broker: q.Broker,
 		MessageID: r.messageID, OriginMessageID: r.originID, UniqueKey: r.uniqueKey, Keys: strings.Fields(r.keys), Tags: r.tags,
 		Attempts: int(r.attempts), Deaths: int(r.deaths), Replays: int(r.replays), Size: int(r.size),
 		ArrivedAt: instant(r.arrived), ChangedAt: instant(r.changed),

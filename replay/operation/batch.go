@@ -87,9 +87,10 @@ func (r *run) land(e batchEnd) {
 		}
 		return
 	}
+	r.note(g, e, now)
 	later := 0
 	for _, res := range e.results {
-		if res.Later && res.Skip == "" {
+		if res.Later && res.Skip == "" && res.Away == "" {
 			later++
 		}
 	}
@@ -108,6 +109,11 @@ func (r *run) land(e batchEnd) {
 			} else {
 				r.order.failed(g.name, t, res.Skip)
 			}
+		case res.Away != "" && now.Sub(r.feed.away[res.Away]) >= awayLimit:
+			r.skipLetter(res.LetterID, dlq.SkipBrokerAway)
+			r.order.failed(g.name, t, dlq.SkipBrokerAway)
+		case res.Away != "" && g.lanes[res.Away] != nil: // it was passed over
+			r.order.free(t.LetterID)
 		case res.Later:
 			r.feed.puts[res.LetterID]++
 			wait := max(g.backOff, again(r.feed.puts[res.LetterID]-1, maxBackOff), again(t.Tries, time.Minute))

@@ -25,12 +25,13 @@ const (
 type feed struct {
 	planned  bool // groups are all that have work
 	groups   []*group
-	turn     int              // whose turn it is
-	inFlight int              // batches
-	inHand   map[int64]bool   // letters of those
-	asks     map[int64]int    // how often letters could not be acted on for a reason of ours
-	puts     map[int64]int    // how often letters were put off
-	skips    map[int64]string // letters to be skipped, and why
+	turn     int                  // whose turn it is
+	inFlight int                  // batches
+	inHand   map[int64]bool       // letters of those
+	asks     map[int64]int        // how often letters could not be acted on for a reason of ours
+	puts     map[int64]int        // how often letters were put off
+	away     map[string]time.Time // since when letters wait for a broker alone
+	skips    map[int64]string     // letters to be skipped, and why
 	spread   bucket
 	size     int // bytes of the largest body seen
 }
@@ -47,6 +48,8 @@ type group struct {
 	backOff  time.Duration
 	notYet   time.Time        // nothing is sent before
 	later    map[int64]putOff // letters that could not be sent
+	lanes    map[string]*lane // by broker that is away
+	jump     jump
 }
 
 // putOff is when a letter is tried again, and its place in the list.
@@ -62,13 +65,13 @@ type bounds struct {
 }
 
 func newFeed() feed {
-	return feed{inHand: map[int64]bool{}, asks: map[int64]int{}, puts: map[int64]int{}, skips: map[int64]string{}}
+	return feed{inHand: map[int64]bool{}, asks: map[int64]int{}, puts: map[int64]int{}, skips: map[int64]string{}, away: map[string]time.Time{}}
 }
 
 // clear forgets everything but what is under way.
 func (f *feed) clear() {
 	f.planned, f.groups, f.spread = false, nil, bucket{}
-	f.asks, f.puts = map[int64]int{}, map[int64]int{}
+	f.asks, f.puts, f.away = map[int64]int{}, map[int64]int{}, map[string]time.Time{}
 }
 
 // idle reports whether nothing is left to be sent, as far as is known, and nothing is under way.
@@ -77,7 +80,7 @@ func (f *feed) idle() bool {
 		return false
 	}
 	for _, g := range f.groups {
-		if !g.dry || len(g.buffer) > 0 || len(g.later) > 0 {
+		if !g.dry || len(g.buffer) > 0 || len(g.later) > 0 || len(g.lanes) > 0 {
 			return false
 		}
 	}
@@ -99,7 +102,7 @@ func (r *run) plan(ctx context.Context) error {
 		delete(work, g.name)
 	}
 	for name := range work {
-		f.groups = append(f.groups, &group{name: name, later: map[int64]putOff{}})
+		f.groups = append(f.groups, &group{name: name, later: map[int64]putOff{}, lanes: map[string]*lane{}})
 	}
 	slices.SortFunc(f.groups, func(a, b *group) int {
 		if a.name < b.name {
@@ -167,6 +170,7 @@ func (r *run) serve(ctx context.Context, g *group, now time.Time, b bounds) (n i
 		n = min(n, 10) // a try
 	}
 	g.expire(now)
+	r.open(g, now)
 	if len(g.buffer) == 0 && !g.dry {
 		if err := r.fill(ctx, g, now, rate, b.below); err != nil {
 			return 0, 0, "", err
@@ -176,7 +180,10 @@ func (r *run) serve(ctx context.Context, g *group, now time.Time, b bounds) (n i
 		}
 	}
 	if len(g.buffer) == 0 {
-		return 0, g.nextLater(now), "", nil
+		if len(g.lanes) > 0 {
+			waits = waitsBroker
+		}
+		return 0, min(g.nextLater(now), g.nextLane(now)), waits, nil
 	}
 	n = min(n, len(g.buffer))
 	if rate > 0 {
@@ -262,9 +269,13 @@ func (r *run) fill(ctx context.Context, g *group, now time.Time, rate float64, b
 			r.order.failed(g.name, &t, why)
 			continue
 		}
+		if g.passes(&t) {
+			continue
+		}
 		f.size = max(f.size, t.Letter.Size)
 		g.buffer = append(g.buffer, t)
 	}
+	g.land()
 	return r.skip(ctx)
 }
 

@@ -432,3 +432,85 @@ dlq_operations{state="settling"} 0
 		}
 	})
 }
+
+// elsewhere is a store whose first letters lie on another broker than the others.
+type elsewhere struct {
+	operation.Store
+	first int64
+}
+
+func (e elsewhere) OperationTasks(ctx context.Context, number int64, group string, from, below int64, limit int, withMessage bool) ([]dlq.OperationTask, error) {
+	tasks, err := e.Store.OperationTasks(ctx, number, group, from, below, limit, withMessage)
+	for i := range tasks {
+		if l := tasks[i].Letter; l != nil && l.ID <= e.first {
+			l.Broker = "elsewhere"
+		}
+	}
+	return tasks, err
+}
+
+// Letters that only a broker which is away could give back are passed over, however many and wherever they stand, and come
+// to their turn when it is back.
+func TestLettersOfABrokerThatIsAway(t *testing.T) {
+	for name, comes := range map[string]bool{"it comes back": true, "it stays away": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const letters, first = 3000, 2500
+				begun := time.Now()
+				var asked atomic.Int64
+				o := open(t, func(o *office) {
+					o.shelve = func(s operation.Store) operation.Store { return elsewhere{s, first} }
+					o.wrap = func(r operation.Replays) operation.Replays {
+						return batcher{r, func(ctx context.Context, b dlq.ReplayBatch) []dlq.BatchResult {
+							out := answers(b, dlq.BatchResult{Later: true, Err: dlq.Errorf(dlq.CodeUnavailable, "that broker is away")})
+							var here []dlq.OperationTask
+							for i, task := range b.Tasks {
+								if task.LetterID > first || comes && time.Since(begun) > 5*time.Minute {
+									here = append(here, task)
+								} else {
+									asked.Add(1)
+									out[i].Away = task.Letter.Broker
+								}
+							}
+							b.Tasks = here
+							for _, res := range r.Batch(ctx, b) {
+								for i := range out {
+									if out[i].LetterID == res.LetterID {
+										out[i] = res
+									}
+								}
+							}
+							return out
+						}}
+					}
+				})
+				o.die(letters, nil)
+				o.does(func(simulated.Seen) bool { return true })
+				o.start("spring", dlq.OperationSpec{})
+				time.Sleep(time.Minute)
+				if op := o.get("spring"); op.Counts[dlq.ItemPending] != first || op.WaitsFor != "broker_away" {
+					t.Errorf("after a minute it waits for %q with %v", op.WaitsFor, op.Counts)
+				}
+				time.Sleep(4 * time.Minute)
+				if n := asked.Load(); n > 1500 {
+					t.Errorf("letters of the broker that is away were tried %d times", n)
+				}
+				want := map[dlq.ItemState]int64{dlq.ItemConfirmed: letters}
+				if !comes {
+					want = map[dlq.ItemState]int64{dlq.ItemConfirmed: letters - first, dlq.ItemSkipped: first}
+				}
+				op := o.comes("spring", dlq.OperationSettled)
+				o.counts(op, want)
+				if took := time.Since(begun); took > 12*time.Minute {
+					t.Errorf("it took %s", took)
+				}
+				if !comes {
+					page, err := o.store.Items(context.Background(), op.Number, []dlq.ItemState{dlq.ItemSkipped}, "", 1)
+					if err != nil || page.Items[0].Detail != dlq.SkipBrokerAway {
+						t.Errorf("%+v, %v", page.Items, err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -32,6 +32,7 @@ type office struct {
 	replays  *replay.Service
 	mortal   *mortal                                   // nil for a process that lives
 	wrap     func(operation.Replays) operation.Replays // nil: replays as they are
+	shelve   func(operation.Store) operation.Store     // nil: the store as it is
 	registry prometheus.Registerer
 	policy   dlq.AutomationPolicy
 	stopped  atomic.Bool // the global stop
@@ -91,6 +92,9 @@ func (o *office) run() {
 	}
 	if o.wrap != nil {
 		d.Replays = o.wrap(d.Replays)
+	}
+	if o.shelve != nil {
+		d.Store = o.shelve(d.Store)
 	}
 	if o.mortal != nil {
 		o.mortal.Store, o.mortal.Replays = st, d.Replays

@@ -60,11 +60,14 @@ request() {
   printf "$size%s%s" "$header" "$3" >&3
 }
 
-# registered asks the name server (106, cluster info) whether it knows the broker's address.
+# registered asks the name server (106, cluster info) whether it knows the broker's address, which a line of its
+# configuration may have made another than the one it listens at.
 registered() {
   (
     request "$NAMESRV" 106 "" || exit 1
-    local part found=1
+    local part found=1 ip
+    ip=$(sed -n 's/^brokerIP1=//p' "$dir/broker.conf" | tail -n 1)
+    BROKER=$ip:${BROKER##*:}
     while IFS= LC_ALL=C read -r -t 3 -d '}' part <&3; do
       case $part in *"\"$BROKER\""*) found=0 ;; *clusterAddrTable*) break ;; esac
     done

@@ -71,6 +71,7 @@ export interface Letter {
   consumer_group: string
   topic: string
   dlq_topic: string
+  broker: string
   message_id: string
   origin_message_id?: string
   unique_key?: string

@@ -52,6 +52,7 @@ export const enOperations = {
   'skip.transform': 'The changes cannot be made to the body',
   'skip.earlier_failed': 'A letter before it with the same sharding key was not delivered',
   'skip.cancelled': 'Called off before its turn',
+  'skip.broker_away': 'Only its broker could give it back, and that stayed away',
   'skip.refused': 'Refused',
 
   'operation.gone': 'There is no such operation',

@@ -54,6 +54,7 @@ export const zhOperations: Words<typeof enOperations> = {
   'skip.transform': '无法对消息体做所要求的修改',
   'skip.earlier_failed': '同一分区键中排在前面的死信没有送达',
   'skip.cancelled': '轮到之前操作已取消',
+  'skip.broker_away': '只能经其所在的 broker 重投，而该 broker 一直没有应答',
   'skip.refused': '被拒绝',
 
   'operation.gone': '没有这个操作',
