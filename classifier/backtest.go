@@ -1,6 +1,7 @@
 package classifier
 
 import (
+	"context"
 	"runtime"
 	"sync"
 
@@ -26,31 +27,35 @@ type Shift struct {
 }
 
 // Judge returns for each letter what both say, each with the facts that it finds itself, as of the moment at which the
-// letter was judged last. It uses all processors and returns when all is done.
-func (b *Backtest) Judge(list []dlq.Candidate) []Shift {
+// letter was judged last. It uses all processors and returns when all is done, or the context's error: it is asked before
+// each letter.
+func (b *Backtest) Judge(ctx context.Context, list []dlq.Candidate) ([]Shift, error) {
 	out := make([]Shift, len(list))
 	workers := min(runtime.GOMAXPROCS(0), (len(list)+63)/64)
 	if workers <= 1 {
-		b.judge(list, out)
-		return out
+		b.judge(ctx, list, out)
+		return out, ctx.Err()
 	}
 	var all sync.WaitGroup
 	for w := range workers {
 		from, to := len(list)*w/workers, len(list)*(w+1)/workers
-		all.Go(func() { b.judge(list[from:to], out[from:to]) })
+		all.Go(func() { b.judge(ctx, list[from:to], out[from:to]) })
 	}
 	all.Wait()
-	return out
+	return out, ctx.Err()
 }
 
-func (b *Backtest) judge(list []dlq.Candidate, out []Shift) {
+func (b *Backtest) judge(ctx context.Context, list []dlq.Candidate, out []Shift) {
 	for i := range list {
+		if ctx.Err() != nil {
+			return
+		}
 		c := &list[i]
 		var facts, other dlq.Facts
-		now := subject{rules: b.now, m: &c.Message, facts: &facts, j: c.Judged, lean: !b.fingerprint}
+		now := subject{rules: b.now, m: &c.Message, facts: &facts, j: c.Judged, lean: !b.fingerprint, steps: letterSteps}
 		now.findFacts(c.Report, nil)
 		out[i].RuleNow, out[i].Now = now.says()
-		then := subject{rules: b.then, m: &c.Message, facts: &facts, j: c.Judged, lean: !b.fingerprint}
+		then := subject{rules: b.then, m: &c.Message, facts: &facts, j: c.Judged, lean: !b.fingerprint, steps: letterSteps}
 		if !b.sameFacts {
 			then.facts = &other
 			then.findFacts(c.Report, nil)

@@ -51,7 +51,10 @@ func TestBacktestAgreesWithTheRules(t *testing.T) {
 	for range 60 {
 		texts := [2]string{randomRules(r), randomRules(r)}
 		now, then := mustCompile(t, texts[0]), mustCompile(t, texts[1])
-		shifts := NewBacktest(now, then).Judge(list)
+		shifts, err := NewBacktest(now, then).Judge(t.Context(), list)
+		if err != nil {
+			t.Fatal(err)
+		}
 		want := NewTally()
 		for i, c := range list {
 			_, a := now.Judge(&c.Message, c.Report, c.Judged)
@@ -155,7 +158,9 @@ func BenchmarkBacktest(b *testing.B) {
 	test := NewBacktest(rules, hundred(b))
 	b.ReportAllocs()
 	for b.Loop() {
-		test.Judge(list)
+		if _, err := test.Judge(b.Context(), list); err != nil {
+			b.Fatal(err)
+		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(list)), "ns/letter")
 }

@@ -145,6 +145,7 @@ type subject struct {
 	facts  *dlq.Facts
 	j      dlq.Judgement
 	lean   bool // nobody asks for the fingerprint, which takes longer than all else
+	steps  int  // that patterns may still take; see spent
 	read   bool
 	values []fieldValue
 }

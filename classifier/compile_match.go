@@ -22,7 +22,7 @@ const (
 	CodeBadRegex         = "bad-regex"
 	CodeBadGlob          = "bad-glob"
 	CodeNeverExact       = "never-exact"
-	CodeTooDeep          = "too-deep"
+	CodePatternCost      = "pattern-cost"
 )
 
 var operators = []string{"eq", "in", "prefix", "suffix", "contains", "glob", "regex", "gt", "gte", "lt", "lte", "exists"}
@@ -54,13 +54,14 @@ type compiler struct {
 	yamlnode.Reader
 	out           *Ruleset
 	compensations []string
+	cost          int // of all patterns so far
 	reachSteps    int // bound of the search for rules that cannot be reached
 }
 
 // match compiles a mapping whose keys are joined by and.
 func (c *compiler) match(n *yaml.Node, depth int) []condition {
 	if depth > maxDepth {
-		c.Error(n, CodeTooDeep, yamlnode.Say("match nests more than %d deep", "match 嵌套超过 %d 层", maxDepth), "")
+		c.Error(n, yamlnode.CodeTooDeep, yamlnode.Say("match nests more than %d deep", "match 嵌套超过 %d 层", maxDepth), "")
 		return nil
 	}
 	m, _ := c.FreeMap(n, "match")
@@ -288,7 +289,7 @@ func (c *compiler) textOperand(out *clause, n *yaml.Node) {
 		}
 		out.decs = append(out.decs, dec)
 	case "regex":
-		out.pattern = c.pattern(n, n.Value, CodeBadRegex, "this is not a regular expression (RE2): %s", "不是有效的正则表达式（RE2）：%s")
+		c.pattern(out, n, n.Value, CodeBadRegex, "this is not a regular expression (RE2): %s", "不是有效的正则表达式（RE2）：%s")
 	case "glob":
 		c.glob(out, n)
 	default:
@@ -313,30 +314,37 @@ func originWords() []string {
 	return out
 }
 
-// Limits of a pattern. Go's patterns run in time linear in the text, times the size of the compiled pattern.
-const (
-	maxPattern      = 1000   // bytes as written
-	maxInstructions = 10_000 // compiled
-)
-
-// pattern compiles a regular expression within the limits; the sentences are for one that is none.
-func (c *compiler) pattern(at *yaml.Node, pattern, code, english, chinese string) *regexp.Regexp {
+// pattern compiles a regular expression within the bounds; the sentences are for one that is none.
+func (c *compiler) pattern(out *clause, at *yaml.Node, pattern, code, english, chinese string) {
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		c.Error(at, code, yamlnode.Say(english, chinese, yamlnode.Show(strings.TrimPrefix(err.Error(), "error parsing regexp: "))), "")
-		return nil
+		return
 	}
+	if len(pattern) > maxPattern {
+		c.Error(at, code, yamlnode.Say("this pattern is longer than %d bytes", "该模式超过 %d 字节", maxPattern), "")
+		return
+	}
+	needs := needs(tree)
 	program, err := syntax.Compile(tree.Simplify())
-	if err != nil || len(pattern) > maxPattern || len(program.Inst) > maxInstructions {
-		c.Error(at, code, yamlnode.Say("this pattern is too large", "该模式过大"), "")
-		return nil
-	}
-	re, err := regexp.Compile(pattern)
 	if err != nil {
 		c.Error(at, code, yamlnode.Say(english, chinese, yamlnode.Show(err.Error())), "")
-		return nil
+		return
 	}
-	return re
+	before := c.cost
+	out.cost, out.needs = len(program.Inst), needs
+	c.cost += out.cost
+	switch {
+	case out.cost > maxCost:
+		c.Error(at, CodePatternCost, yamlnode.Say("this pattern costs up to %d steps for each character of a value; at most %d are allowed: repeat less, or fewer times", "该模式对值的每个字符最多需要 %d 步，上限为 %d 步：请减少重复或缩小重复次数", out.cost, maxCost), "")
+		return
+	case before <= maxFileCost && c.cost > maxFileCost:
+		c.Error(at, CodePatternCost, yamlnode.Say("with this one the patterns of the file cost up to %d steps for each character of a value; at most %d are allowed: use prefix, suffix or contains where they do", "加上这一个，本文件的所有模式对值的每个字符最多需要 %d 步，上限为 %d 步：能用 prefix、suffix 或 contains 的地方请改用它们", c.cost, maxFileCost), "")
+		return
+	}
+	if out.pattern, err = regexp.Compile(pattern); err != nil {
+		c.Error(at, code, yamlnode.Say(english, chinese, yamlnode.Show(err.Error())), "")
+	}
 }
 
 // glob compiles * (any run), ? (one character), [abc], [a-z], [!abc] and \ before a character that means itself.
@@ -398,5 +406,5 @@ func (c *compiler) glob(out *clause, n *yaml.Node) {
 		}
 	}
 	b.WriteString(`)\z`)
-	out.pattern = c.pattern(n, b.String(), CodeBadGlob, "this is not a glob pattern: %s", "不是有效的通配模式：%s")
+	c.pattern(out, n, b.String(), CodeBadGlob, "this is not a glob pattern: %s", "不是有效的通配模式：%s")
 }

@@ -30,7 +30,8 @@ func (r *rule) reasons() []string {
 	return nil
 }
 
-// first is the place of the first rule that takes the letter, -1 for none.
+// first is the place of the first rule that takes the letter, -1 for none, or when that cannot be found out within the steps
+// that a letter may cost.
 func (s *subject) first() int {
 	named, others := s.rules.byReason[s.facts.Reason], s.rules.anyReason
 next:
@@ -43,7 +44,11 @@ next:
 		}
 		rule := &s.rules.rules[i]
 		for k := range rule.when {
-			if !rule.when[k].match(s) {
+			matched := rule.when[k].match(s)
+			if s.spent() {
+				return -1
+			}
+			if !matched {
 				continue next
 			}
 		}

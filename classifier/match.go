@@ -78,6 +78,8 @@ type clause struct {
 	decs    []decimal         // the operands of eq and in that are numbers, of gt, gte, lt, lte
 	pattern *regexp.Regexp    // regex, and glob that needs one
 	literal func(string) bool // glob that does without
+	cost    int               // of the pattern: steps for each character
+	needs   []string          // of the pattern
 }
 
 // longestForPattern is how much of a value a regex or a glob looks at, so that one letter with a huge field cannot stall
@@ -88,20 +90,21 @@ func (c *clause) match(s *subject) bool {
 	switch f := c.field; f.kind {
 	case kindText:
 		text := f.text(s)
-		return c.matchText(text, text != "")
+		return c.matchText(s, text, text != "")
 	case kindSet:
 		set := f.set(s)
 		if c.op == "exists" {
 			return (len(set) > 0) == c.exists
 		}
 		for _, member := range set {
-			if c.matchText(member, true) {
+			if c.matchText(s, member, true) {
 				return true
 			}
 		}
 		return false
 	case kindOpen:
-		return c.matchText(f.open(s))
+		text, have := f.open(s)
+		return c.matchText(s, text, have)
 	default:
 		return c.matchNumber(f.number(s))
 	}
@@ -142,7 +145,7 @@ func (c *clause) matchNumber(n int64, have bool) bool {
 	return false
 }
 
-func (c *clause) matchText(text string, have bool) bool {
+func (c *clause) matchText(s *subject, text string, have bool) bool {
 	if c.op == "exists" {
 		return have == c.exists
 	}
@@ -159,13 +162,7 @@ func (c *clause) matchText(text string, have bool) bool {
 	case "contains":
 		return strings.Contains(text, c.texts[0])
 	case "glob", "regex":
-		if len(text) > longestForPattern {
-			text = text[:longestForPattern]
-		}
-		if c.literal != nil {
-			return c.literal(text)
-		}
-		return c.pattern.MatchString(text)
+		return c.matchPattern(s, text)
 	}
 	d, ok := parseDecimal(text)
 	if !ok {

@@ -24,9 +24,12 @@ type literal struct {
 // maxBranches bounds the branches of one match; beyond it nothing is claimed about the rule.
 const maxBranches = 64
 
-// maxReachSteps bounds the clauses that are compared: enough for 2 000 rules of the usual kind, and well below a second
-// for a file made to be slow.
-const maxReachSteps = 3_000_000
+// maxReachSteps bounds the clauses that are compared, and the steps of patterns that are tried, stepsOfPatterns to one:
+// enough for 2 000 rules of the usual kind, and about a second for a file made to be slow.
+const (
+	maxReachSteps   = 3_000_000
+	stepsOfPatterns = 16
+)
 
 // branches returns the or of ands of a list of conditions joined by and (or, in a not, by its opposite).
 func branches(list []condition, not bool) (out [][]literal, ok bool) {
@@ -71,7 +74,7 @@ func (c *compiler) reach(nodes []*yaml.Node) {
 		return
 	}
 	all := make([][][]literal, len(rules))
-	steps := 0
+	left := c.reachSteps
 	for i := range rules {
 		r := &rules[i]
 		if nodes[i] == nil || r.info.Off {
@@ -80,12 +83,12 @@ func (c *compiler) reach(nodes []*yaml.Node) {
 		c.SetRule(r.info.Name)
 		all[i], _ = branches(r.when, false)
 		for earlier := 0; earlier < i && r.info.CoveredBy == ""; earlier++ {
-			if steps > c.reachSteps {
+			if left < 0 {
 				c.SetRule("")
 				c.Hint(nodes[i], CodeReachUnknown, yamlnode.Say("from here on it was not checked whether rules can be reached: there are too many", "规则过多：此处之后未检查规则是否可达"), "")
 				return
 			}
-			if rules[earlier].info.CoveredBy == "" && covers(all[earlier], all[i], &steps) {
+			if rules[earlier].info.CoveredBy == "" && covers(all[earlier], all[i], &left) {
 				r.info.CoveredBy = rules[earlier].info.Name
 			}
 		}
@@ -110,26 +113,29 @@ func (c *compiler) lineOf(name string) int {
 	return 0
 }
 
-// covers reports whether every letter of the later branches is one of the earlier ones.
-func covers(earlier, later [][]literal, steps *int) bool {
+// covers reports whether every letter of the later branches is one of the earlier ones. When no steps are left nothing is
+// claimed.
+func covers(earlier, later [][]literal, left *int) bool {
 	if len(earlier) == 0 || len(later) == 0 {
 		return false
 	}
 	for _, branch := range later {
-		if !slices.ContainsFunc(earlier, func(e []literal) bool { return impliesAll(branch, e, steps) }) {
+		if !slices.ContainsFunc(earlier, func(e []literal) bool { return impliesAll(branch, e, left) }) {
 			return false
 		}
 	}
 	return true
 }
 
-func impliesAll(branch, wanted []literal, steps *int) bool {
+func impliesAll(branch, wanted []literal, left *int) bool {
 	for _, w := range wanted {
 		met := false
 		for i := 0; i < len(branch) && !met; i++ {
 			if branch[i].field.name == w.field.name {
-				*steps++
-				met = branch[i].implies(w)
+				if *left--; *left < 0 {
+					return false
+				}
+				met = branch[i].implies(w, left)
 			}
 		}
 		if !met {
@@ -140,20 +146,20 @@ func impliesAll(branch, wanted []literal, steps *int) bool {
 }
 
 // implies reports whether a letter that meets l surely meets w, a literal on the same field.
-func (l literal) implies(w literal) bool {
+func (l literal) implies(w literal, left *int) bool {
 	switch {
 	case l.not && w.not:
-		return w.clause.implies(l.clause)
+		return w.clause.implies(l.clause, left)
 	case l.not != w.not:
 		return false
 	default:
-		return l.clause.implies(w.clause)
+		return l.clause.implies(w.clause, left)
 	}
 }
 
 // implies reports whether a value that meets c surely meets w, a clause on the same field. For a set it is one and the
 // same member that meets both.
-func (c *clause) implies(w *clause) bool {
+func (c *clause) implies(w *clause, left *int) bool {
 	if c.op == w.op && slices.Equal(c.want, w.want) && len(c.decs) == len(w.decs) {
 		return true
 	}
@@ -169,7 +175,7 @@ func (c *clause) implies(w *clause) bool {
 	}
 	switch {
 	case c.op == "eq" || c.op == "in":
-		return c.valuesMeet(w)
+		return c.valuesMeet(w, left)
 	case w.op == "prefix":
 		return c.op == "prefix" && strings.HasPrefix(c.texts[0], w.texts[0])
 	case w.op == "suffix":
@@ -184,13 +190,15 @@ func (c *clause) implies(w *clause) bool {
 
 // valuesMeet reports whether each value that an eq or in takes meets w. A number stands for all its notations, so only
 // what compares numbers can be sure of it.
-func (c *clause) valuesMeet(w *clause) bool {
+func (c *clause) valuesMeet(w *clause, left *int) bool {
 	textual := w.op == "prefix" || w.op == "suffix" || w.op == "contains" || w.op == "glob" || w.op == "regex"
 	if len(c.decs) > 0 && (textual || len(w.decs) == 0) {
 		return false
 	}
 	for _, text := range c.texts {
-		if !w.matchText(text, true) {
+		s := subject{steps: letterSteps}
+		met := w.matchText(&s, text, true)
+		if *left -= 1 + (letterSteps-s.steps)/stepsOfPatterns; !met || *left < 0 {
 			return false
 		}
 		if d, ok := parseDecimal(text); ok && len(c.decs) > 0 && (w.op == "eq" || w.op == "in") && !slices.ContainsFunc(w.decs, func(e decimal) bool { return d.compare(e) == 0 }) {

@@ -51,15 +51,16 @@ func (r *Ruleset) Automation() dlq.AutomationPolicy { return r.policy }
 // Facts finds out what is known of a dead message. report is the newest report about it, nil for none.
 func (r *Ruleset) Facts(m *dlq.DeadMessage, report *dlq.Report) dlq.Facts {
 	var f dlq.Facts
-	s := subject{rules: r, m: m, facts: &f}
+	s := subject{rules: r, m: m, facts: &f, steps: letterSteps}
 	s.findFacts(report, nil)
 	return f
 }
 
-// Classify returns the verdict of the first rule that matches; without one the letter goes to a person. It never fails.
+// Classify returns the verdict of the first rule that matches; without one the letter goes to a person, and so does one on
+// which patterns take too long (OverBudget). It never fails.
 // RuleVersion is left 0, see Live.
 func (r *Ruleset) Classify(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq.Verdict {
-	s := subject{rules: r, m: m, facts: &f, j: j}
+	s := subject{rules: r, m: m, facts: &f, j: j, steps: letterSteps}
 	return s.classify()
 }
 
@@ -72,7 +73,7 @@ func (r *Ruleset) Judge(m *dlq.DeadMessage, report *dlq.Report, j dlq.Judgement)
 // the file gives it: with its Reason and its Text. Of a report that is not bound the facts say whether it made a difference.
 func (r *Ruleset) JudgeProbed(m *dlq.DeadMessage, report *dlq.Report, probe *dlq.Probe, j dlq.Judgement) (dlq.Facts, dlq.Verdict) {
 	var f dlq.Facts
-	s := subject{rules: r, m: m, facts: &f, j: j}
+	s := subject{rules: r, m: m, facts: &f, j: j, steps: letterSteps}
 	s.findFacts(report, probe)
 	v := s.classify()
 	if report != nil && !report.Bound {
@@ -83,10 +84,10 @@ func (r *Ruleset) JudgeProbed(m *dlq.DeadMessage, report *dlq.Report, probe *dlq
 }
 
 // Explain is Classify with its reasons: every rule up to the one that matched, clause by clause. Rules that are off are
-// left out.
+// left out. Where patterns take too long the rules end before.
 func (r *Ruleset) Explain(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq.Explanation {
-	s := subject{rules: r, m: m, facts: &f, j: j}
-	out := dlq.Explanation{Verdict: unmatched(), Rules: []dlq.RuleTrace{}}
+	out := dlq.Explanation{Verdict: r.Classify(m, f, j), Rules: []dlq.RuleTrace{}}
+	s := subject{rules: r, m: m, facts: &f, j: j, steps: explainedSteps} // more: what classifying skips is told, too
 	for i := range r.rules {
 		rule := &r.rules[i]
 		if rule.info.Off {
@@ -98,9 +99,11 @@ func (r *Ruleset) Explain(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement) dlq.
 			trace.Clauses, ok = rule.when[k].trace(&s, trace.Clauses, 0, false)
 			trace.Matched = trace.Matched && ok
 		}
+		if s.spent() {
+			break
+		}
 		out.Rules = append(out.Rules, trace)
 		if trace.Matched {
-			out.Verdict = rule.copyVerdict()
 			break
 		}
 	}
@@ -111,7 +114,9 @@ func (s *subject) classify() dlq.Verdict {
 	if i := s.first(); i >= 0 {
 		return s.rules.rules[i].copyVerdict()
 	}
-	return unmatched()
+	v := unmatched()
+	v.OverBudget = s.spent()
+	return v
 }
 
 // unmatched is the verdict when no rule matches.

@@ -129,7 +129,7 @@ func TestLiveIsSafeForConcurrentUse(t *testing.T) {
 func TestTooManyRules(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("rules:\n")
-	for i := range 10_000 {
+	for i := range 5_000 {
 		fmt.Fprintf(&b, "- {name: n%d, match: {reason: r%d}, route: manual}\n", i, i)
 	}
 	start := time.Now()

@@ -21,7 +21,7 @@ type Suggestion struct {
 // nothing, the topic counts too. compensations are the names that the file defines. The error is CodeRefused when the
 // route needs what the file has not.
 func (r *Ruleset) Suggest(m *dlq.DeadMessage, f dlq.Facts, j dlq.Judgement, route dlq.Route, compensations []string) (Suggestion, error) {
-	s := subject{rules: r, m: m, facts: &f, j: j}
+	s := subject{rules: r, m: m, facts: &f, j: j, steps: letterSteps}
 	out := Suggestion{Route: route, Before: s.first(), Match: [][2]string{{"reason", f.Reason}, {"consumer_group", m.ConsumerGroup}}}
 	name := f.Reason + " of " + m.ConsumerGroup
 	if f.Guessed() && f.Topic != "" {

@@ -11,7 +11,8 @@ type Verdict struct {
 	Owner       string   `json:"owner,omitempty"`
 	Runbook     string   `json:"runbook,omitempty"`
 	Labels      []string `json:"labels,omitempty"`
-	Note        string   `json:"note,omitempty"` // what a rule that discards says why
+	Note        string   `json:"note,omitempty"`        // what a rule that discards says why
+	OverBudget  bool     `json:"over_budget,omitempty"` // no rule took it because patterns took too long on it
 
 	Retry        *RetryPlan        `json:"retry,omitempty"`        // only for RouteRetry
 	Compensation *CompensationPlan `json:"compensation,omitempty"` // only for RouteCompensate

@@ -2,6 +2,7 @@ package rulebook
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"unicode/utf8"
 
@@ -20,14 +21,15 @@ type document struct {
 	seen struct{ line, column, offset int } // the place that was asked for last: a whole file may stand on one line
 }
 
-// parseDocument reads a text of which nothing is asked but that it is one YAML document within the size of a rules file.
+// parseDocument reads a text of which nothing is asked but that it is one YAML document within the size and the depth of a
+// rules file. What walks a document may take it that every path in it is short.
 func parseDocument(text string) (*document, bool) {
 	text = string(yamlnode.WithoutBOM([]byte(text)))
-	if len(text) > yamlnode.MaxSize || !utf8.ValidString(text) {
+	if !yamlnode.Fits([]byte(text)) || !utf8.ValidString(text) {
 		return nil, false
 	}
 	var node yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &node); err != nil || len(node.Content) != 1 {
+	if err := yaml.Unmarshal([]byte(text), &node); err != nil || len(node.Content) != 1 || yamlnode.Deeper(node.Content[0], yamlnode.MaxDepth) != nil {
 		return nil, false
 	}
 	return &document{text: text, root: node.Content[0], starts: lineStarts(text)}, true
@@ -98,45 +100,46 @@ type scalar struct {
 	secret     bool   // it stands under the key of a secret
 }
 
-// scalars returns all texts of the document, keys too, in their order.
-func (d *document) scalars() []scalar {
-	var out []scalar
-	var walk func(n *yaml.Node, path string, secret bool, indent int, flow bool)
-	add := func(n *yaml.Node, path string, secret bool, indent int, flow bool) {
+// scalars goes through all texts of the document, keys too, in their order.
+func (d *document) scalars() iter.Seq[scalar] {
+	return func(yield func(scalar) bool) { d.walk(d.root, "", false, -1, false, yield) }
+}
+
+// walk hands over the texts in a node that stands in something of the given indentation, in brackets or not, until yield
+// returns false.
+func (d *document) walk(n *yaml.Node, path string, secret bool, indent int, flow bool, yield func(scalar) bool) bool {
+	flow = flow || n.Style&yaml.FlowStyle != 0
+	switch n.Kind {
+	case yaml.ScalarNode:
 		start := d.offset(n.Line, n.Column)
-		out = append(out, scalar{n, start, d.end(n, start, indent, flow), path, secret})
-	}
-	walk = func(n *yaml.Node, path string, secret bool, indent int, flow bool) {
-		flow = flow || n.Style&yaml.FlowStyle != 0
-		switch n.Kind {
-		case yaml.ScalarNode:
-			add(n, path, secret, indent, flow)
-		case yaml.MappingNode:
-			for i := 0; i+1 < len(n.Content); i += 2 {
-				key, value := n.Content[i], n.Content[i+1]
-				if !flow {
-					indent = key.Column - 1
-				}
-				walk(key, path+"\x00", false, indent, flow)
-				walk(value, path+"\x00"+key.Value, secret || isSecretKey(key.Value), indent, flow)
+		return yield(scalar{n, start, d.end(n, start, indent, flow), path, secret})
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key, value := n.Content[i], n.Content[i+1]
+			if !flow {
+				indent = key.Column - 1
 			}
-		case yaml.SequenceNode:
-			seen := map[string]int{}
-			for i, member := range n.Content {
-				if !flow {
-					indent = n.Column - 1
-				}
-				step := fmt.Sprintf("[%d]", i)
-				if name := nameOf(member); name != "" {
-					seen[name]++
-					step = fmt.Sprintf("[%s %d]", name, seen[name])
-				}
-				walk(member, path+"\x00"+step, secret, indent, flow)
+			if !d.walk(key, path+"\x00", false, indent, flow, yield) || !d.walk(value, path+"\x00"+key.Value, secret || isSecretKey(key.Value), indent, flow, yield) {
+				return false
+			}
+		}
+	case yaml.SequenceNode:
+		seen := map[string]int{}
+		for i, member := range n.Content {
+			if !flow {
+				indent = n.Column - 1
+			}
+			step := fmt.Sprintf("[%d]", i)
+			if name := nameOf(member); name != "" {
+				seen[name]++
+				step = fmt.Sprintf("[%s %d]", name, seen[name])
+			}
+			if !d.walk(member, path+"\x00"+step, secret, indent, flow, yield) {
+				return false
 			}
 		}
 	}
-	walk(d.root, "", false, -1, false)
-	return out
+	return true
 }
 
 // nameOf is the name of a list's member, "" when it has none.

@@ -74,30 +74,46 @@ func apply(text string, changes []change) string {
 
 // Redact returns the text of a rules file with literal secrets blacked out, line for line. A byte-order mark is left out.
 func Redact(text []byte) string {
-	d, ok := parseDocument(string(text))
-	if !ok {
-		return redactLines(string(text))
-	}
-	shown := d.redacted()
-	again, ok := parseDocument(shown)
-	if !ok || len(again.starts) != len(d.starts) {
-		return redactLines(string(text))
-	}
+	shown, _, _ := redact(string(text))
 	return shown
 }
 
-// redacted blacks out secrets by the keys under which they stand, and in comments by what they look like.
-func (d *document) redacted() string {
+// redact is Redact that also returns the values that it hides, and whether the text is YAML.
+func redact(text string) (shown string, values []hidden, ok bool) {
+	d, ok := parseDocument(text)
+	if !ok {
+		return redactLines(text), nil, false
+	}
+	shown, values = d.redacted()
+	lines := len(d.starts)
+	d = nil // the next takes as much memory once more
+	if again, ok := parseDocument(shown); !ok || len(again.starts) != lines {
+		shown = redactLines(text)
+	}
+	return shown, values, true
+}
+
+// redacted blacks out secrets by the keys under which they stand, and in comments by what they look like. values are the
+// first at each path.
+func (d *document) redacted() (shown string, values []hidden) {
 	var changes []change
+	seen := map[string]bool{}
 	at := 0
-	for _, s := range d.scalars() {
+	for s := range d.scalars() {
 		changes = append(changes, d.redactBetween(at, s.start)...)
 		at = s.end
-		if raw := d.text[s.start:s.end]; raw != s.shown(raw) {
-			changes = append(changes, change{s.start, s.end, s.shown(raw)})
+		raw := d.text[s.start:s.end]
+		shown := s.shown(raw)
+		if raw == shown {
+			continue
+		}
+		changes = append(changes, change{s.start, s.end, shown})
+		if !seen[s.path] {
+			seen[s.path] = true
+			values = append(values, hidden{s.Node, s.path, raw, shown})
 		}
 	}
-	return apply(d.text, append(changes, d.redactBetween(at, len(d.text))...))
+	return apply(d.text, append(changes, d.redactBetween(at, len(d.text))...)), values
 }
 
 // shown is a scalar as it is shown, raw being how it is written.

@@ -33,20 +33,21 @@ func restore(text string, bases []string) restored {
 	if !strings.Contains(text, Redacted) {
 		return restored{text: text}
 	}
-	bases = slices.Clone(bases)
-	for i, base := range bases {
+	from := hiddenTexts{map[string]hidden{}, map[string]string{}, map[string]string{}, nil}
+	for _, base := range slices.Compact(slices.Clone(bases)) {
 		if !strings.Contains(text, "\r") { // an editor leaves Windows line ends out
-			bases[i] = strings.ReplaceAll(base, "\r\n", "\n")
+			base = strings.ReplaceAll(base, "\r\n", "\n")
 		}
-		if Redact([]byte(bases[i])) == text {
-			return restored{text: string(yamlnode.WithoutBOM([]byte(bases[i])))}
+		shown, values, ok := redact(base)
+		if shown == text {
+			return restored{text: string(yamlnode.WithoutBOM([]byte(base)))}
 		}
+		from.add(base, shown, values, ok)
 	}
 	d, ok := parseDocument(text)
 	if !ok { // what is wrong with it is found by those who read it
 		return restored{text: text}
 	}
-	from := hiddenIn(bases)
 	out := restored{shown: d}
 	lost := map[int]map[string]string{} // lines with something that no path led to, and where to look them up
 	at := 0
@@ -60,7 +61,7 @@ func restore(text string, bases []string) restored {
 			at += i + len(Redacted)
 		}
 	}
-	for _, s := range d.scalars() {
+	for s := range d.scalars() {
 		between(s.start)
 		at = s.end
 		raw := d.text[s.start:s.end]
@@ -85,6 +86,7 @@ func restore(text string, bases []string) restored {
 		out.restoreLine(line, lost[line])
 	}
 	out.text = apply(d.text, out.changes)
+	d.root = nil // the text is compiled next, which takes as much memory once more
 	return out
 }
 
@@ -107,6 +109,7 @@ func (r *restored) restoreLine(number int, lines map[string]string) {
 // hidden is a secret as a base has it.
 type hidden struct {
 	node        *yaml.Node
+	path        string
 	text, shown string // as it is written, and as that is shown
 }
 
@@ -118,36 +121,28 @@ type hiddenTexts struct {
 	unread   []string          // the others
 }
 
-func hiddenIn(bases []string) hiddenTexts {
-	out := hiddenTexts{map[string]hidden{}, map[string]string{}, map[string]string{}, nil}
-	for _, base := range bases {
-		d, ok := parseDocument(base)
-		lines := out.comments
-		if !ok {
-			lines, out.unread = out.broken, append(out.unread, base)
+// add takes in what a base hides; ok says whether it is YAML.
+func (t *hiddenTexts) add(base, shown string, values []hidden, ok bool) {
+	lines := t.comments
+	if !ok {
+		lines, t.unread = t.broken, append(t.unread, base)
+	}
+	seen := strings.Split(shown, "\n")
+	for i, line := range strings.Split(string(yamlnode.WithoutBOM([]byte(base))), "\n") {
+		line = strings.TrimRight(line, "\r")
+		seen := strings.TrimRight(seen[i], "\r")
+		if old, known := lines[seen]; known && old != line {
+			line = ""
 		}
-		shown := strings.Split(Redact([]byte(base)), "\n")
-		for i, line := range strings.Split(string(yamlnode.WithoutBOM([]byte(base))), "\n") {
-			line = strings.TrimRight(line, "\r")
-			seen := strings.TrimRight(shown[i], "\r")
-			if old, known := lines[seen]; known && old != line {
-				line = ""
-			}
-			if strings.Contains(seen, Redacted) {
-				lines[seen] = line
-			}
-		}
-		if !ok {
-			continue
-		}
-		for _, s := range d.scalars() {
-			raw := d.text[s.start:s.end]
-			if _, taken := out.byPath[s.path]; !taken && s.shown(raw) != raw {
-				out.byPath[s.path] = hidden{s.Node, raw, s.shown(raw)}
-			}
+		if strings.Contains(seen, Redacted) {
+			lines[seen] = line
 		}
 	}
-	return out
+	for _, h := range values {
+		if _, taken := t.byPath[h.path]; !taken {
+			t.byPath[h.path] = h
+		}
+	}
 }
 
 // raw returns how the secret at a path is to be written where a person left raw, which means value. A base that is not

@@ -333,7 +333,11 @@ func (t *trial) judge(ctx context.Context, before int64, limit int, f func([]dlq
 	}()
 	test := classifier.NewBacktest(t.now, t.then)
 	for list := range chunks {
-		if more, err := f(list, test.Judge(list)); err != nil || !more {
+		shifts, err := test.Judge(ctx, list)
+		if err != nil {
+			return err
+		}
+		if more, err := f(list, shifts); err != nil || !more {
 			return err
 		}
 	}

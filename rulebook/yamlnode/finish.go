@@ -21,8 +21,8 @@ func Finish(text []byte, found []dlq.Diagnostic) []dlq.Diagnostic {
 	out := slices.Clone(found)
 	for i := range out {
 		d := &out[i]
-		d.Line = min(max(d.Line, 1), len(lines))
-		line := lines[d.Line-1]
+		d.Line = min(max(d.Line, 1), lines.count())
+		line := lines.line(d.Line)
 		d.Column = min(max(d.Column, 1), len(line)+1)
 		d.EndLine, d.EndColumn = end(lines, d.Line, d.Column)
 		if d.Code == CodeSyntax {
@@ -44,10 +44,12 @@ func Finish(text []byte, found []dlq.Diagnostic) []dlq.Diagnostic {
 			severity = d.Severity
 		}
 	}
-	at := out[most]
+	at, say := out[most], Say("and %d more findings from here on", "此处起还有 %d 条未列出", len(out)-most)
+	if slices.ContainsFunc(out, func(d dlq.Diagnostic) bool { return d.Code == CodeMore }) { // a Reader stopped counting
+		say = Say("and more than %d others from here on", "此处起还有 %d 条以上未列出", len(out)-most)
+	}
 	return append(out[:most], dlq.Diagnostic{
-		Severity: severity, Code: CodeMore, Line: at.Line, Column: at.Column, EndLine: at.EndLine, EndColumn: at.EndColumn,
-		Message: Say("and %d more findings from here on", "此处起还有 %d 条未列出", len(out)-most),
+		Severity: severity, Code: CodeMore, Line: at.Line, Column: at.Column, EndLine: at.EndLine, EndColumn: at.EndColumn, Message: say,
 	})
 }
 
@@ -62,19 +64,33 @@ func rank(s dlq.DiagnosticSeverity) int {
 
 // splitLines cuts the text where YAML does: after \n, \r\n and a lone \r, and at the Unicode line ends that YAML 1.1 knew
 // and the YAML reader still counts.
-func splitLines(text string) [][]rune {
+func splitLines(text string) *lines {
 	text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(text)
-	var lines [][]rune
-	for line := range strings.SplitSeq(text, "\n") {
-		lines = append(lines, []rune(line))
+	return &lines{texts: strings.Split(text, "\n"), runes: map[int][]rune{}}
+}
+
+// lines are the lines of a text, of which few are looked at.
+type lines struct {
+	texts []string
+	runes map[int][]rune // of those that were looked at
+}
+
+func (l *lines) count() int { return len(l.texts) }
+
+// line returns the characters of a line; lines count from 1.
+func (l *lines) line(number int) []rune {
+	line, ok := l.runes[number]
+	if !ok {
+		line = []rune(l.texts[number-1])
+		l.runes[number] = line
 	}
-	return lines
+	return line
 }
 
 // end finds where the word ends that begins at a place: a quoted text at its closing quote, an opening bracket after
 // itself, any other text before what ends it in YAML.
-func end(lines [][]rune, line, column int) (endLine, endColumn int) {
-	rest := lines[line-1][column-1:]
+func end(lines *lines, line, column int) (endLine, endColumn int) {
+	rest := lines.line(line)[column-1:]
 	if len(rest) == 0 {
 		return line, column
 	}
@@ -99,10 +115,10 @@ func end(lines [][]rune, line, column int) (endLine, endColumn int) {
 }
 
 // closing is the place after the closing quote of a text that begins at a place.
-func closing(lines [][]rune, line, column int, quote rune) (endLine, endColumn int) {
+func closing(lines *lines, line, column int, quote rune) (endLine, endColumn int) {
 	from := column // index of the first rune inside
-	for l := line; l <= len(lines); l++ {
-		text := lines[l-1]
+	for l := line; l <= lines.count(); l++ {
+		text := lines.line(l)
 		for i := from; i < len(text); i++ {
 			switch {
 			case quote == '"' && text[i] == '\\':
@@ -115,7 +131,7 @@ func closing(lines [][]rune, line, column int, quote rune) (endLine, endColumn i
 		}
 		from = 0
 	}
-	return line, len(lines[line-1]) + 1
+	return line, len(lines.line(line)) + 1
 }
 
 func trimRight(line []rune) []rune {

@@ -16,6 +16,8 @@ import (
 // Codes of findings about the text as a whole.
 const (
 	CodeTooLarge         = "too-large"
+	CodeTooMuch          = "too-much"
+	CodeTooDeep          = "too-deep"
 	CodeNotUTF8          = "not-utf8"
 	CodeSyntax           = "yaml-syntax"
 	CodeEmpty            = "empty-file"
@@ -51,6 +53,10 @@ func Parse(text []byte) (root *yaml.Node, found []dlq.Diagnostic) {
 		}
 		return nil, r.diagnostics
 	}
+	if at := beyondWeight(text); at != nil {
+		r.Error(at, CodeTooMuch, Say("the file holds too much: at most about %d keys and values; the rest begins here", "文件内容过多：键和值合计最多约 %d 个；超出部分从此处开始", maxWeight), "")
+		return nil, r.diagnostics
+	}
 	doc, err := decode(text)
 	switch {
 	case errors.Is(err, errSeveral):
@@ -64,6 +70,10 @@ func Parse(text []byte) (root *yaml.Node, found []dlq.Diagnostic) {
 		r.Error(nil, CodeEmpty, Say("the file is empty", "文件为空"), "version: 1")
 		return nil, r.diagnostics
 	}
+	if deep := Deeper(doc.Content[0], MaxDepth); deep != nil {
+		r.Error(deep, CodeTooDeep, Say("nested too deeply: at most %d levels", "嵌套过深：最多 %d 层", MaxDepth), "")
+		return nil, r.diagnostics
+	}
 	r.walk(doc.Content[0])
 	if doc.Content[0].Kind != yaml.MappingNode && r.errors == 0 {
 		r.wrongType(doc.Content[0], "rules.yaml", "a mapping (version: 1, rules: …)", "映射（version: 1、rules: …）")
@@ -74,6 +84,62 @@ func Parse(text []byte) (root *yaml.Node, found []dlq.Diagnostic) {
 		}
 	}
 	return doc.Content[0], r.diagnostics
+}
+
+// MaxDepth is how deep mappings and lists may stand in each other, the one at the top counted.
+const MaxDepth = 32
+
+// Deeper returns the first mapping or list that stands deeper than most levels, nil for none.
+func Deeper(n *yaml.Node, most int) *yaml.Node {
+	if n.Kind != yaml.MappingNode && n.Kind != yaml.SequenceNode {
+		return nil
+	}
+	if most == 0 {
+		return n
+	}
+	for _, child := range n.Content {
+		if deep := Deeper(child, most-1); deep != nil {
+			return deep
+		}
+	}
+	return nil
+}
+
+// maxWeight is how much a text may hold beside its size in bytes: the YAML reader makes some hundred bytes of each key and
+// value, so that a megabyte of commas would take a hundred megabytes. It leaves each of 2000 rules about 40.
+const maxWeight = 90_000
+
+// commentWeight is what a comment counts: the YAML reader keeps each several times.
+const commentWeight = 4
+
+// Fits reports whether reading a text as YAML takes a bounded amount of memory.
+func Fits(text []byte) bool { return len(text) <= MaxSize && beyondWeight(text) == nil }
+
+// beyondWeight returns where a text begins to hold too much, nil when it does not. What can begin a key or a value is
+// counted wherever it stands, also within texts and comments: a bound must not need a reader of YAML.
+func beyondWeight(text []byte) *yaml.Node {
+	weight, line, start := 0, 1, 0
+	for i, c := range text {
+		switch c {
+		case '\n', '\r':
+			weight, line, start = weight+1, line+1, i+1
+			if c == '\r' && i+1 < len(text) && text[i+1] == '\n' {
+				weight, line = weight-1, line-1
+			}
+		case ':':
+			weight++
+		case ',': // in {a, b} it begins a key and a value
+			weight += 2
+		case '#':
+			if i == start || text[i-1] == ' ' || text[i-1] == '\t' {
+				weight += commentWeight
+			}
+		}
+		if weight > maxWeight {
+			return &yaml.Node{Line: line, Column: 1}
+		}
+	}
+	return nil
 }
 
 // WithoutBOM returns the text without a leading UTF-8 byte-order mark.
@@ -115,6 +181,9 @@ func (r *Reader) walk(n *yaml.Node) {
 		r.walkKeys(n)
 	}
 	for _, child := range n.Content {
+		if r.errors > mostRead { // nothing more would be kept
+			return
+		}
 		r.walk(child)
 	}
 }

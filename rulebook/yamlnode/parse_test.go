@@ -20,6 +20,15 @@ func codes(found []dlq.Diagnostic) string {
 	return strings.Join(out, " ")
 }
 
+// nested is a text of mappings in each other on lines.
+func nested(levels int) string {
+	var b strings.Builder
+	for i := range levels {
+		b.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
+	return b.String()
+}
+
 func TestTextsThatAreNoRules(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"a byte-order mark is skipped", "\xef\xbb\xbfversion: 1\n", ""},
@@ -48,6 +57,13 @@ func TestTextsThatAreNoRules(t *testing.T) {
 		{"a key twice", "a: 1\nb: {c: 1, c: 2}\na: 2\n", "duplicate-key@2:11 duplicate-key@3:1"},
 		{"a key that is a list", "? [a]\n: b\n", "bad-key@1:3"},
 		{"nested beyond reason", strings.Repeat("[", 200_000), "yaml-syntax@1:1"},
+		{"as deep as may be", "a: " + strings.Repeat("[", 31) + strings.Repeat("]", 31), ""},
+		{"too deep in brackets", "b: 1\na: " + strings.Repeat("[", 32) + strings.Repeat("]", 32), "too-deep@2:35"},
+		{"too deep on lines", nested(33), "too-deep@33:33"},
+		{"as deep as may be on lines", nested(32), ""},
+		{"too many values", "a: 1\nb: [" + strings.Repeat("x,", 45_000) + "x]\n", "too-much@2:1"},
+		{"too many lines", "a:\n" + strings.Repeat("  -\n", 90_000), "too-much@90001:1"},
+		{"many values", "b: [" + strings.Repeat("x,", 44_000) + "x]\n", ""},
 		{"a control character", "a: \x01\n", "yaml-syntax@1:1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -136,6 +152,22 @@ func TestManyFindings(t *testing.T) {
 	}
 }
 
+// What a Reader leaves out of thousands of findings is never less grave than what it says of it.
+func TestFindingsBeyondAllBounds(t *testing.T) {
+	var r Reader
+	for range 2 * mostRead {
+		r.Hint(&yaml.Node{Line: 1, Column: 1}, "x", Say("a", "甲"), "")
+	}
+	r.Error(&yaml.Node{Line: 1, Column: 1}, "y", Say("b", "乙"), "")
+	if all := r.Diagnostics(); len(all) != mostRead+1 || !HasErrors(all) || r.Errors() != 1 {
+		t.Errorf("%d findings, %d errors", len(all), r.Errors())
+	}
+	found := Finish([]byte("x"), r.Diagnostics())
+	if last := found[len(found)-1]; !HasErrors(found) || last.Code != CodeMore || !strings.Contains(last.Message.English, "more than") {
+		t.Errorf("%+v", last)
+	}
+}
+
 func TestClosest(t *testing.T) {
 	words := []string{"reason", "reason_text", "topic", "tags", "max_delay"}
 	for word, want := range map[string]string{"reson": "reason", "raeson": "reason", "Topic": "topic", "tag": "tags", "maxdelay": "max_delay", "x": "", "": "", "entirely": "", strings.Repeat("a", 1000): ""} {
@@ -156,8 +188,8 @@ func FuzzParse(f *testing.F) {
 		}
 		lines := splitLines(string(WithoutBOM(text)))
 		for _, d := range Finish(text, found) {
-			if d.Line < 1 || d.Column < 1 || d.EndLine < d.Line || d.EndLine > len(lines) || d.EndLine == d.Line && d.EndColumn < d.Column ||
-				d.Column > len(lines[d.Line-1])+1 || d.EndColumn > len(lines[d.EndLine-1])+1 {
+			if d.Line < 1 || d.Column < 1 || d.EndLine < d.Line || d.EndLine > lines.count() || d.EndLine == d.Line && d.EndColumn < d.Column ||
+				d.Column > len(lines.line(d.Line))+1 || d.EndColumn > len(lines.line(d.EndLine))+1 {
 				t.Errorf("%+v is outside of the text", d)
 			}
 			if !utf8.ValidString(d.Message.English+d.Message.Chinese) || d.Message.English == "" || d.Message.Chinese == "" {

@@ -2,6 +2,7 @@ package yamlnode
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -31,12 +32,22 @@ const (
 // that is absent and then return the zero value and false without a finding; they return false after every error.
 type Reader struct {
 	diagnostics []dlq.Diagnostic
+	more        *dlq.Diagnostic // stands for those beyond mostRead, with the gravest severity of them
 	errors      int
 	rule        string
 }
 
-// Diagnostics returns what was found so far, in the order of finding.
-func (r *Reader) Diagnostics() []dlq.Diagnostic { return r.diagnostics }
+// mostRead is how many findings a Reader keeps: more than are ever shown, few enough for any text.
+const mostRead = 2 * most
+
+// Diagnostics returns what was found so far, in the order of finding. Of a text with thousands of mistakes the last
+// finding is of CodeMore and stands for the rest.
+func (r *Reader) Diagnostics() []dlq.Diagnostic {
+	if r.more != nil {
+		return append(slices.Clone(r.diagnostics), *r.more)
+	}
+	return r.diagnostics
+}
 
 // Errors returns how many errors were found so far; warnings and hints do not count.
 func (r *Reader) Errors() int { return r.errors }
@@ -86,10 +97,17 @@ func (r *Reader) add(severity dlq.DiagnosticSeverity, n *yaml.Node, code string,
 		r.errors++
 	}
 	line, column := place(n)
-	r.diagnostics = append(r.diagnostics, dlq.Diagnostic{
+	d := dlq.Diagnostic{
 		Severity: severity, Code: code, Line: line, Column: column, EndLine: line, EndColumn: column + 1,
 		Message: text, Suggestion: suggestion, Rule: r.rule,
-	})
+	}
+	switch {
+	case len(r.diagnostics) < mostRead:
+		r.diagnostics = append(r.diagnostics, d)
+	case r.more == nil || rank(severity) < rank(r.more.Severity):
+		d.Code, d.Message, d.Suggestion = CodeMore, Say("and more findings of this kind", "还有更多此类问题"), ""
+		r.more = &d
+	}
 }
 
 // place is where a node begins. A block mapping or list begins at its first member.

@@ -415,6 +415,7 @@ export interface Verdict {
   runbook?: string
   labels?: string[]
   note?: string
+  over_budget?: boolean
   retry?: { delay: string; backoff: number; max: number; max_delay: string }
   compensation?: { name: string; disabled?: boolean }
 }

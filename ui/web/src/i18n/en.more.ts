@@ -211,6 +211,7 @@ export const enMore = {
   'why.verdict': 'Why this route',
   'why.rule': 'Rule “{rule}”, version {version}',
   'why.no_rule': 'No rule was in force',
+  'why.over_budget': 'The patterns of the rules take too long on this letter: no rule decided',
   'why.no_rules': 'There was no rule to try.',
   'why.retry': 'after {delay}, growing ×{backoff}, at most {max} replays',
   'why.compensation': 'asks “{name}”',

@@ -213,6 +213,7 @@ export const zhMore: Words<typeof enMore> = {
   'why.verdict': '为什么这样处理',
   'why.rule': '规则“{rule}”，版本 {version}',
   'why.no_rule': '当时没有生效的规则',
+  'why.over_budget': '规则中的模式在这条死信上匹配耗时过长，因此没有规则作出判定',
   'why.no_rules': '没有可尝试的规则。',
   'why.retry': '{delay}后重投，间隔每次 ×{backoff}，最多 {max} 次',
   'why.compensation': '请求“{name}”',

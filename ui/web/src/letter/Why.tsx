@@ -109,7 +109,7 @@ function VerdictLine({ v }: { v: Verdict }) {
               ),
               version: v.rule_version,
             })
-          : t('why.no_rule')}
+          : t(v.over_budget ? 'why.over_budget' : 'why.no_rule')}
       </span>
       {v.retry && (
         <span className="quiet">
