@@ -199,8 +199,8 @@ func TestLateReportAboutAnEarlierDeath(t *testing.T) {
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%d letters, %v", len(list), err)
 	}
-	if shifts := classifier.NewBacktest(rules, rules).Judge(list); shifts[0].RuleNow != "users" {
-		t.Errorf("a backtest says %+v", shifts)
+	if shifts, err := classifier.NewBacktest(rules, rules).Judge(t.Context(), list); err != nil || shifts[0].RuleNow != "users" {
+		t.Errorf("a backtest says %+v, %v", shifts, err)
 	}
 	d.report(dlq.Report{MessageID: d.messageID(0), Reason: "told_before"})
 	d.says("told_before", 1, "unknown", "told_before")
