@@ -116,6 +116,11 @@ func (t *tx) check(c *dlq.Change) (*pending, error) {
 		e.Params = map[string]string{"id": id, "state": string(from), "trigger": string(c.Trigger)}
 		return nil, e
 	}
+	if c.Trigger == dlq.TriggerClaim {
+		if err := t.s.refuseCopy(); err != nil {
+			return nil, err
+		}
+	}
 	if (c.Verdict == nil) != (c.Facts == nil) {
 		return nil, dlq.Errorf(dlq.CodeInvalid, "a verdict comes with the facts that it was made from")
 	}

@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -40,11 +43,47 @@ func (s *Store) Backup(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("opening the backup file: %w", err)
 	}
 	to := opened.(*sqlite3.SQLiteConn)
-	err = errors.Join(s.copyTo(ctx, to), to.Close())
+	if err = s.copyTo(ctx, to); err == nil {
+		_, err = to.Exec(clearOpenMark, nil) // the copy has no log
+	}
+	err = errors.Join(err, to.Close())
 	if err != nil {
 		return fmt.Errorf("copying the database: %w", err)
 	}
 	return syncFile(path)
+}
+
+// Snapshot makes a copy as Backup does, in the folder of the database, and opens it. It has no name any more, so that nothing
+// is left behind however it ends; the caller closes it.
+func (s *Store) Snapshot(ctx context.Context) (n dlq.Snapshot, err error) {
+	var random [8]byte
+	rand.Read(random[:]) // never fails
+	path := s.path + ".backup-" + hex.EncodeToString(random[:])
+	if err := s.missing(); err != nil {
+		return n, err
+	}
+	if err := s.Backup(ctx, path); err != nil {
+		return n, explain(err, "making a backup")
+	}
+	n.Letters, err = countLetters(ctx, path)
+	f, opening := os.Open(path)
+	if err = errors.Join(err, opening, os.Remove(path)); err != nil {
+		return n, fmt.Errorf("opening the backup: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return n, errors.Join(err, f.Close())
+	}
+	n.ReadCloser, n.Size = f, info.Size()
+	return n, nil
+}
+
+// countLetters returns how many letters are in a file that nobody writes.
+func countLetters(ctx context.Context, path string) (n int64, err error) {
+	db := sql.OpenDB(newConnector(path, "mode=ro&immutable=1", nil))
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = db.QueryRowContext(ctx, "SELECT coalesce(sum(n), 0) FROM tally").Scan(&n)
+	return n, explain(err, "reading the backup")
 }
 
 func (s *Store) copyTo(ctx context.Context, to *sqlite3.SQLiteConn) error {

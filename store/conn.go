@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"syscall"
 
 	"deadletteroffice/dlq"
 
@@ -69,38 +67,6 @@ func openFile(path string) error {
 		return fmt.Errorf("making the database file: %w", err)
 	}
 	return f.Close()
-}
-
-// lockFile keeps a second process from the database by a lock on a file of its own beside it.
-func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening the lock file: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		defer f.Close()
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
-		}
-		who := make([]byte, 20)
-		n, _ := f.ReadAt(who, 0) // an empty file only leaves the number out of the sentence
-		pid := strings.TrimSpace(string(who[:n]))
-		if _, err := strconv.Atoi(pid); err != nil {
-			pid = "unknown"
-		}
-		e := dlq.Errorf(dlq.CodeRefused, "the database %s is in use by another process (pid %s)", path, pid).
-			WithHint("stop that process, or give this one a data folder of its own with --data")
-		e.Params = map[string]string{"path": path, "pid": pid}
-		return nil, e
-	}
-	if err := f.Truncate(0); err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-		if err != nil && !errors.Is(err, syscall.ENOSPC) {
-			f.Close()
-			return nil, fmt.Errorf("writing the lock file: %w", err)
-		}
-	}
-	return f, nil
 }
 
 // checkFTS5 refuses a binary that was built without full text, which would otherwise fail at the first search.

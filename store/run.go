@@ -25,7 +25,7 @@ const (
 func (s *Store) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for what, loop := range map[string]func(context.Context) (time.Duration, error){
-		"full text": s.indexOnce, "retention": s.sweepOnce, "retention of alerts": s.sweepAlertsOnce, "retention of operations": s.sweepOperationsOnce, "disk": s.probeOnce,
+		"full text": s.indexOnce, "retention": s.sweepOnce, "retention of alerts": s.sweepAlertsOnce, "retention of operations": s.sweepOperationsOnce, "disk": s.probeOnce, "data file": s.watchOnce,
 	} {
 		all.Go(func() { s.loop(ctx, what, loop) })
 	}

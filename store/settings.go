@@ -106,6 +106,11 @@ func automation(ctx context.Context, q querier) (a dlq.Automation, err error) {
 // and the time of the change. Since is stored as given. The error is CodeConflict when somebody else was first; then the
 // switch as it is now is returned with it.
 func (s *Store) SetAutomation(ctx context.Context, seen int64, a dlq.Automation) (now dlq.Automation, err error) {
+	if a.On || !a.Stopped {
+		if err := s.refuseCopy(); err != nil {
+			return a, err
+		}
+	}
 	err = s.do(ctx, lanePeople, func(t *tx) error {
 		var err error
 		if now, err = automation(context.Background(), t); err != nil {

@@ -37,6 +37,11 @@ type Store struct {
 	maxItems  int // of one operation
 
 	lock    *os.File
+	file    *os.File    // the data file, locked; closed after everything else
+	wal     os.FileInfo // of the write-ahead log; nil until the store is open
+	is      identity
+	copied  atomic.Pointer[dlq.FileOrigin] // nil: the file is no copy
+	gone    atomic.Value                   // dlq.FileState
 	reads   *sql.DB
 	writes  *sql.DB
 	conn    *sql.Conn            // the one write connection; only the write goroutine uses it after Open
@@ -96,10 +101,16 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := openFile(s.path); err != nil {
 		return err
 	}
-	if s.lock, err = lockFile(s.path); err != nil {
+	if s.path, err = realPath(s.path); err != nil {
+		return err
+	}
+	if err := s.takeFile(); err != nil {
 		return err
 	}
 	if err := checkHeader(s.path); err != nil {
+		return err
+	}
+	if err := checkLog(ctx, s.path); err != nil {
 		return err
 	}
 	s.writes = sql.OpenDB(newConnector(s.path, writerWords, writerPragmas))
@@ -111,6 +122,12 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := migrate(ctx, s.conn, migrations); err != nil {
+		return err
+	}
+	if err := s.recognise(ctx); err != nil {
+		return err
+	}
+	if err := s.mark(ctx); err != nil {
 		return err
 	}
 	if err := s.mem.load(ctx, s.conn); err != nil {
@@ -142,6 +159,12 @@ func (s *Store) Close() error {
 // closeFiles closes what is open, the readers first so that the last connection can empty the write-ahead log.
 func (s *Store) closeFiles() error {
 	var errs []error
+	if s.wal != nil { // it was open
+		if err := s.unmark(); err != nil {
+			s.log.Error("the data file is left as after a crash; the next start puts it in order", "path", s.path, "error", err)
+			return errors.Join(s.file.Close(), s.lock.Close())
+		}
+	}
 	if s.reads != nil {
 		errs = append(errs, s.reads.Close())
 	}
@@ -155,6 +178,9 @@ func (s *Store) closeFiles() error {
 	if s.writes != nil {
 		errs = append(errs, s.writes.Close())
 	}
+	if s.file != nil {
+		errs = append(errs, s.file.Close())
+	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
@@ -166,6 +192,9 @@ func (s *Store) Full() bool { return s.full.Load() }
 
 // Ready returns nil when letters can be read and written. While the disk is full it tries to write.
 func (s *Store) Ready(ctx context.Context) error {
+	if err := s.missing(); err != nil {
+		return err
+	}
 	if s.full.Load() {
 		return s.alive(ctx)
 	}

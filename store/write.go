@@ -224,6 +224,9 @@ func newTx(s *Store) *tx {
 }
 
 func (t *tx) begin() error {
+	if err := t.s.missing(); err != nil {
+		return err
+	}
 	_, err := t.s.conn.ExecContext(context.Background(), "BEGIN IMMEDIATE")
 	return err
 }

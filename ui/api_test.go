@@ -397,3 +397,17 @@ func TestTheDocumentIsServed(t *testing.T) {
 		t.Errorf("without a document: %d", w.Code)
 	}
 }
+
+// A copied data file stands in the status until an admin says that it is the only one in use; a backup is for admins alone.
+func TestDataFile(t *testing.T) {
+	a := newAPI(t, func(d *Deps) { d.Store.(*stub).copied = true })
+	if w := a.call("GET", apiBase+"/status", ""); !strings.Contains(w.Body.String(), `"file":{"state":"copy","path":"/data/dlq.db","from":{"host":"a"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := a.call("POST", apiBase+"/file/adopt", "{}"); w.Code != 200 || strings.TrimSpace(w.Body.String()) != `{"state":"ok"}` {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := a.call("GET", apiBase+"/file/backup", ""); w.Code != 200 || w.Body.String() != "SQLite format 3" || w.Header().Get("DLQ-Letters") != "2" || w.Header().Get("Cache-Control") == "" {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}

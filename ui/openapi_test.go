@@ -80,7 +80,7 @@ func TestSchemasMatchTheNouns(t *testing.T) {
 		dlq.RuleVersion{}, dlq.RuleHits{}, dlq.Diagnostic{}, dlq.Text{}, dlq.Verdict{}, dlq.RetryPlan{}, dlq.CompensationPlan{},
 		dlq.Clause{}, dlq.RuleTrace{}, dlq.Explanation{}, dlq.Judgement{}, dlq.ReplayRequest{},
 		dlq.Alert{}, dlq.AlertRule{}, dlq.AlertValue{}, dlq.Receiver{}, dlq.AlertEvent{}, dlq.AlertGroup{}, dlq.Silence{}, dlq.Notification{},
-		dlq.Delivery{}, dlq.DeliveryAttempt{}, dlq.DeliveryPage{}, Alerts{}, AlertsStatus{},
+		dlq.Delivery{}, dlq.DeliveryAttempt{}, dlq.DeliveryPage{}, Alerts{}, AlertsStatus{}, dlq.FileStatus{}, dlq.FileOrigin{},
 		dlq.Operation{}, dlq.OperationSpec{}, dlq.ReplaySpec{}, dlq.Target{}, dlq.Pace{}, dlq.Canary{}, dlq.Brake{}, dlq.ReplayWindow{},
 		dlq.TransformStep{}, dlq.TransformSample{}, dlq.OperationPreview{}, dlq.DoorPreview{}, dlq.ConsumerPreview{}, dlq.CausePreview{},
 		dlq.OperationDrift{}, dlq.OperationItem{}, dlq.OperationPoint{}, dlq.OperationEvent{}, dlq.OperationPage{}, dlq.ItemPage{},
@@ -192,6 +192,7 @@ func TestEnumsMatchTheNouns(t *testing.T) {
 	}
 	check("State", texts(dlq.States)...)
 	check("Tab", texts(dlq.Tabs)...)
+	check("FileState", texts(dlq.FileStates)...)
 	check("Route", texts(dlq.Routes)...)
 	check("Severity", texts(dlq.Severities)...)
 	check("Flag", texts(dlq.Flags)...)

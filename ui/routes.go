@@ -80,6 +80,8 @@ func (s *Server) routes() []route {
 
 		api(get, "/automation", "getAutomation", RoleViewer, read(s, s.getAutomation)),
 		api(put, "/automation", "setAutomation", RoleAdmin, write(s, writeTimeout, s.setAutomation)),
+		api(post, "/file/adopt", "adoptFile", RoleAdmin, write(s, writeTimeout, s.adoptFile)),
+		api(get, "/file/backup", "getBackup", RoleAdmin, s.getBackup),
 		api(get, "/topics", "listTopics", RoleViewer, read(s, s.listTopics)),
 		api(post, "/topics/:topic/repair", "repairTopic", RoleAdmin, write(s, writeTimeout, s.repairTopic)),
 		api(get, "/gaps", "listGaps", RoleViewer, read(s, s.listGaps)),

@@ -34,6 +34,7 @@ type Store interface {
 	RuleArchive
 	Console
 	Memory
+	File
 }
 
 // Console is what the store knows beside letters.

@@ -33,6 +33,8 @@ type RulesStatus struct {
 type StoreStatus struct {
 	Full      bool  `json:"full"`
 	SearchLag int64 `json:"search_lag"`
+
+	File dlq.FileStatus `json:"file"`
 }
 
 // IntakeStatus says whether dead messages are being read.
@@ -89,7 +91,7 @@ func (s *Server) getStatus(ctx context.Context, _ *none) (Status, error) {
 		Cluster:    s.Cluster.Status(),
 		Automation: automation,
 		Alerts:     alertsStatus(book.Alerts),
-		Store:      StoreStatus{Full: s.Store.Full(), SearchLag: summary.SearchLag},
+		Store:      StoreStatus{Full: s.Store.Full(), SearchLag: summary.SearchLag, File: s.Store.FileStatus()},
 		Demo:       DemoStatus{ShopURL: s.ShopURL},
 	}
 	rules := s.Book.Current()

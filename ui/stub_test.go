@@ -52,6 +52,7 @@ type stub struct {
 	act      func(name string, a dlq.Act) error
 	replay   func(r dlq.ReplayRequest) error
 	ready    func() error
+	copied   bool // the data file is a copy
 	topics   func() ([]dlq.TopicInfo, error)
 	group    func(name string) (dlq.GroupInfo, error)
 	status   func() dlq.ClusterStatus
@@ -196,6 +197,22 @@ func (s *stub) Ready(context.Context) error {
 }
 
 func (s *stub) Full() bool { return false }
+
+func (s *stub) FileStatus() dlq.FileStatus {
+	if s.copied {
+		return dlq.FileStatus{State: dlq.FileCopy, Path: "/data/dlq.db", From: &dlq.FileOrigin{Host: "a", Path: "/old/dlq.db", At: noon}}
+	}
+	return dlq.FileStatus{State: dlq.FileOK}
+}
+
+func (s *stub) Adopt(context.Context) error {
+	s.copied = false
+	return nil
+}
+
+func (s *stub) Snapshot(context.Context) (dlq.Snapshot, error) {
+	return dlq.Snapshot{ReadCloser: io.NopCloser(strings.NewReader("SQLite format 3")), Size: 15, Letters: 2}, nil
+}
 
 func (s *stub) Remembered(_ context.Context, key string) (dlq.Remembered, bool, error) {
 	s.mu.Lock()

@@ -53,6 +53,8 @@ func commands() []command {
 		{"rules", "rules check FILE · rules explain FILE MESSAGE · rules diff OLD NEW: what is wrong with rules.yaml, what it does to a message, what changes", rulesCommand},
 		{"replay", "replay --filter QUERY: what a bulk replay of a running console would do; --dry-run=false --note WHY does it", replayCommand},
 		{"operations", "operations list|show|pause|resume|cancel|pace: the bulk acts of a running console", operationsCommand},
+		{"backup", "backup FILE: a copy of the data file of a running console; with --data PATH of one that is stopped", backupCommand},
+		{"adopt", "adopt --data PATH: say that a copied or restored data file is the only one in use", adoptCommand},
 		{"token", "token new NAME --role ROLE: make a token for people or programs", tokenCommand},
 		{"version", "print the version", func(_ context.Context, _ []string, env environment) error {
 			_, err := fmt.Fprintln(env.stdout, "dlq", version)

@@ -292,7 +292,7 @@ export interface Status {
   automation: Automation
   rules: { version: number; refused: boolean; errors: number }
   alerts: { firing: number; silenced: number; critical: number; pending: number }
-  store: { full: boolean; search_lag: number }
+  store: { full: boolean; search_lag: number; file?: FileStatus }
   intake: { stalled: boolean; since?: string }
   demo?: { shop_url?: string }
 }
@@ -488,4 +488,11 @@ export interface ProblemBody {
   request_id?: string
   /** An earlier try of the same write was not answered: it may have been done by that. Not from the console. */
   after_lost?: boolean
+}
+
+/** Whether the data file is still the one that the console works on. */
+export interface FileStatus {
+  state: 'ok' | 'copy' | 'removed' | 'replaced' | 'log_removed'
+  path?: string
+  from?: { host: string; path: string; at: string }
 }

@@ -7,6 +7,7 @@ import { Icon, type IconName } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { Foreign } from '../parts/Text'
 import { Time, useNow } from '../parts/Time'
+import { FileStrip } from './FileStrip'
 
 interface Strip {
   key: string
@@ -20,6 +21,7 @@ export function stripsOf(s: Status): Strip[] {
   const all: Strip[] = []
   const add = (key: string, kind: Strip['kind'], icon: IconName, words: ReactNode) =>
     all.push({ key, kind, icon, words })
+  if (s.store.file && s.store.file.state !== 'ok') add('file', 'bad', 'alert', <FileStrip file={s.store.file} />)
   if (s.store.full) add('full', 'bad', 'alert', t('strip.full'))
   if (!s.cluster.reachable)
     add(

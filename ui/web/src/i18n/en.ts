@@ -62,6 +62,22 @@ export const en = {
   'strip.simulated.text': 'No RocketMQ is connected: letters, replays and outcomes are simulated in memory.',
   'strip.lost': 'The console does not answer. What you see may be old; the page reconnects by itself.',
   'strip.full': 'The disk is full. Nothing is lost: intake waits and goes on by itself when there is room.',
+  'strip.file.removed':
+    'The data file {path} was removed while the console runs. Nothing is read from brokers, sent or changed any more. Put it back, or stop the console and restore a backup.',
+  'strip.file.replaced':
+    'The data file {path} was replaced while the console runs. Nothing is read from brokers, sent or changed any more. Stop the console, then start it on the file that is meant.',
+  'strip.file.log_removed':
+    'The write-ahead log of the data file {path} was removed or replaced while the console runs. Nothing is read from brokers, sent or changed any more. Put it back, or stop the console and restore a backup.',
+  'strip.file.copy':
+    'The data file {path} is a copy of {from}, last opened on {host}, {at}. Nothing is sent from it, so that no message is sent twice.',
+  adopt: 'This is the one in use',
+  'adopt.admin': 'An admin can confirm that it is the only one in use.',
+  'adopt.title': 'Is this the only data file in use?',
+  'adopt.what':
+    'If another console still works on the original, both will send the same messages. Make sure that it is stopped and stays so.',
+  'adopt.then':
+    'Automation stays off and everything stopped. What the original sent after the copy was made is not known here: look at what is in flight before you lift the stop.',
+  'adopt.do': 'It is the only one',
   'strip.broker': 'The cluster cannot be reached. Letters can be read; intake and replays wait.',
   'strip.broker.since': 'The cluster cannot be reached since {since}. Letters can be read; intake and replays wait.',
   'strip.member.master':
