@@ -41,7 +41,7 @@ func (m *rocketMarket) consume(groups []Group, work func(Delivery) bool) (stop f
 		for _, topic := range g.Topics { // all before Start: later ones are a data race in the client
 			if err := c.Subscribe(topic, consumer.MessageSelector{}, func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 				m := messages[0]
-				return listen(ctx, work(Delivery{Group: g.Name, Kind: m.GetTags(), UniqueKey: m.GetProperty(dlq.PropUniqueKey)}))
+				return listen(ctx, work(Delivery{Group: g.Name, Kind: m.GetTags(), UniqueKey: m.GetProperty(dlq.PropUniqueKey), Body: m.Body}))
 			}); err != nil {
 				return stop, fmt.Errorf("subscribe %s to %s: %w", g.Name, topic, err)
 			}

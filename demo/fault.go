@@ -45,10 +45,10 @@ func NewFaults() *Faults {
 	f := &Faults{list: []Fault{
 		{Name: "order-format", Topic: TopicOrders, Group: GroupOrders, Reason: "data_format_error",
 			Title: dlq.Text{English: "The order parser stumbles over the old export format", Chinese: "订单解析器读不懂旧的导出格式"},
-			Cure:  dlq.Text{English: "deploy the parser that reads both formats", Chinese: "上线兼容两种格式的解析器"}},
+			Cure:  dlq.Text{English: "deploy the parser that reads both formats, or replay the order as JSON", Chinese: "上线兼容两种格式的解析器，或把订单改成 JSON 再投递"}},
 		{Name: "order-rules", Topic: TopicOrders, Group: GroupOrders, Reason: "business_validation_error",
 			Title: dlq.Text{English: "Orders over the credit limit are turned down", Chinese: "超出信用额度的订单被拒绝"},
-			Cure:  dlq.Text{English: "raise the credit limits", Chinese: "调高信用额度"}},
+			Cure:  dlq.Text{English: "raise the credit limits, or replay the order with an amount of 50000 at most", Chinese: "调高信用额度，或把金额改到 50000 以内再投递"}},
 		{Name: "order-database", Topic: TopicOrders, Group: GroupOrders, Reason: "system_error",
 			Title: dlq.Text{English: "The order database refuses connections", Chinese: "订单数据库拒绝连接"},
 			Cure:  dlq.Text{English: "give the database its connections back", Chinese: "恢复数据库连接"}},
@@ -66,7 +66,7 @@ func NewFaults() *Faults {
 			Cure:  dlq.Text{English: "the line to the carrier is up again", Chinese: "到运营商的线路恢复"}},
 		{Name: "customer-address", Topic: TopicParked, Group: GroupNotifications, Reason: "user_data_error",
 			Title: dlq.Text{English: "The customer's address cannot be delivered to", Chinese: "用户地址无法投递"},
-			Cure:  dlq.Text{English: "customer care mends the addresses", Chinese: "客服修正地址"}},
+			Cure:  dlq.Text{English: "customer care mends the addresses, or replay the letter with a house number in its address", Chinese: "客服修正地址，或在地址里补上门牌号再投递"}},
 		{Name: "push-service", Topic: TopicNotifications, Group: GroupNotifications,
 			Title: dlq.Text{English: "The push service fails and says nothing", Chinese: "推送服务失败且不说原因"},
 			Cure:  dlq.Text{English: "somebody restarts the push service", Chinese: "重启推送服务"}},
@@ -100,20 +100,22 @@ func (f *Faults) Set(name string, broken bool) error {
 	return nil
 }
 
-// fails counts one delivery of a message of this kind and reports whether it fails. A message of no known kind is fine.
-func (f *Faults) fails(name string) (Fault, bool) {
+// fails counts one delivery of a message of this kind and reports whether it fails. A message of no known kind is fine, and so is
+// one whose body was mended.
+func (f *Faults) fails(name string, mended bool) (Fault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i := range f.list {
 		if f.list[i].Name != name {
 			continue
 		}
-		if f.list[i].Broken {
+		failed := f.list[i].Broken && !mended
+		if failed {
 			f.list[i].Failed++
 		} else {
 			f.list[i].Passed++
 		}
-		return f.list[i], f.list[i].Broken
+		return f.list[i], failed
 	}
 	return Fault{}, false
 }

@@ -46,6 +46,7 @@ type Delivery struct {
 	Group     string
 	Kind      string
 	UniqueKey string
+	Body      []byte
 }
 
 func groups() []Group {

@@ -132,9 +132,9 @@ func (s *Shop) send(ctx context.Context, f Fault) {
 	s.sent.Add(1)
 }
 
-// work is the business of the shop: it goes well unless what the message needs is broken.
+// work is the business of the shop: it goes well unless what the message needs is broken and its body needs it.
 func (s *Shop) work(ctx context.Context, d Delivery) bool {
-	fault, failed := s.faults.fails(d.Kind)
+	fault, failed := s.faults.fails(d.Kind, mended(d.Kind, d.Body))
 	if !failed {
 		return true
 	}

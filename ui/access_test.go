@@ -87,7 +87,7 @@ func TestRoles(t *testing.T) {
 
 func TestHostAndOrigin(t *testing.T) {
 	token := func(d *Deps) { d.TokenFile, _ = tokensFor(t) }
-	public := func(d *Deps) { d.PublicURL = "https://dlq.example.com" }
+	public := func(d *Deps) { token(d); d.PublicURL = "https://dlq.example.com" }
 	open := func(d *Deps) { token(d); d.Listen = "0.0.0.0:8642" }
 	named := func(d *Deps) { token(d); d.Listen = "dlq.internal:8642" }
 	const get, post = "GET", "POST"
@@ -190,6 +190,14 @@ func TestCheckListen(t *testing.T) {
 	}
 	if _, err := New(Deps{Listen: "0.0.0.0:8642"}); dlq.CodeOf(err) != dlq.CodeInvalid {
 		t.Errorf("New listens anywhere without tokens: %v", err)
+	}
+	if _, err := New(Deps{PublicURL: "https://dlq.example.com"}); dlq.CodeOf(err) != dlq.CodeInvalid || !strings.Contains(err.Error(), "would be an admin") {
+		t.Errorf("New lets everybody in who comes by a proxy: %v", err)
+	}
+	for _, own := range []string{"http://localhost:8080", "http://127.0.0.1", "https://dlq.localhost"} {
+		if _, err := New(Deps{PublicURL: own}); err != nil {
+			t.Errorf("%s: %v", own, err)
+		}
 	}
 	if _, err := New(Deps{PublicURL: "dlq.example.com"}); dlq.CodeOf(err) != dlq.CodeInvalid {
 		t.Errorf("New takes a public URL without a scheme: %v", err)
@@ -561,6 +569,59 @@ func TestLogInsOfOneToken(t *testing.T) {
 	}
 	if n := len(a.entrance.sessions.open); n != 1+2*sessionsPerToken {
 		t.Errorf("%d log-ins are kept", n)
+	}
+}
+
+// An admin sees who is in and by what token, and throws them out; nothing that is seen lets anybody in.
+func TestAdminsSeeLogIns(t *testing.T) {
+	path, tokens := tokensFor(t)
+	now := noon
+	a := newAPI(t, func(d *Deps) { d.TokenFile, d.Now = path, func() time.Time { return now } })
+	cookie := func(role Role) string {
+		return "Cookie: dlq_session=" + a.call("POST", apiBase+"/session", `{"token":"`+tokens[role]+`"}`).Result().Cookies()[0].Value
+	}
+	viewer, admin := cookie(RoleViewer), cookie(RoleAdmin)
+	now = noon.Add(time.Minute)
+	w := a.call("GET", apiBase+"/sessions", "", admin)
+	all := decode[items[OpenSession]](t, w.Body.Bytes()).Items
+	if len(all) != 2 || all[0].Actor != "some-admin" || !all[0].Own || all[1].Actor != "some-viewer" || all[1].Own || all[1].Address != "127.0.0.1" ||
+		!all[1].Since.Equal(noon) || !all[1].EndsAt.Equal(noon.Add(12*time.Hour)) || !all[0].UsedAt.Equal(now) {
+		t.Fatalf("%s", w.Body)
+	}
+	stream, _, err := a.hub.follow("some-viewer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := a.call("GET", apiBase+"/tokens", "", admin)
+	list := decode[items[KnownToken]](t, known.Body.Bytes()).Items
+	if len(list) != 4 || list[1].Actor != "some-viewer" || list[1].UsedAt == nil || !list[1].UsedAt.Equal(noon) || list[1].Address != "127.0.0.1" || list[2].UsedAt != nil {
+		t.Errorf("%s", known.Body)
+	}
+	file := string(must(os.ReadFile(path)))
+	for _, line := range strings.Fields(file) {
+		if len(line) == 64 && strings.Contains(known.Body.String(), line) {
+			t.Error("a hash is shown")
+		}
+	}
+	for _, secret := range []string{viewer, admin} {
+		if strings.Contains(w.Body.String(), secret[len("Cookie: dlq_session="):]) {
+			t.Error("a cookie is shown")
+		}
+	}
+	if w := a.call("GET", apiBase+"/summary", "", "Cookie: dlq_session="+all[1].ID); w.Code != 401 {
+		t.Errorf("somebody gets in by the id of a log-in: %d", w.Code)
+	}
+	if w := a.call("POST", apiBase+"/sessions/"+all[1].ID+"/end", "", admin); w.Code != 200 || strings.Contains(w.Body.String(), "some-viewer") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := a.call("GET", apiBase+"/summary", "", viewer); w.Code != 401 {
+		t.Errorf("the log-in goes on: %d", w.Code)
+	}
+	if _, open := <-stream.frames; open {
+		t.Error("its stream goes on")
+	}
+	if w := a.call("POST", apiBase+"/sessions/"+all[1].ID+"/end", "", admin); w.Code != 404 {
+		t.Errorf("again: %d", w.Code)
 	}
 }
 

@@ -26,6 +26,16 @@ func CheckListen(addr string, tokens bool) error {
 		WithHint("listen on 127.0.0.1, or name a token file with --tokens; \"dlq token new NAME --role admin\" makes its lines")
 }
 
+// CheckPublic refuses a public URL without tokens: it is the address of a proxy, and whoever reaches that is an admin. One
+// that names this machine itself is fine. The error is CodeInvalid.
+func CheckPublic(public *url.URL, tokens bool) error {
+	if tokens || isLoopback(public.Hostname()) {
+		return nil
+	}
+	return dlq.Errorf(dlq.CodeInvalid, "people shall come by %s, and there is no token file, so everybody who does would be an admin", public).
+		WithHint("name a token file with --tokens; \"dlq token new NAME --role admin\" makes its lines")
+}
+
 func isLoopback(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
@@ -127,9 +137,12 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-func secure(next echo.HandlerFunc) echo.HandlerFunc {
+func (s *Server) secured(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
+		if s.Certificate != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")

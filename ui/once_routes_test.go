@@ -24,7 +24,7 @@ func TestEveryWriteIsDoneOnceUnderItsKey(t *testing.T) {
 		"startOperation": `{"version":1,"note":"n"}`, "pauseOperation": `{}`, "resumeOperation": `{}`, "cancelOperation": `{}`,
 		"paceOperation": `{"version":1,"pace":{"rate":1}}`, "setAutomation": `{"version":1,"note":"n","on":true,"stopped":false}`, "repairTopic": "", "adoptFile": "",
 		"saveRules": `{"text":"version: 1\n","note":"n"}`, "addSilence": `{"matchers":{"consumer_group":["g"]},"duration":"1h","note":"n"}`,
-		"endSilence": "", "testReceiver": "", "resendDelivery": "", "report": `{"consumer_group":"g","key":"k","reason":"r"}`,
+		"endSession": "", "endSilence": "", "testReceiver": "", "resendDelivery": "", "report": `{"consumer_group":"g","key":"k","reason":"r"}`,
 	}
 	// These change nothing, or are the log-in itself.
 	free := map[string]bool{"checkRules": true, "editRules": true, "backtestRules": true, "logIn": true, "logOut": true}

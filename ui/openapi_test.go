@@ -85,7 +85,7 @@ func TestSchemasMatchTheNouns(t *testing.T) {
 		dlq.TransformStep{}, dlq.TransformSample{}, dlq.OperationPreview{}, dlq.DoorPreview{}, dlq.ConsumerPreview{}, dlq.CausePreview{},
 		dlq.OperationDrift{}, dlq.OperationItem{}, dlq.OperationPoint{}, dlq.OperationEvent{}, dlq.OperationPage{}, dlq.ItemPage{},
 		dlq.Edit{}, dlq.Editable{}, dlq.EditableProperty{}, dlq.Probe{}, OperationHistory{}, Edited{}, Probed{},
-		Problem{}, Session{}, Status{}, RulesStatus{}, StoreStatus{}, IntakeStatus{}, DemoStatus{}, Replayed{}, ActionResult{},
+		Problem{}, Session{}, OpenSession{}, KnownToken{}, Status{}, RulesStatus{}, StoreStatus{}, IntakeStatus{}, DemoStatus{}, Replayed{}, ActionResult{},
 		ConsumerGroup{}, Rules{}, RulesRefusal{}, RulesNow{}, RuleLine{}, AlertLine{}, RulesCheck{}, EditedRules{}, Backtest{}, BacktestCount{},
 		BacktestRule{}, BacktestLetters{}, BacktestLetter{}, RuleVersions{}, RuleVersionDetail{}, RuleCompletions{}, rulebook.Writable{}, ReportResult{}}
 	for _, noun := range nouns {

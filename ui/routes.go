@@ -39,6 +39,10 @@ func (s *Server) routes() []route {
 		api(post, "/session", "logIn", RolePublic, s.logIn),
 		api(http.MethodDelete, "/session", "logOut", RolePublic, s.logOut),
 
+		api(get, "/sessions", "listSessions", RoleAdmin, read(s, s.listSessions)),
+		api(post, "/sessions/:id/end", "endSession", RoleAdmin, write(s, writeTimeout, s.endSession)),
+		api(get, "/tokens", "listTokens", RoleAdmin, read(s, s.listTokens)),
+
 		api(get, "/status", "getStatus", RoleViewer, read(s, s.getStatus)),
 		api(get, "/summary", "getSummary", RoleViewer, read(s, s.getSummary)),
 		api(get, "/facets", "getFacets", RoleViewer, read(s, s.getFacets)),
@@ -120,7 +124,7 @@ func (s *Server) router() *echo.Echo {
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = echo.ExtractIPDirect() // forwarding headers are not believed
 	e.HTTPErrorHandler = s.fail
-	e.Use(s.observe, s.recover, secure, s.guard)
+	e.Use(s.observe, s.recover, s.secured, s.guard)
 	for _, r := range s.routes() {
 		e.Add(r.method, r.path, s.admit(r))
 	}

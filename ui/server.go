@@ -66,6 +66,8 @@ type Deps struct {
 	PublicURL string // where people open the page, if not at Listen: its host and origin are allowed, https makes cookies secure
 	Version   string // of the program
 
+	// Certificate makes the page speak TLS; then cookies are secure, and browsers are told to come by https only. nil for plain HTTP.
+	Certificate    *Certificate
 	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-For is believed
 
 	ShopURL string // address of the demo shop, "" for none
@@ -128,11 +130,16 @@ func New(d Deps) (*Server, error) {
 			return nil, dlq.Errorf(dlq.CodeInvalid, "the public URL %q is not an address such as https://dlq.example.com", d.PublicURL)
 		}
 	}
+	if public != nil {
+		if err := CheckPublic(public, d.TokenFile != ""); err != nil {
+			return nil, err
+		}
+	}
 	if s.gate, err = newGate(d.Listen, public, d.TokenFile != ""); err != nil {
 		return nil, err
 	}
 	s.entrance = &entrance{sessions: sessions{now: d.Now}, guesses: guesses{now: d.Now}, now: d.Now, proxies: d.TrustedProxies,
-		secure: public != nil && public.Scheme == "https"}
+		secure: d.Certificate != nil || public != nil && public.Scheme == "https"}
 	if d.TokenFile != "" {
 		if s.entrance.tokens, err = openTokens(d.TokenFile, d.Logger, s.tokensChanged); err != nil {
 			return nil, err
@@ -180,7 +187,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		running.Go(func() { s.entrance.tokens.run(loops) })
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
+	if s.Certificate != nil {
+		server.TLSConfig = s.Certificate.Config()
+		go func() { failed <- server.ServeTLS(l, "", "") }()
+	} else {
+		go func() { failed <- server.Serve(l) }()
+	}
 
 	var err error
 	select {

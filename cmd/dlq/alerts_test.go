@@ -141,7 +141,7 @@ func startSimulated(t *testing.T, rules string, variables map[string]string) (*c
 	t.Helper()
 	env := environment{get: func(name string) string { return variables[name] }, stdin: strings.NewReader(""), stdout: t.Output(), stderr: t.Output()}
 	c := serveDefaults()
-	c.listen, c.data, c.rules, c.publicURL = "127.0.0.1:0", filepath.Join(t.TempDir(), "dlq.db"), rules, "https://dlq.example"
+	c.listen, c.data, c.rules, c.publicURL = "127.0.0.1:0", filepath.Join(t.TempDir(), "dlq.db"), rules, "https://dlq.localhost"
 	c.allowLoopback, c.simulated = true, true
 	ctx, cancel := context.WithCancel(context.Background())
 	a, err := newApp(ctx, c, env, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
@@ -191,7 +191,7 @@ func TestAlertFromLetterToReceiver(t *testing.T) {
 		t.Fatalf("told: %+v", ops.messages())
 	}
 	pay := first.Data.Alerts[0]
-	if pay.Rule != "pile" || pay.Severity != "critical" || pay.Labels["team"] != "money" || pay.Value < 4 || pay.Link != "https://dlq.example/letters?consumer_group=pay" ||
+	if pay.Rule != "pile" || pay.Severity != "critical" || pay.Labels["team"] != "money" || pay.Value < 4 || pay.Link != "https://dlq.localhost/letters?consumer_group=pay" ||
 		len(pay.Reasons) != 1 || pay.Reasons[0].Value != "card_declined" || first.Data.Reason != "first" {
 		t.Errorf("told: %+v", first)
 	}

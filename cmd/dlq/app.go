@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -89,6 +90,17 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	if err := ui.CheckListen(c.listen, c.tokens != ""); err != nil {
 		return nil, err
 	}
+	var certificate *ui.Certificate
+	if c.listenCert != "" {
+		if certificate, err = ui.LoadCertificate(c.listenCert, c.listenKey); err != nil {
+			return nil, err
+		}
+	}
+	if public, err := url.Parse(c.publicURL); err == nil && c.publicURL != "" { // the flag's form is checked with all flags
+		if err := ui.CheckPublic(public, c.tokens != ""); err != nil {
+			return nil, err
+		}
+	}
 	registry := prometheus.NewRegistry()
 	a.registry = registry
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
@@ -158,7 +170,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 	alarm.engine.Store(alerting.engine)
 
 	a.server, err = ui.New(ui.Deps{Store: a.store, Alerts: silencing{a.store, alarm.wake}, Engine: alerting.engine, Outbox: alerting.outbox, Desk: desk, Replays: replays, Operations: operations, Ledger: a.store, Cluster: watched, Book: a.book, Live: live,
-		Listen: c.listen, TokenFile: c.tokens, TrustedProxies: c.proxies, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
+		Listen: c.listen, TokenFile: c.tokens, Certificate: certificate, TrustedProxies: c.proxies, PublicURL: c.publicURL, Version: version, ShopURL: c.shopURL,
 		Registerer: registry, Gatherer: registry, Logger: log, OpenAPI: openAPI, RulesSchema: docs.RulesSchema})
 	if err != nil {
 		return nil, err

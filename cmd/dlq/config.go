@@ -44,6 +44,8 @@ type config struct {
 	allowLoopback bool
 	allowEgress   []netip.Prefix
 	proxies       []netip.Prefix
+	listenCert    string // of the page itself
+	listenKey     string
 	simulated     bool   // demo only
 	shopURL       string // demo only
 }
@@ -69,6 +71,8 @@ func parseConfig(name string, args []string, env environment, defaults config, e
 	set.StringVar(&c.tlsKey, "tls-key", "", "PEM file of its private key")
 	set.StringVar(&c.tlsServerName, "tls-server-name", "", "name that the brokers' certificates bear; default: the host that is connected to")
 	set.BoolVar(&c.tlsSkipVerify, "tls-skip-verify", false, "do not check the name in the brokers' certificates and, without --tls-ca, nothing of them")
+	set.StringVar(&c.listenCert, "listen-cert", "", "PEM file with the page's own certificate and its chain: the page is served by https; read anew when it changes")
+	set.StringVar(&c.listenKey, "listen-key", "", "PEM file with the key of --listen-cert")
 	set.StringVar(&proxies, "trusted-proxy", "", "ranges of proxies whose X-Forwarded-For is believed, separated by commas, for example 10.0.0.0/8")
 	set.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	set.StringVar(&c.logFormat, "log-format", "text", "text or json")
@@ -154,6 +158,9 @@ func (c *config) check(env environment, nameServers, retention, level string) er
 		if u, err := url.Parse(c.publicURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return usageErrorf("--public-url %q is not an address such as https://dlq.example.com", c.publicURL)
 		}
+	}
+	if (c.listenCert == "") != (c.listenKey == "") {
+		return usageErrorf("--listen-cert and --listen-key belong together: one of them is empty")
 	}
 	keep, err := dlq.ParseDuration(retention)
 	if err != nil || keep < dlq.Duration(time.Minute) {
@@ -247,6 +254,14 @@ func (c *config) logger(w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// scheme is how the page is served.
+func (c *config) scheme() string {
+	if c.listenCert != "" {
+		return "https://"
+	}
+	return "http://"
 }
 
 // linkBase is where links in messages lead: the public URL, else the address that is listened on. It is "" where that

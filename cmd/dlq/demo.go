@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"text/tabwriter"
@@ -96,10 +97,15 @@ func demoConsole(ctx context.Context, args []string, env environment) error {
 	defaults := serveDefaults()
 	defaults.data, defaults.allowLoopback = "./data/demo/dlq.db", true
 	var c config
+	var shop string
 	parsed, err := parseConfig("demo", args, env, defaults, func(set *flag.FlagSet) {
 		set.BoolVar(&c.simulated, "simulated", false, "use the in-memory stand-in in place of a RocketMQ cluster")
+		shopFlag(set, &shop, env)
 	})
 	if err != nil {
+		return err
+	}
+	if env, err = shopAt(env, shop); err != nil {
 		return err
 	}
 	parsed.simulated, parsed.shopURL = c.simulated, shopURL(env)
@@ -118,7 +124,7 @@ func demoConsole(ctx context.Context, args []string, env environment) error {
 		if err := switchOn(ctx, a.automate, a.log); err != nil {
 			return err
 		}
-		return demo.New(demo.Options{NameServers: parsed.nameServers, Market: a.market, Listen: shopListen(env), ConsoleURL: "http://" + a.listener.Addr().String(),
+		return demo.New(demo.Options{NameServers: parsed.nameServers, Market: a.market, Listen: shopListen(env), ConsoleURL: parsed.scheme() + a.listener.Addr().String(),
 			ReportToken: env.get("DLQ_REPORT_TOKEN"), Secret: settle.get("DLQ_SETTLE_SECRET"), Every: every, Logger: a.log}).Run(ctx)
 	})
 }
@@ -161,6 +167,25 @@ func shopListen(env environment) string {
 	return "127.0.0.1:8643"
 }
 
+func shopFlag(set *flag.FlagSet, at *string, env environment) {
+	set.StringVar(at, "shop-listen", shopListen(env), "address of the shop's own page and of its compensation endpoint")
+}
+
+// shopAt is the environment with the shop at this address.
+func shopAt(env environment, address string) (environment, error) {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return env, usageErrorf("--shop-listen %q is not host:port, for example 127.0.0.1:8643", address)
+	}
+	outer := env.get
+	env.get = func(name string) string {
+		if name == "DLQ_SHOP_LISTEN" {
+			return address
+		}
+		return outer(name)
+	}
+	return env, nil
+}
+
 // shopEvery is how often the shop sends a message that fails, from DLQ_SHOP_EVERY; 0 leaves it to the shop.
 func shopEvery(env environment) (time.Duration, error) {
 	text := env.get("DLQ_SHOP_EVERY")
@@ -178,8 +203,12 @@ func shopURL(env environment) string { return "http://" + strings.TrimSuffix(sho
 
 // shopAlone runs the shop without a console, against the cluster of --namesrv.
 func shopAlone(ctx context.Context, args []string, env environment) error {
-	c, err := parseConfig("demo shop", args, env, serveDefaults(), nil)
+	var at string
+	c, err := parseConfig("demo shop", args, env, serveDefaults(), func(set *flag.FlagSet) { shopFlag(set, &at, env) })
 	if err != nil {
+		return err
+	}
+	if env, err = shopAt(env, at); err != nil {
 		return err
 	}
 	if len(c.nameServers) == 0 {
@@ -198,5 +227,5 @@ func consoleURL(c config) string {
 	if c.publicURL != "" {
 		return c.publicURL
 	}
-	return "http://" + c.listen
+	return c.scheme() + c.listen
 }

@@ -66,6 +66,7 @@ func commands() []command {
 // run finds the subcommand, runs it and turns its error into what a person reads and the exit status: 0, 1 for a
 // failure, 2 for wrong usage, or that of an exitError.
 func run(ctx context.Context, args []string, env environment) int {
+	env.stdout, env.stderr = &plainWriter{to: env.stdout}, &plainWriter{to: env.stderr}
 	if len(args) == 0 {
 		usage(env.stderr)
 		return 2

@@ -19,7 +19,7 @@ func (m simulatedMarket) Open(_ context.Context, groups []demo.Group, work func(
 			kind = dlq.GroupOrderly
 		}
 		m.broker.Consume(simulated.Consumer{Group: g.Name, Kind: kind, Topics: g.Topics, Work: func(s simulated.Seen) bool {
-			return work(demo.Delivery{Group: s.Group, Kind: s.Properties[dlq.PropTags], UniqueKey: s.Properties[dlq.PropUniqueKey]})
+			return work(demo.Delivery{Group: s.Group, Kind: s.Properties[dlq.PropTags], UniqueKey: s.Properties[dlq.PropUniqueKey], Body: s.Body})
 		}})
 	}
 	return func() {

@@ -42,7 +42,7 @@ func runConsole(ctx context.Context, c config, env environment, beside func(cont
 	if beside != nil {
 		a.inputs = append(a.inputs, loop{"demo", func(ctx context.Context) error { return beside(ctx, a) }})
 	}
-	address := "http://" + a.listener.Addr().String() + "/"
+	address := c.scheme() + a.listener.Addr().String() + "/"
 	if c.publicURL != "" {
 		address = c.publicURL
 	}
