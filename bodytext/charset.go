@@ -114,12 +114,12 @@ func Encode(text string, c Charset, like []byte) ([]byte, error) {
 
 // encode refuses U+FFFD, which stands for bytes that could not be read: nobody knows what to write for it.
 func encode(text string, c Charset) ([]byte, error) {
-	if strings.Contains(text, "\uFFFD") {
-		return nil, &Unwritable{c, utf8.RuneError}
-	}
 	e, ok := encodings[c]
 	if !ok {
 		return []byte(text), nil
+	}
+	if strings.Contains(text, "\uFFFD") {
+		return nil, &Unwritable{c, utf8.RuneError}
 	}
 	out, err := e.NewEncoder().Bytes([]byte(text))
 	if err == nil {

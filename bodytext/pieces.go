@@ -54,14 +54,25 @@ func eachPiece(body []byte, f func(at int, text string) bool) {
 	end(len(body))
 }
 
+// Readable returns a text that may be written in any charset: as it is where it is UTF-8, or where nobody knows.
+func Readable(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	if c := Detect([]byte(s)); c != Binary {
+		s, _ = Decode([]byte(s), c)
+	}
+	return s
+}
+
 // Words returns what a search shall find a body by: its text, what an application has compressed into it, or the texts that
 // stand in its bytes; the first so many bytes of them. cut says that the body has more bytes than these.
 func Words(body []byte, cut bool, limit int) string {
-	c := Detect(whole(body, cut))
+	c := Detect(Whole(body, cut))
 	if c == Binary {
 		if o := Open(body, limit); o.Format != "" {
 			body = o.Body
-			c = Detect(whole(body, o.More || o.Broken))
+			c = Detect(Whole(body, o.More || o.Broken))
 		}
 	}
 	if c != Binary {
@@ -89,8 +100,8 @@ func Words(body []byte, cut bool, limit int) string {
 	return b.String()
 }
 
-// whole returns a body that was cut without the first bytes of a character whose others are missing.
-func whole(body []byte, cut bool) []byte {
+// Whole returns a body that was cut without the first bytes of a character whose others are missing.
+func Whole(body []byte, cut bool) []byte {
 	if !cut {
 		return body
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"deadletteroffice/bodytext"
 	"deadletteroffice/dlq"
 )
 
@@ -61,18 +62,22 @@ const (
 )
 
 // read returns all fields, by slot; nil when the body is not JSON. A key that stands twice counts as its last, as it
-// does for the usual readers of JSON in Java and Go.
-func (p *paths) read(m *dlq.DeadMessage) []fieldValue {
+// does for the usual readers of JSON in Java and Go. JSON in another charset is read as the text that it is, and one that
+// the application has compressed is opened, which opened says.
+func (p *paths) read(m *dlq.DeadMessage) (values []fieldValue, c bodytext.Charset, opened bool) {
 	if p.count == 0 || m.BodyState == dlq.BodyUndecoded || m.BodyState == dlq.BodyOverLimit {
-		return nil
+		return nil, c, false
 	}
-	body := bytes.TrimPrefix(m.Body, []byte("\xef\xbb\xbf"))
+	body, c, opened := bodytext.AsUTF8(m.Body)
+	if c == bodytext.Binary && !opened {
+		body = m.Body // JSON all the same, perhaps, with some bytes in it that nobody can read
+	}
 	if !validJSON(body) {
-		return nil
+		return nil, c, opened
 	}
-	values := make([]fieldValue, p.count)
+	values = make([]fieldValue, p.count)
 	p.root.collect(gjson.ParseBytes(body), values)
-	return values
+	return values, c, opened
 }
 
 // validJSON reports whether the body is JSON; gjson's reader itself takes anything. gjson's check is the faster one but
@@ -148,11 +153,15 @@ type subject struct {
 	steps  int  // that patterns may still take; see spent
 	read   bool
 	values []fieldValue
+
+	charset bodytext.Charset // of the body, once it is read
+	opened  bool             // its application had compressed it
 }
 
 func (s *subject) body(slot int) fieldValue {
 	if !s.read {
-		s.read, s.values = true, s.rules.paths.read(s.m)
+		s.read = true
+		s.values, s.charset, s.opened = s.rules.paths.read(s.m)
 	}
 	if slot < 0 || s.values == nil {
 		return fieldValue{}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"deadletteroffice/bodytext"
 	"deadletteroffice/dlq"
 )
 
@@ -19,11 +20,15 @@ type envelope struct {
 	bodyName  string
 }
 
-// envelope returns the first envelope whose topic and body are both there; nil for none.
+// envelope returns the first envelope whose topic and body are both there; nil for none. What an application has compressed
+// is opened for reading alone: a replay sends it as it is, so no envelope inside it counts.
 func (s *subject) envelope() *envelope {
 	for i := range s.rules.envelopes {
 		e := &s.rules.envelopes[i]
 		if topic := s.body(e.topic); topic.kind == jsonText && strings.TrimSpace(topic.text) != "" && s.body(e.body).kind != absent {
+			if s.opened {
+				return nil
+			}
 			return e
 		}
 	}
@@ -74,14 +79,14 @@ func (r *Ruleset) Unwrap(m *dlq.DeadMessage) (body []byte, topic string, wrapped
 	}
 	v := s.body(e.body)
 	if e.encoding == "json" {
-		return []byte(v.raw), topic, true, nil
+		return s.inCharset(v.raw, e, topic)
 	}
 	if v.kind != jsonText {
 		return nil, "", true, dlq.Errorf(dlq.CodeRefused, "the field %s of the envelope %q is not a text", e.bodyName, e.name).
 			WithHint("if it holds JSON, set encoding: json for this envelope in rules.yaml")
 	}
 	if e.encoding == "text" {
-		return []byte(v.text), topic, true, nil
+		return s.inCharset(v.text, e, topic)
 	}
 	body, err = base64.StdEncoding.DecodeString(v.text)
 	if err != nil {
@@ -90,6 +95,16 @@ func (r *Ruleset) Unwrap(m *dlq.DeadMessage) (body []byte, topic string, wrapped
 	if err != nil {
 		return nil, "", true, dlq.Errorf(dlq.CodeRefused, "the field %s of the envelope %q is not base64", e.bodyName, e.name).
 			WithHint("set encoding: text for this envelope in rules.yaml if it holds the message as it is")
+	}
+	return body, topic, true, nil
+}
+
+// inCharset returns the message inside the envelope in the charset of the envelope, as its consumers read it.
+func (s *subject) inCharset(text string, e *envelope, topic string) ([]byte, string, bool, error) {
+	body, err := bodytext.Encode(text, s.charset, nil)
+	if err != nil {
+		return nil, "", true, dlq.Errorf(dlq.CodeRefused, "the field %s of the envelope %q cannot be written: %v", e.bodyName, e.name, err).
+			WithHint("the body is written in %s, which lacks a character that the field holds as an escape", s.charset)
 	}
 	return body, topic, true, nil
 }

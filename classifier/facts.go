@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"deadletteroffice/bodytext"
 	"deadletteroffice/dlq"
 )
 
@@ -94,7 +95,7 @@ type heard struct {
 func (s *subject) ask(src *source, wrap *envelope, h heard, text bool) string {
 	switch src.origin {
 	case dlq.OriginProperty:
-		return strings.TrimSpace(s.m.Properties[src.property])
+		return strings.TrimSpace(bodytext.Readable(s.m.Properties[src.property]))
 	case dlq.OriginBody:
 		return scalar(s.body(src.slot))
 	case dlq.OriginEnvelope:

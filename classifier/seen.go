@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"deadletteroffice/bodytext"
 	"deadletteroffice/dlq"
 )
 
@@ -20,7 +21,11 @@ const (
 // order of the body: those that hold a text, a number or a truth value, at most four steps deep and a hundred of them. Of
 // a list its first member stands for all.
 func BodyPaths(m *dlq.DeadMessage) []string {
-	if len(m.Body) > seenBody || m.BodyState == dlq.BodyUndecoded || m.BodyState == dlq.BodyOverLimit || !validJSON(m.Body) {
+	if len(m.Body) > seenBody || m.BodyState == dlq.BodyUndecoded || m.BodyState == dlq.BodyOverLimit {
+		return nil
+	}
+	body, _, _ := bodytext.AsUTF8(m.Body)
+	if !validJSON(body) {
 		return nil
 	}
 	var out []string
@@ -41,7 +46,7 @@ func BodyPaths(m *dlq.DeadMessage) []string {
 			out = append(out, path)
 		}
 	}
-	walk(gjson.ParseBytes(m.Body), "", 0)
+	walk(gjson.ParseBytes(body), "", 0)
 	return out
 }
 

@@ -15,6 +15,7 @@ type Edit struct {
 	Body     []byte            `json:"body"`   // base64 in JSON
 	Set      map[string]string `json:"set"`    // properties that differ from the original's, after the change
 	Remove   []string          `json:"remove"` // properties of the original that are gone
+	Charset  string            `json:"-"`      // of an edit that is to be kept: Body is UTF-8 and shall be written in this charset; "" keeps its bytes
 }
 
 // Editable is a letter's message as an editor opens it.
@@ -22,8 +23,10 @@ type Editable struct {
 	LetterID   int64              `json:"letter_id,string"`
 	Version    int64              `json:"version"` // of the letter
 	Deaths     int                `json:"deaths"`
-	Body       []byte             `json:"body"`      // as the consumer shall see it: out of its envelope; base64 in JSON
-	Undecoded  bool               `json:"undecoded"` // still compressed: the body cannot be edited
+	Body       []byte             `json:"body"`       // as the consumer shall see it: out of its envelope; base64 in JSON
+	Charset    string             `json:"charset"`    // in which the body is written, as far as can be told; "" for no text
+	Transcript bool               `json:"transcript"` // Body, and that of every edit, is a text in UTF-8 to be written in Charset again
+	Undecoded  bool               `json:"undecoded"`  // still compressed: the body cannot be edited
 	Properties []EditableProperty `json:"properties"`
 	Edits      []Edit             `json:"edits"` // newest first
 }

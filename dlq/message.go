@@ -122,3 +122,19 @@ type Gap struct {
 	Count int64     `json:"count,string"` // messages lost; 0 where it cannot be told (truncated)
 	At    time.Time `json:"at"`
 }
+
+// bookkeeping are properties with which brokers and clients count and mark, of 4.9 and 5.x (apache/rocketmq
+// common/message/MessageConst).
+var bookkeeping = map[string]bool{
+	"WAIT": true, PropDelay: true, PropRealTopic: true, "REAL_QID": true, "TRAN_MSG": true, "MIN_OFFSET": true, "MAX_OFFSET": true,
+	"TRANSFER_FLAG": true, "CORRECTION_FLAG": true, "MQ2_FLAG": true, "RECONSUME_TIME": true, "MAX_RECONSUME_TIMES": true, "CONSUME_START_TIME": true,
+	"POP_CK": true, "POP_CK_OFFSET": true, "1ST_POP_TIME": true, "TRAN_PREPARED_QUEUE_OFFSET": true, "TRANSACTION_CHECK_TIMES": true,
+	"CHECK_IMMUNITY_TIME_IN_SECONDS": true, "TRANS_OFFSET": true, "TRACE_ON": true, "MSG_REGION": true, "CLUSTER": true, "MSG_TYPE": true,
+	"INNER_NUM": true, "INNER_BASE": true, "PROPERTY_FORWARD_QUEUE_ID": true, "REDIRECT": true, "E_T": true, "BORN_TIMESTAMP": true,
+	"__CRC32#": true, "TTL": true, "ARRIVE_TIME": true, "PUSH_REPLY_TIME": true, "_SYS_MSG_PRIORITY_": true, PropReplayCount: true,
+}
+
+// Bookkeeping reports whether nobody would look for a message by the value of this property.
+func Bookkeeping(name string) bool {
+	return bookkeeping[name] || strings.HasPrefix(name, "TIMER_") || strings.HasPrefix(name, "INNER_MULTI_")
+}

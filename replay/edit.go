@@ -3,11 +3,16 @@ package replay
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
+	"deadletteroffice/bodytext"
 	"deadletteroffice/dlq"
 	"deadletteroffice/replay/transform"
 )
@@ -26,9 +31,13 @@ const (
 // secretive matches the names of properties that look like those of secrets.
 var secretive = regexp.MustCompile(`(?i)pass|secret|token|auth|credential|cookie|session|api[-_.]?key|private`)
 
-// Editable returns a letter's message as an editor opens it, with the edits that were made of it. Errors are those of the
-// store.
-func (s *Service) Editable(ctx context.Context, letterID int64) (dlq.Editable, error) {
+// ReadAsText asks Editable for bodies as text, in the charset that they are written in.
+const ReadAsText = "auto"
+
+// Editable returns a letter's message as an editor opens it, with the edits that were made of it. With a charset, or
+// ReadAsText, bodies that are not UTF-8 come as text in UTF-8, where they can be read in it; "" leaves all bytes as they are.
+// Errors are those of the store.
+func (s *Service) Editable(ctx context.Context, letterID int64, charset string) (dlq.Editable, error) {
 	l, err := s.Store.Letter(ctx, letterID)
 	if err != nil {
 		return dlq.Editable{}, err
@@ -49,6 +58,9 @@ func (s *Service) Editable(ctx context.Context, letterID int64) (dlq.Editable, e
 	if e.Edits == nil {
 		e.Edits = []dlq.Edit{}
 	}
+	if !e.Undecoded {
+		transcribe(&e, charset)
+	}
 	travels := clean(m.Properties)
 	for _, name := range slices.Sorted(maps.Keys(m.Properties)) {
 		_, kept := travels[name]
@@ -63,7 +75,9 @@ func (s *Service) Editable(ctx context.Context, letterID int64) (dlq.Editable, e
 // version is that of the letter that was seen: of two people who edit at the same time the second gets dlq.CodeConflict,
 // which names the first. Set and Remove may repeat what the original has; only differences are kept.
 //
-// Other errors: dlq.CodeInvalid for an edit without a note, without a change or of an unknown base, dlq.CodeRefused for a
+// The body of an edit with a charset is a text, and is written in that charset; what is as in the original keeps its bytes.
+//
+// Other errors: dlq.CodeInvalid for a character that the charset lacks, for an edit without a note, without a change or of an unknown base, dlq.CodeRefused for a
 // property that is RocketMQ's or this console's own and for a letter that cannot be replayed now, dlq.CodeTooLarge above
 // 4 MiB of body or 32 767 bytes of properties, dlq.CodeNotSupported for a body that could not be decompressed, and those
 // of the store.
@@ -90,6 +104,9 @@ func (s *Service) Edit(ctx context.Context, e dlq.Edit, version int64) (dlq.Edit
 		return none(err)
 	}
 	h := s.unwrap(&m)
+	if err := writeIn(&e, h.body); err != nil {
+		return none(err)
+	}
 	if err := checkEdit(&e, h); err != nil {
 		return none(err)
 	}
@@ -116,6 +133,54 @@ func (s *Service) Edit(ctx context.Context, e dlq.Edit, version int64) (dlq.Edit
 		}
 	}
 	return kept, l, err
+}
+
+// transcribe finds out in which charset the body is written and makes texts of the bodies when they are wanted in one. A
+// body of which a part cannot be read stays as it is.
+func transcribe(e *dlq.Editable, wanted string) {
+	c := bodytext.Charset(wanted)
+	if wanted == "" || wanted == ReadAsText {
+		c = bodytext.Detect(e.Body)
+	}
+	e.Charset = string(c)
+	text, wrong := bodytext.Decode(e.Body, c)
+	if wanted == "" || c == bodytext.Binary || c == bodytext.UTF8 || wrong > 0 {
+		return
+	}
+	e.Transcript, e.Body = true, []byte(text)
+	for i := range e.Edits {
+		text, _ := bodytext.Decode(e.Edits[i].Body, c)
+		e.Edits[i].Body = []byte(text)
+	}
+}
+
+// writeIn writes the text of an edit in its charset.
+func writeIn(e *dlq.Edit, original []byte) error {
+	if e.Charset == "" {
+		return nil
+	}
+	body, err := bodytext.Encode(string(e.Body), bodytext.Charset(e.Charset), original)
+	var lacks *bodytext.Unwritable
+	switch {
+	case errors.As(err, &lacks) && lacks.Rune == utf8.RuneError:
+		return dlq.Errorf(dlq.CodeInvalid, "the new text has places that could not be read; what they were is not known").WithHint("leave those places as they are, or take them out")
+	case errors.As(err, &lacks):
+		problem := dlq.Errorf(dlq.CodeInvalid, "the body is written in %s, which has no character %q", e.Charset, lacks.Rune).
+			WithHint("write it in another way; in a text of JSON its escape is %s", escape(lacks.Rune))
+		problem.Params = map[string]string{"charset": e.Charset, "character": string(lacks.Rune)}
+		return problem
+	}
+	e.Body = body
+	return err
+}
+
+// escape writes a character as JSON does in ASCII.
+func escape(r rune) string {
+	var b strings.Builder
+	for _, u := range utf16.Encode([]rune{r}) {
+		fmt.Fprintf(&b, `\u%04x`, u)
+	}
+	return b.String()
 }
 
 // checkEdit refuses what cannot be sent or may not be changed, and leaves in the edit only what differs from the original.

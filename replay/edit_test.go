@@ -26,12 +26,12 @@ func editable() (*fakeStore, *stubBroker, *Service) {
 func TestEditable(t *testing.T) {
 	store, _, s := editable()
 	store.edits[1] = []dlq.Edit{{LetterID: 1, Number: 1}}
-	e, err := s.Editable(t.Context(), 1)
+	e, err := s.Editable(t.Context(), 1, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := dlq.Editable{
-		LetterID: 1, Version: 1, Deaths: 1, Body: []byte(`{"a":1}`), Edits: store.edits[1],
+		LetterID: 1, Version: 1, Deaths: 1, Body: []byte(`{"a":1}`), Charset: "utf-8", Edits: store.edits[1],
 		Properties: []dlq.EditableProperty{
 			{Name: "DELAY", Value: "5", Locked: true, Stripped: true},
 			{Name: "DLQ_REPLAY_COUNT", Value: "1", Locked: true},
@@ -46,10 +46,10 @@ func TestEditable(t *testing.T) {
 		t.Error(diff)
 	}
 	s.Rules = stubRules(func(*dlq.DeadMessage) ([]byte, string, bool, error) { return []byte("inside"), "t", true, nil })
-	if e, err := s.Editable(t.Context(), 1); err != nil || string(e.Body) != "inside" {
+	if e, err := s.Editable(t.Context(), 1, ""); err != nil || string(e.Body) != "inside" {
 		t.Errorf("%q, %v", e.Body, err)
 	}
-	if _, err := s.Editable(t.Context(), 2); dlq.CodeOf(err) != dlq.CodeNotFound {
+	if _, err := s.Editable(t.Context(), 2, ""); dlq.CodeOf(err) != dlq.CodeNotFound {
 		t.Errorf("no letter: %v", err)
 	}
 }

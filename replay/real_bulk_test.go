@@ -119,7 +119,7 @@ func TestRealEditedReplay(t *testing.T) {
 		if len(got) != 1 || got[0].Body != "amount 5" || got[0].Properties["shop"] != "13" || got[0].Properties["debug"] != "" || got[0].Properties[dlq.PropKeys] != "k2" || got[0].Properties[dlq.PropUniqueKey] != l.UniqueKey {
 			t.Errorf("delivered %v", got)
 		}
-		editable, err := o.service.Editable(t.Context(), l.ID)
+		editable, err := o.service.Editable(t.Context(), l.ID, "")
 		if err != nil || string(editable.Body) != "bad amount" || len(editable.Edits) != 1 || !done.HasFlag(dlq.FlagEdited) {
 			t.Errorf("%+v, flags %v, %v", editable, done.Flags, err)
 		}

@@ -11,7 +11,6 @@ import (
 
 // How the work in the background goes.
 const (
-	indexBatch  = 400                 // letters that full text takes in one transaction
 	sweepBatch  = 500                 // letters that retention deletes in one transaction
 	sweepEvery  = time.Minute         // pause between two looks for what has expired
 	retryEvery  = 5 * time.Second     // pause after a failure, and between two tries whether a full disk takes writes again
@@ -25,7 +24,8 @@ const (
 func (s *Store) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for what, loop := range map[string]func(context.Context) (time.Duration, error){
-		"full text": s.indexOnce, "retention": s.sweepOnce, "retention of alerts": s.sweepAlertsOnce, "retention of operations": s.sweepOperationsOnce, "disk": s.probeOnce, "data file": s.watchOnce,
+		"full text": s.indexOnce, "full text of older letters": s.reindexOnce,
+		"retention": s.sweepOnce, "retention of alerts": s.sweepAlertsOnce, "retention of operations": s.sweepOperationsOnce, "disk": s.probeOnce, "data file": s.watchOnce,
 	} {
 		all.Go(func() { s.loop(ctx, what, loop) })
 	}
@@ -64,60 +64,6 @@ func (s *Store) probeOnce(ctx context.Context) (time.Duration, error) {
 		return 0, nil
 	}
 	return retryEvery, nil // that it is still full was said when it became so
-}
-
-// searched is a letter made ready for full text.
-type searched struct {
-	letter, seq int64
-	text        string
-}
-
-// indexOnce teaches full text the next letters. They are read and cut into words outside the transaction; one that died
-// again in between has another seq then and is left for its turn.
-func (s *Store) indexOnce(ctx context.Context) (time.Duration, error) {
-	s.mem.mu.RLock()
-	from, last := s.mem.search, s.mem.death
-	s.mem.mu.RUnlock()
-	if from == last {
-		return -1, nil
-	}
-	docs := make([]searched, 0, indexBatch)
-	err := s.read(ctx, func(ctx context.Context, q querier) error {
-		query := "SELECT l.id, l.seq, " + searchedColumns + ` FROM (SELECT id, letter FROM death WHERE id>? AND id<=? ORDER BY id LIMIT ?) d
-			CROSS JOIN letter l ON l.id=d.letter AND l.seq=d.id CROSS JOIN body b ON b.letter=l.id`
-		err := each(ctx, q, query, []any{from, last, indexBatch}, func(rows *sql.Rows) error {
-			var d searched
-			var err error
-			d.text, err = scanSearched(rows, &d.letter, &d.seq)
-			docs = append(docs, d)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		return each(ctx, q, "SELECT coalesce(max(id), ?) FROM (SELECT id FROM death WHERE id>? AND id<=? ORDER BY id LIMIT ?)", []any{last, from, last, indexBatch}, func(rows *sql.Rows) error {
-			return rows.Scan(&last)
-		})
-	})
-	if err != nil {
-		return 0, err
-	}
-	for i := range docs {
-		docs[i].text = indexText(docs[i].text)
-	}
-	return 0, s.do(ctx, laneBackground, func(t *tx) error {
-		if t.search != from {
-			return nil // another follower was faster
-		}
-		for _, d := range docs {
-			if _, err := t.exec("INSERT INTO search(rowid, text) SELECT seq, ? FROM letter WHERE id=? AND seq=?", d.text, d.letter, d.seq); err != nil {
-				return err
-			}
-		}
-		t.search = last
-		_, err := t.exec("UPDATE number SET value=? WHERE name='search'", last)
-		return err
-	})
 }
 
 // sweepOnce deletes some of the letters whose time is over, and what else is kept for a time only.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -229,23 +228,6 @@ func (sg *searching) verify(ctx context.Context, hits []hit, budget, enough int)
 		}
 	}
 	return kept, 0, nil
-}
-
-// searchedColumns are what full text knows of a letter.
-const searchedColumns = `(SELECT message_id FROM death WHERE death.id=l.seq), l.origin_id, l.uniq_key, l.keys, l.reason_text,
-	CASE l.own_reason WHEN '' THEN (SELECT text FROM word WHERE word.id=l.reason) ELSE l.own_reason END,
-	CASE l.own_business WHEN '' THEN (SELECT text FROM word WHERE word.id=l.business) ELSE l.own_business END, substr(b.body, 1, 65536)`
-
-// scanSearched reads searchedColumns, behind others, as one text with line breaks between the parts.
-func scanSearched(rows *sql.Rows, before ...any) (string, error) {
-	var id, origin, key, keys, reasonText string
-	var reason, business sql.NullString
-	var body []byte
-	err := rows.Scan(append(before, &id, &origin, &key, &keys, &reasonText, &reason, &business, &body)...)
-	if bytes.IndexByte(body, 0) >= 0 {
-		body = nil // binary
-	}
-	return strings.Join([]string{id, origin, key, keys, reason.String, reasonText, business.String, string(body)}, "\n"), err
 }
 
 // count returns the total of a search: exact only where no cap bends it.

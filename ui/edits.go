@@ -4,13 +4,14 @@ import (
 	"context"
 	"time"
 
+	"deadletteroffice/bodytext"
 	"deadletteroffice/dlq"
 )
 
 // Workbench is what can be done to a letter's message before it is sent: look where it would go, change it, try it.
 type Workbench interface {
 	OptionsFor(ctx context.Context, letterID int64, t dlq.Target) (dlq.ReplayOptions, error)
-	Editable(ctx context.Context, letterID int64) (dlq.Editable, error)
+	Editable(ctx context.Context, letterID int64, charset string) (dlq.Editable, error)
 	Edit(ctx context.Context, e dlq.Edit, version int64) (dlq.Edit, dlq.Letter, error)
 	Probe(ctx context.Context, req dlq.ProbeRequest) (dlq.Probe, dlq.Letter, error)
 }
@@ -30,8 +31,24 @@ func (s *Server) getReplayOptions(ctx context.Context, q *optionsQuery) (dlq.Rep
 	return s.Replays.OptionsFor(ctx, q.ID, dlq.Target{Kind: q.Kind, Name: q.Name})
 }
 
-func (s *Server) getEdits(ctx context.Context, req *letterID) (dlq.Editable, error) {
-	return s.Replays.Editable(ctx, req.ID)
+// editsQuery asks for a letter's message to be edited.
+type editsQuery struct {
+	letterID
+	Charset bodytext.Charset `query:"charset"`
+}
+
+func (q *editsQuery) check(time.Time) error {
+	if q.Charset == readAsText {
+		return nil
+	}
+	return checkCharset(q.Charset)
+}
+
+// readAsText asks for bodies as text, in the charset that they are written in.
+const readAsText = "auto"
+
+func (s *Server) getEdits(ctx context.Context, q *editsQuery) (dlq.Editable, error) {
+	return s.Replays.Editable(ctx, q.ID, string(q.Charset))
 }
 
 // newEdit is a changed version of a letter's message as an editor sends it.
@@ -41,6 +58,7 @@ type newEdit struct {
 	Base    int               `json:"base"`
 	Note    string            `json:"note"`
 	Body    *[]byte           `json:"body"`
+	Charset bodytext.Charset  `json:"charset"`
 	Set     map[string]string `json:"set"`
 	Remove  []string          `json:"remove"`
 }
@@ -58,6 +76,9 @@ func (r *newEdit) check(time.Time) error {
 	case r.Base < 0:
 		return dlq.Errorf(dlq.CodeInvalid, "the field \"base\" is negative").WithHint("0 is the original")
 	}
+	if err := checkCharset(r.Charset); err != nil {
+		return err
+	}
 	return checkNote(&r.Note, true)
 }
 
@@ -68,7 +89,7 @@ type Edited struct {
 }
 
 func (s *Server) addEdit(ctx context.Context, req *newEdit) (Edited, error) {
-	edit, letter, err := s.Replays.Edit(ctx, dlq.Edit{LetterID: req.ID, Base: req.Base, Author: actor(ctx), Note: req.Note, Body: *req.Body,
+	edit, letter, err := s.Replays.Edit(ctx, dlq.Edit{LetterID: req.ID, Base: req.Base, Author: actor(ctx), Note: req.Note, Body: *req.Body, Charset: string(req.Charset),
 		Set: req.Set, Remove: req.Remove}, req.Version)
 	return Edited{edit, letter}, s.shown(ctx, req.ID, err)
 }

@@ -158,7 +158,7 @@ func (s *operationStub) OperationEvents(context.Context, int64, int) ([]dlq.Oper
 	return []dlq.OperationEvent{{ID: 5, At: noon, Kind: "created", Actor: "local", Detail: map[string]string{"letters": "2"}}}, nil
 }
 
-func (s *stub) Editable(ctx context.Context, id int64) (dlq.Editable, error) {
+func (s *stub) Editable(ctx context.Context, id int64, charset string) (dlq.Editable, error) {
 	l, err := s.Letter(ctx, id)
 	return dlq.Editable{LetterID: id, Version: l.Version, Deaths: l.Deaths, Body: []byte("{}"),
 		Properties: []dlq.EditableProperty{{Name: "UNIQ_KEY", Value: "K", Locked: true}}}, err

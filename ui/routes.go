@@ -49,6 +49,7 @@ func (s *Server) routes() []route {
 		api(get, "/letters", "listLetters", RoleViewer, read(s, s.listLetters)),
 		api(get, "/letters/:id", "getLetter", RoleViewer, read(s, s.getLetter)),
 		api(get, "/letters/:id/body", "getLetterBody", RoleViewer, s.getBody),
+		api(get, "/letters/:id/text", "getLetterText", RoleViewer, read(s, s.getBodyText)),
 		api(get, "/letters/:id/explain", "explainLetter", RoleViewer, read(s, s.explainLetter)),
 		api(get, "/letters/:id/replay-options", "getReplayOptions", RoleViewer, read(s, s.getReplayOptions)),
 

@@ -94,6 +94,7 @@ type Server struct {
 	quotas   quotas
 	compiled lastCompiled
 	seats    chan struct{} // taken by those who try a text of rules
+	opening  chan struct{} // taken by who has a body opened to a size of his choice
 	metrics  metrics
 	page     *page
 
@@ -120,7 +121,8 @@ func New(d Deps) (*Server, error) {
 			return nil, err
 		}
 	}
-	s := &Server{Deps: d, metrics: newMetrics(d.Registerer), readTimeout: 30 * time.Second, seats: make(chan struct{}, tryingAtOnce)}
+	s := &Server{Deps: d, metrics: newMetrics(d.Registerer), readTimeout: 30 * time.Second, seats: make(chan struct{}, tryingAtOnce),
+		opening: make(chan struct{}, 1)}
 	s.hub = newHub()
 	s.state = &stateKeeper{}
 	var public *url.URL

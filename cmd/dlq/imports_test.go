@@ -31,6 +31,11 @@ var edges = map[[2]string]string{
 	{"handlers", "rulebook/outside"}:                "one reader of env: and file: references",
 	{"alerts", "rulebook/outside"}:                  "the same, for receivers",
 	{"rulebook/outside", "rulebook/yamlnode"}:       "what a reference is",
+	{"store", "bodytext"}:                           "full text finds bodies in other charsets, and texts in binary ones",
+	{"classifier", "bodytext"}:                      "reasons stand in bodies of other charsets too",
+	{"replay", "bodytext"}:                          "a body is edited as text and written in its own charset",
+	{"replay/transform", "bodytext"}:                "fields of a body are changed in its own charset",
+	{"ui", "bodytext"}:                              "a body is shown as text in the charset that a person chooses",
 	{"rulebook", "rulebook/yamlnode"}:               "the same, for the document itself",
 }
 

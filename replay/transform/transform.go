@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"deadletteroffice/bodytext"
 	"deadletteroffice/dlq"
 )
 
@@ -131,11 +132,22 @@ func checkProperty(s dlq.TransformStep) *dlq.Error {
 // Apply returns the message as the program changes it; what it was given stays as it is. Removing or renaming what is
 // not there changes nothing.
 //
+// JSON in another charset than UTF-8 stays in that charset.
+//
 // The errors are CodeRefused and concern this one message: its body is not JSON, or a path leads nowhere or to two
-// members of one name, of which consumers differ in which they read.
+// members of one name, of which consumers differ in which they read, or its charset lacks a character that is to be written.
 func (p *Program) Apply(body []byte, props map[string]string) ([]byte, map[string]string, error) {
-	if p.body && !json.Valid(body) {
-		return nil, nil, dlq.Errorf(dlq.CodeRefused, "the body is not JSON")
+	original, charset := body, bodytext.UTF8
+	if p.body {
+		if c := bodytext.Detect(body); c != bodytext.Binary && c != bodytext.UTF8 {
+			text, wrong := bodytext.Decode(body, c)
+			if wrong == 0 {
+				body, charset = []byte(text), c
+			}
+		}
+		if !json.Valid(body) {
+			return nil, nil, dlq.Errorf(dlq.CodeRefused, "the body is not JSON")
+		}
 	}
 	props = maps.Clone(props)
 	if props == nil {
@@ -157,6 +169,12 @@ func (p *Program) Apply(body []byte, props map[string]string) ([]byte, map[strin
 		}
 		if err != nil {
 			return nil, nil, err
+		}
+	}
+	if charset != bodytext.UTF8 {
+		var err error
+		if body, err = bodytext.Encode(string(body), charset, original); err != nil {
+			return nil, nil, dlq.Errorf(dlq.CodeRefused, "the body is written in another charset, and %v", err)
 		}
 	}
 	return body, props, nil

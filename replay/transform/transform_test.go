@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"deadletteroffice/bodytext"
 	"deadletteroffice/dlq"
 	"deadletteroffice/replay/transform"
 
@@ -213,5 +214,29 @@ func BenchmarkApply(b *testing.B) {
 		if _, _, err := p.Apply(body, nil); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestBodiesInOtherCharsets(t *testing.T) {
+	p := compile(t, set("/收货人/姓名", `"李雷"`), set("/new", `"付款"`))
+	for _, c := range []bodytext.Charset{bodytext.GB18030, bodytext.UTF16LE, bodytext.UTF16BE} {
+		in, err := bodytext.Encode(`{"收货人":{"姓名":"韩梅梅"},"订单": 1}`, c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := bodytext.Encode(`{"收货人":{"姓名":"李雷"},"订单": 1,"new":"付款"}`, c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := p.Apply(in, nil); err != nil || string(got) != string(want) {
+			t.Errorf("%s: % x, want % x, %v", c, got, want, err)
+		}
+	}
+	big5, err := bodytext.Encode(`{"訂單":"付款失敗"}`, bodytext.Big5, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := compile(t, set("/x", `"🙂"`)).Apply(big5, nil); dlq.CodeOf(err) != dlq.CodeRefused || !strings.Contains(err.Error(), "🙂") {
+		t.Errorf("a character that Big5 lacks: %v", err)
 	}
 }
