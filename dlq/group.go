@@ -141,8 +141,24 @@ type BrokerState struct {
 	Address   string     `json:"address,omitempty"` // host:port that the console asks; the last one known
 	Role      BrokerRole `json:"role"`
 	AwaySince *time.Time `json:"away_since,omitempty"` // since when it does not answer; nil while it does
-	Error     string     `json:"error,omitempty"`      // public sentence: why it is away
+	Why       AwayCause  `json:"why,omitempty"`        // stable code of why it is away
+	Error     string     `json:"error,omitempty"`      // the same as a public sentence
 }
+
+// AwayCause is how a broker fails to answer.
+type AwayCause string
+
+// The causes.
+const (
+	AwayRefused      AwayCause = "refused"       // nobody listens at its address
+	AwayUnroutable   AwayCause = "unroutable"    // there is no way to its address
+	AwayNoConnection AwayCause = "no_connection" // no connection comes about
+	AwayNameUnknown  AwayCause = "name_unknown"  // its host name cannot be resolved
+	AwayNoAnswer     AwayCause = "no_answer"     // connected, and no answer comes
+	AwayOther        AwayCause = "other"         // the error says more
+	AwayNoMaster     AwayCause = "no_master"     // only a slave of it is registered
+	AwayUnregistered AwayCause = "unregistered"  // the name server knows it no more
+)
 
 // Away returns the names of the brokers that do not answer.
 func (s *ClusterStatus) Away() []string {

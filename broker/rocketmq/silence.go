@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -148,16 +147,16 @@ func (b *Broker) members(c *cluster) []dlq.BrokerState {
 		switch s := b.silent[m.Address]; {
 		case m.Address == "":
 			at := b.lost[name]
-			m.Role, m.Address, m.AwaySince, m.Error = dlq.RoleSlave, addrOf(d), &at, publicSentence(onlySlave(name, d))
+			m.Role, m.Address, m.AwaySince, m.Why, m.Error = dlq.RoleSlave, addrOf(d), &at, dlq.AwayNoMaster, publicSentence(onlySlave(name, d))
 		case s != nil:
 			at := s.since
-			m.AwaySince, m.Error = &at, publicSentence(noAnswer(name, m.Address, s.err))
+			m.AwaySince, m.Why, m.Error = &at, causeOf(s.err), publicSentence(noAnswer(name, m.Address, s.err))
 		}
 		list = append(list, m)
 	}
 	for name, at := range b.lost {
 		if _, registered := c.brokers[name]; !registered {
-			list = append(list, dlq.BrokerState{Name: name, Address: b.addresses[name], Role: dlq.RoleGone, AwaySince: &at, Error: publicSentence(gone(name))})
+			list = append(list, dlq.BrokerState{Name: name, Address: b.addresses[name], Role: dlq.RoleGone, AwaySince: &at, Why: dlq.AwayUnregistered, Error: publicSentence(gone(name))})
 		}
 	}
 	slices.SortFunc(list, func(x, y dlq.BrokerState) int { return cmp.Compare(x.Name, y.Name) })
@@ -206,26 +205,38 @@ func gone(name string) error {
 	return dlq.Errorf(dlq.CodeUnavailable, "the name server does not know the broker %s any more", name)
 }
 
-// noAnswer puts into words how a broker fails to answer.
-func noAnswer(name, addr string, err error) error {
-	host, port, _ := net.SplitHostPort(addr)
-	at := net.JoinHostPort(host, port)
-	why := "nobody answers at " + at
-	if words, hint := certificate(err); words != "" {
-		return dlq.Errorf(dlq.CodeUnavailable, "the broker %s does not answer: %s: %w", name, words, err).WithHint("%s", hint)
-	}
+// causeOf tells how a broker fails to answer.
+func causeOf(err error) dlq.AwayCause {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		why = "nobody listens at " + at
+		return dlq.AwayRefused
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		why = "there is no way to " + at
+		return dlq.AwayUnroutable
 	case errors.As(err, new(*net.DNSError)):
-		why = "the name " + strconv.Quote(host) + " cannot be resolved"
+		return dlq.AwayNameUnknown
 	case errors.As(err, new(*remoting.DialError)) && errors.As(err, &timeout) && timeout.Timeout():
-		why = "no connection to " + at + " comes about"
+		return dlq.AwayNoConnection
 	case errors.As(err, new(*remoting.NoAnswer)):
-		why = "the connection to " + at + " is there, but no answer comes"
+		return dlq.AwayNoAnswer
+	}
+	return dlq.AwayOther
+}
+
+// noAnswer puts into words how a broker fails to answer.
+func noAnswer(name, addr string, err error) error {
+	why := "nobody answers at " + addr
+	switch causeOf(err) {
+	case dlq.AwayRefused:
+		why = "nobody listens at " + addr
+	case dlq.AwayUnroutable:
+		why = "there is no way to " + addr
+	case dlq.AwayNameUnknown:
+		why = "the name in " + addr + " cannot be resolved"
+	case dlq.AwayNoConnection:
+		why = "no connection to " + addr + " comes about"
+	case dlq.AwayNoAnswer:
+		why = "the connection to " + addr + " is there, but no answer comes"
 	}
 	return dlq.Errorf(dlq.CodeUnavailable, "the broker %s does not answer: %s: %w", name, why, err).
 		WithHint("brokers register the address in brokerIP1; it must be reachable from here")

@@ -292,7 +292,7 @@ func TestWordsOfSilence(t *testing.T) {
 		{dial(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), "nobody listens at 10.0.0.1:10911"},
 		{dial(&net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}), "there is no way to 10.0.0.1:10911"},
 		{dial(context.DeadlineExceeded), "no connection to 10.0.0.1:10911 comes about"},
-		{dial(&net.DNSError{Name: "broker"}), `the name "10.0.0.1" cannot be resolved`},
+		{dial(&net.DNSError{Name: "broker"}), `the name in 10.0.0.1:10911 cannot be resolved`},
 		{&remoting.NoAnswer{Addr: "x", Err: context.DeadlineExceeded}, "the connection to 10.0.0.1:10911 is there, but no answer comes"},
 		{errSilent{&remoting.NoAnswer{Addr: "x", Err: context.DeadlineExceeded}}, "the connection to 10.0.0.1:10911 is there, but no answer comes"},
 		{errors.New("?"), "nobody answers at 10.0.0.1:10911"},

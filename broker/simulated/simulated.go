@@ -156,7 +156,7 @@ func (b *Broker) Status() dlq.ClusterStatus {
 	m := dlq.BrokerState{Name: b.name, Role: dlq.RoleMaster}
 	if b.away {
 		s.Error = "the simulated broker is away"
-		m.AwaySince, m.Error = &b.since, s.Error
+		m.AwaySince, m.Why, m.Error = &b.since, dlq.AwayOther, s.Error
 	}
 	s.Members = []dlq.BrokerState{m}
 	return s

@@ -36,6 +36,7 @@ export default defineConfig({
       name: 'views',
       testMatch: [
         'views.spec.ts',
+        'brokers.spec.ts',
         'lost.spec.ts',
         'recover.spec.ts',
         'letter.spec.ts',

@@ -209,6 +209,7 @@ const status = () => ({
     simulated: false,
     brokers: ['broker-a 5.5.0'],
     foreign_console: false,
+    members: [{ name: 'broker-a', address: '127.0.0.1:10911', role: 'master' }],
     ...world.status.cluster,
   },
   rules: { version: 4, refused: false, errors: 0, ...world.status.rules },

@@ -273,6 +273,7 @@ export interface BrokerState {
   role: 'master' | 'slave' | 'gone'
   /** Since when it does not answer; absent while it does. */
   away_since?: string
+  why?: string
   error?: string
 }
 

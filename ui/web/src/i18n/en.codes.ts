@@ -120,6 +120,15 @@ export const enCodes = {
   'replay.why.no_door': 'Every door is shut.',
   'replay.why.broker_away': 'The broker that this needs does not answer now.',
 
+  'broker.why.refused': 'Nobody listens at this address. Brokers register what brokerIP1 says.',
+  'broker.why.unroutable': 'There is no way from here to this address. Brokers register what brokerIP1 says.',
+  'broker.why.no_connection': 'No connection to this address comes about. Brokers register what brokerIP1 says.',
+  'broker.why.name_unknown': 'The host name cannot be resolved here.',
+  'broker.why.no_answer': 'It takes connections and does not answer.',
+  'broker.why.other': 'It cannot be asked; the log says more.',
+  'broker.why.no_master': 'Nothing can be sent to it and its dead letters are not read until a master is back.',
+  'broker.why.unregistered':
+    'Its letters can go back through other brokers; dead letters that were not read yet are read when it is back.',
   'detail.intended': 'Being sent.',
   'detail.send_unknown': 'The broker did not answer; it is being asked.',
   'detail.absent_once': 'Not found at the broker; looking once more.',

@@ -347,6 +347,8 @@ export const enMore = {
   'system.unreachable': 'not reachable',
   'system.servers': 'Name servers',
   'system.brokers': 'Brokers',
+  'replay.holder_away':
+    'Broker {broker}, which has the dead copy, is away: ways that need it are shut until it is back.',
   'broker.away.master': 'no answer since {since}',
   'broker.away.slave': 'only a slave since {since}',
   'broker.away.gone': 'gone from the name server since {since}',

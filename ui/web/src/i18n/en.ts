@@ -81,11 +81,11 @@ export const en = {
   'strip.broker': 'The cluster cannot be reached. Letters can be read; intake and replays wait.',
   'strip.broker.since': 'The cluster cannot be reached since {since}. Letters can be read; intake and replays wait.',
   'strip.member.master':
-    'Broker {broker} does not answer since {since}. What only it holds waits; everything else goes on.',
+    'Broker {broker} has not answered since {since}. What only it holds waits; everything else goes on.',
   'strip.member.slave':
-    'Broker {broker} has no master since {since}, only a slave: its dead letters are read when a master is back.',
+    'Broker {broker} has had no master since {since}, only a slave: its dead letters are read when a master is back.',
   'strip.member.gone':
-    'Broker {broker} is gone from the name server since {since}. Its letters can be replayed through other brokers.',
+    'Broker {broker} has been gone from the name server since {since}. Its letters can be replayed through other brokers.',
   'strip.intake': 'Intake is stalled: dead messages are not being read.',
   'strip.intake.since': 'Intake is stalled since {since}: dead messages are not being read.',
   'strip.rules': 'rules.yaml is refused; the last good version stays in force.',

@@ -343,6 +343,7 @@ export const zhMore: Words<typeof enMore> = {
   'system.reachable': '可连接',
   'system.unreachable': '无法连接',
   'system.servers': 'NameServer 地址',
+  'replay.holder_away': '存放死信副本的 broker {broker} 不可用：需要它的通道在其恢复之前关闭。',
   'broker.away.master': '自 {since} 起没有应答',
   'broker.away.slave': '自 {since} 起只剩 slave',
   'broker.away.gone': '自 {since} 起已不在 name server 上',

@@ -107,7 +107,7 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
       )}
       {o.holder_error && (
         <p className="note-amber">
-          <Icon name="alert" size={14} /> <Said text={o.holder_error} />
+          <Icon name="alert" size={14} /> {tx('replay.holder_away', { broker: <Foreign text={letter.broker} /> })}
         </p>
       )}
       <div className="replay-what">

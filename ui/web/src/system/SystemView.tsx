@@ -174,11 +174,7 @@ function Member({ b }: { b: BrokerState }) {
           {tx(`broker.away.${b.role}`, { since: <Time at={b.away_since} form="moment" /> })}
         </span>
       )}
-      {b.error && (
-        <div className="quiet small">
-          <Said text={b.error} />
-        </div>
-      )}
+      {b.why && <div className="quiet small">{code('broker.why', b.why)}</div>}
     </div>
   )
 }
