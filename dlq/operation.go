@@ -186,6 +186,9 @@ var TargetKinds = []TargetKind{TargetGroup, TargetTopic, TargetOtherTopic, Targe
 type Target struct {
 	Kind TargetKind `json:"kind,omitempty"`
 	Name string     `json:"name,omitempty"` // of the other topic or consumer group
+
+	// Topic is the one under which a consumer group shall get the message, where its original one is not known, or not meant.
+	Topic string `json:"topic,omitempty"`
 }
 
 // Pace is how fast an operation acts.

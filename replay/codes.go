@@ -35,6 +35,7 @@ const (
 	ShutNoKey           = "no_unique_key"       // C: the dead copy has no UNIQ_KEY, so what became of it could not be found out
 	ShutDeadCopyGone    = "dead_copy_gone"      // C: the broker has deleted the dead copy
 	ShutEdited          = "edited"              // C: the broker gives its own copy back, so nothing can be changed
+	ShutTopicNamed      = "topic_named"         // C: the broker gives its own copy back, under the topic that it carries
 	ShutEditOutdated    = "edit_outdated"       // in errors: the edit was made of an earlier dead copy
 	ShutTopicReserved   = "topic_reserved"      // A: RocketMQ's own topics are not for messages of applications
 	ShutNobodyOnline    = "group_offline"       // D: nobody of the group is connected
@@ -122,6 +123,7 @@ var sentences = map[string]string{
 	ShutNoKey:           "the dead copy has no UNIQ_KEY, so what became of it could not be found out",
 	ShutDeadCopyGone:    "the broker has deleted the dead copy",
 	ShutEdited:          "the broker gives its own copy of the message back, which cannot be changed",
+	ShutTopicNamed:      "the broker gives its own copy of the message back, under the topic that it carries",
 	ShutEditOutdated:    "the edit was made of an earlier dead copy",
 	ShutTopicReserved:   "the topic is one of RocketMQ's own",
 	ShutNobodyOnline:    "nobody of the consumer group is connected",

@@ -18,6 +18,7 @@ const lockLife = 60 * time.Second
 type situation struct {
 	target     dlq.TargetKind
 	topic      string // under which the consumer shall see the message; "" unknown
+	renamed    bool   // a person named that topic, and it is not the message's own
 	empty      bool   // the body to be sent is empty
 	changed    bool   // an edit or a transform changed the message
 	wrapped    bool   // the dead copy is an envelope
@@ -64,6 +65,9 @@ func (s situation) doors() (doors []dlq.DoorOption, def dlq.Door) {
 		doors = []dlq.DoorOption{b, p}
 	default:
 		doors = []dlq.DoorOption{b, c, a, p, s.probeDoor()}
+		if s.renamed { // the named topic itself is another target, and a probe shows the message as it is
+			doors = []dlq.DoorOption{b, c, p}
+		}
 	}
 	if s.brokerAway {
 		for i := range doors {
@@ -108,6 +112,8 @@ func (s situation) content() string {
 		return ShutEnvelopeBroken
 	case s.topic == "":
 		return ShutTopicUnknown
+	case s.renamed && s.topicMissing:
+		return ShutTopicMissing
 	case s.empty && s.broker.RefusesEmpty:
 		return ShutEmptyBody
 	}
@@ -135,7 +141,7 @@ func (s situation) retryTopic() dlq.DoorOption {
 		return d
 	}
 	d.Allowed = true
-	if s.target == dlq.TargetOtherGroup {
+	if s.target == dlq.TargetOtherGroup || s.renamed {
 		d.Warnings = append(d.Warnings, s.strange()...)
 	}
 	switch s.group.Kind {
@@ -174,6 +180,9 @@ func (s situation) backward() dlq.DoorOption {
 	d.Why = s.onlyGroup()
 	if d.Why == "" && s.changed {
 		d.Why = ShutEdited
+	}
+	if d.Why == "" && s.renamed {
+		d.Why = ShutTopicNamed
 	}
 	if d.Why == "" && s.wrapped {
 		d.Why = ShutEnvelope
@@ -275,8 +284,11 @@ func (s situation) popDoor() dlq.DoorOption {
 		return d
 	}
 	d.Allowed, d.Why = true, WhyPopRetry
+	if s.target == dlq.TargetOtherGroup || s.renamed {
+		d.Warnings = s.strange()
+	}
 	if s.target == dlq.TargetOtherGroup {
-		d.Why, d.Warnings = WhyOtherGroup, s.strange()
+		d.Why = WhyOtherGroup
 	}
 	return d
 }

@@ -219,6 +219,8 @@ func TestReplayToOthers(t *testing.T) {
 	})
 	for name, target := range map[string]dlq.Target{
 		"no such kind": {Kind: "moon"}, "no name": {Kind: dlq.TargetOtherTopic}, "a name too much": {Kind: dlq.TargetTopic, Name: "x"}, "a name alone": {Name: "x"},
+		"a topic for a topic": {Kind: dlq.TargetTopic, Topic: "orders"}, "no name of a topic": {Topic: "or ders"}, "a topic of RocketMQ": {Topic: "%RETRY%pay"},
+		"a topic that is too long": {Topic: strings.Repeat("x", 128)},
 	} {
 		store := newFakeStore()
 		store.add(1, dlq.StateOpen, nil)

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"time"
 
@@ -134,9 +135,20 @@ func checkTarget(t dlq.Target) error {
 		return dlq.Errorf(dlq.CodeInvalid, "a replay to another topic or consumer group must name it")
 	case !named && t.Name != "":
 		return dlq.Errorf(dlq.CodeInvalid, "only a replay to another topic or consumer group names its target")
+	case t.Topic == "":
+		return nil
+	case t.Kind == dlq.TargetTopic || t.Kind == dlq.TargetOtherTopic:
+		return dlq.Errorf(dlq.CodeInvalid, "only a replay to a consumer group names the topic under which that shall get it")
+	case !topicName.MatchString(t.Topic):
+		return dlq.Errorf(dlq.CodeInvalid, "%q cannot be the name of a topic", t.Topic).WithHint("a name has 1 to 127 letters, digits, - _ %% and |")
+	case reserved(t.Topic):
+		return dlq.Errorf(dlq.CodeInvalid, "%s is a topic of RocketMQ's own: no listener knows it", t.Topic)
 	}
 	return nil
 }
+
+// topicName is what brokers take for the name of a topic (apache/rocketmq common/topic/TopicValidator).
+var topicName = regexp.MustCompile(`^[%|a-zA-Z0-9_-]{1,127}$`)
 
 // survey asks the cluster about a letter and tells the doors. What the broker cannot be asked is in the survey's error.
 func (s *Service) survey(ctx context.Context, l dlq.Letter, m *dlq.DeadMessage, head letterhead, t dlq.Target, h history) survey {
@@ -148,12 +160,15 @@ func (s *Service) survey(ctx context.Context, l dlq.Letter, m *dlq.DeadMessage, 
 	case dlq.TargetOtherTopic:
 		key.topic = t.Name
 	}
+	if t.Topic != "" {
+		key.topic = t.Topic
+	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	a := s.ask.about(ctx, key, m)
 	sv.err, sv.holder = a.err, a.holder
 	sv.at = situation{
-		target: t.Kind, topic: key.topic, empty: len(head.body) == 0, changed: head.changed, wrapped: head.wrapped, unwrapFail: head.err != nil,
+		target: t.Kind, topic: key.topic, renamed: t.Topic != "" && t.Topic != head.topic, empty: len(head.body) == 0, changed: head.changed, wrapped: head.wrapped, unwrapFail: head.err != nil,
 		group: a.group, broker: a.broker, receivers: a.receivers, complete: a.complete, topicMissing: a.topicMissing,
 		topicAway: a.topicAway, brokerAway: a.err != nil, holder: m.Broker, holderAway: a.holder != nil, via: a.via, foreign: s.Broker.Status().Foreign, now: s.now(),
 		maybeSent: h.maybeSent != nil || l.HasFlag(dlq.FlagPossibleDuplicate), confirmed: h.confirmedAt != nil,

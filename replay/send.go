@@ -123,6 +123,9 @@ func claiming(j *job) dlq.Change {
 	if r.TargetKind != dlq.TargetGroup {
 		detail["target_kind"] = string(r.TargetKind)
 	}
+	if r.Topic != j.letter.Topic {
+		detail["topic"] = r.Topic
+	}
 	if r.Delay > 0 {
 		detail["delay"] = r.Delay.String()
 	}

@@ -18,17 +18,22 @@ type Workbench interface {
 
 type optionsQuery struct {
 	letterID
-	Kind dlq.TargetKind `query:"target_kind"`
-	Name string         `query:"target_name"`
+	Kind  dlq.TargetKind `query:"target_kind"`
+	Name  string         `query:"target_name"`
+	Topic string         `query:"target_topic"`
+}
+
+func (q *optionsQuery) target() dlq.Target {
+	return dlq.Target{Kind: q.Kind, Name: q.Name, Topic: q.Topic}
 }
 
 func (q *optionsQuery) check(time.Time) error {
-	return checkTarget(dlq.Target{Kind: q.Kind, Name: q.Name})
+	return checkTarget(q.target())
 }
 
 // getReplayOptions answers what a replay of the letter to the target would do.
 func (s *Server) getReplayOptions(ctx context.Context, q *optionsQuery) (dlq.ReplayOptions, error) {
-	return s.Replays.OptionsFor(ctx, q.ID, dlq.Target{Kind: q.Kind, Name: q.Name})
+	return s.Replays.OptionsFor(ctx, q.ID, q.target())
 }
 
 // editsQuery asks for a letter's message to be edited.

@@ -243,6 +243,10 @@ func checkTarget(t dlq.Target) error {
 		return dlq.Errorf(dlq.CodeInvalid, "a target with a name needs a kind").WithHint("the kinds with a name are: %s, %s", dlq.TargetOtherTopic, dlq.TargetOtherGroup)
 	case len(t.Name) > 255:
 		return dlq.Errorf(dlq.CodeInvalid, "the name of the target is longer than 255 bytes")
+	case t.Topic != "" && (t.Kind == dlq.TargetTopic || t.Kind == dlq.TargetOtherTopic):
+		return dlq.Errorf(dlq.CodeInvalid, "a target with a topic is a consumer group").WithHint("leave the kind out for the failed one, or write %s", dlq.TargetOtherGroup)
+	case len(t.Topic) > 127:
+		return dlq.Errorf(dlq.CodeInvalid, "the topic of the target is longer than 127 bytes")
 	}
 	return nil
 }

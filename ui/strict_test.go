@@ -15,7 +15,7 @@ import (
 
 // openWords are the query parameters that take any text, since anybody may name a consumer group so; all others have
 // values of which each can be told to be wrong.
-var openWords = []string{"consumer_group", "topic", "reason", "rule", "owner", "actor", "receiver", "alert", "name", "target_name"}
+var openWords = []string{"consumer_group", "topic", "reason", "rule", "owner", "actor", "receiver", "alert", "name", "target_name", "target_topic"}
 
 // samePath fills the parameters of a path with what the house has.
 func samePath(path string) string {

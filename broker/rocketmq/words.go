@@ -96,7 +96,7 @@ func certificate(err error) (words, hint string) {
 		}
 		if len(names) == 0 {
 			return fmt.Sprintf("the certificate of %s names its server only as its Common Name (%s), which is no longer checked", at, brief(host.Certificate.Subject.CommonName)),
-				"make the certificate anew with a subjectAltName, or start with --tls-skip-verify, which still checks it against --tls-ca"
+				"make the certificate anew with a subjectAltName, or start with --tls-skip-verify: with --tls-ca its authority is still checked"
 		}
 		return fmt.Sprintf("the certificate of %s is for %s, not for %s", at, brief(strings.Join(names, ", ")), host.Host),
 			"name one of these with --tls-server-name, or start with --tls-skip-verify"

@@ -126,7 +126,7 @@ func TestTLSAsRocketMQSetsItUp(t *testing.T) {
 		"common name only, any name":  {bare, with(trusted, any), dlq.TLSAnyName, nil},
 		"another authority, any name": {bare, []string{"--tls-skip-verify", "--tls-ca", stranger.file("ca.pem")}, dlq.TLSAnyName, []string{"an authority (CN=test authority) that is not trusted here", "--tls-ca"}},
 		"nothing is checked":          {bare, any, dlq.TLSUnproved, nil},
-		"test mode":                   {test, nil, dlq.TLSFull, []string{"that is not trusted here", "--tls-skip-verify"}},
+		"test mode":                   {test, nil, dlq.TLSFull, []string{"only as its Common Name (localhost)", "--tls-skip-verify"}},
 		"test mode, unchecked":        {test, any, dlq.TLSUnproved, nil},
 		"another name":                {named, with(trusted, client), dlq.TLSFull, []string{"is for mq.example.com, not for 127.0.0.1", "--tls-server-name"}},
 		"a client without a certificate": {named, with(trusted, []string{"--tls-server-name", "mq.example.com"}), dlq.TLSFull,

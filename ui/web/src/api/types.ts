@@ -373,6 +373,7 @@ export type TargetKind = '' | 'topic' | 'other_topic' | 'other_group'
 export interface Target {
   kind?: TargetKind
   name?: string
+  topic?: string
 }
 
 export interface ReplayRequest {

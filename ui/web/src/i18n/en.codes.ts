@@ -84,6 +84,7 @@ export const enCodes = {
   'door.shut.envelope_broken': 'The message inside the envelope cannot be decoded.',
   'door.shut.no_unique_key': 'The dead copy has no UNIQ_KEY, so what became of it could not be found out.',
   'door.shut.dead_copy_gone': 'The broker has deleted the dead copy.',
+  'door.shut.topic_named': 'The broker gives its own copy back, under the topic that it carries.',
   'door.shut.edited': 'The broker gives its own copy back: an edit cannot go this way.',
   'door.shut.edit_outdated': 'The edit was made before the letter died again, of another dead copy.',
   'door.shut.topic_reserved': 'This topic is RocketMQ’s own and not for messages of applications.',

@@ -102,6 +102,9 @@ export const enLetter = {
   'replay.target.topic': 'Everyone who subscribes to {topic}',
   'replay.target.other_topic': 'Another topic',
   'replay.target.other_group': 'Another consumer group',
+  'replay.target.under': 'Topic under which {group} shall get it',
+  'replay.target.under.text':
+    'The original topic is not known. Name one that the group subscribes to: under any other no listener takes the message.',
   'replay.target.name.other_topic': 'Name of the topic',
   'replay.target.name.other_group': 'Name of the consumer group',
   'replay.target.asking': 'Looking it up at the broker…',

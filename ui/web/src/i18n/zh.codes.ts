@@ -80,6 +80,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'door.shut.envelope_broken': '无法解码封装中的原消息。',
   'door.shut.no_unique_key': '死信副本没有 UNIQ_KEY，无法查明结果。',
   'door.shut.dead_copy_gone': 'broker 已删除死信副本。',
+  'door.shut.topic_named': 'broker 退回的是它自己的副本，主题无法更改。',
   'door.shut.edited': 'broker 退回的是它自己的副本，不能携带修改。',
   'door.shut.edit_outdated': '该修改针对更早的死信副本，死信之后又失败过。',
   'door.shut.topic_reserved': '该主题由 RocketMQ 专用，不能存放应用消息。',

@@ -99,6 +99,8 @@ export const zhLetter: Words<typeof enLetter> = {
   'replay.target.topic': '订阅 {topic} 的所有消费组',
   'replay.target.other_topic': '另一个主题',
   'replay.target.other_group': '另一个消费组',
+  'replay.target.under': '{group} 以哪个主题收到它',
+  'replay.target.under.text': '原主题未知。请填写该消费组已订阅的主题，否则没有监听器会处理这条消息。',
   'replay.target.name.other_topic': '主题名称',
   'replay.target.name.other_group': '消费组名称',
   'replay.target.asking': '正在向 broker 查询…',

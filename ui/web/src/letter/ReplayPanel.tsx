@@ -13,7 +13,7 @@ import { Wait } from '../parts/Wait'
 import { undo } from '../replays/undo'
 import { firstWish, planDelay } from './delay'
 import { ReplayDelay } from './ReplayDelay'
-import { named, ReplayTarget, type TargetWish, useTargetOptions } from './ReplayTarget'
+import { named, ReplayTarget, type TargetWish, under, useTargetOptions } from './ReplayTarget'
 import { grave, hasEdits } from './replayWords'
 import { useEdits } from './useEdits'
 
@@ -42,7 +42,7 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
   const [edit, setEdit] = useState(firstEdit)
   // The newest edit is what somebody made it for; the original is one choice away.
   const sent = edit ?? edits?.[0]?.number ?? 0
-  const [target, setTarget] = useState<TargetWish>({ kind: '', name: '', sure: false })
+  const [target, setTarget] = useState<TargetWish>({ kind: '', name: '', topic: '', sure: false })
   const found = useTargetOptions(letter, target)
   const [chosen, setChosen] = useState<Door | ''>('')
   const [wish, setWish] = useState(() => firstWish(o))
@@ -52,7 +52,8 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
 
   const all = (o.doors ?? []).filter(d => d.door !== 'D').map(d => carrying(d, sent))
   const topic = all.find(d => d.door === 'A')
-  const group = all.filter(d => d.door !== 'A')
+  const renamed = under(target)
+  const group = renamed ? (found.data?.doors ?? []).map(d => carrying(d, sent)) : all.filter(d => d.door !== 'A')
   const kind = target.kind === '' && !group.some(d => d.allowed) && topic?.allowed ? 'topic' : target.kind
   const ways = (
     kind === ''
@@ -63,12 +64,13 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
           : []
         : (found.data?.doors ?? []).map(d => carrying(d, sent))
   ).filter(meant)
-  const best = kind === '' ? o.default : (found.data?.default ?? '')
+  const best = kind === '' && !renamed ? o.default : (found.data?.default ?? '')
   const open = (which: Door | '') => ways.find(d => d.door === which && d.allowed)
   const door = open(chosen) ?? open(best) ?? ways.find(d => d.allowed)
   const to = kind === 'topic' ? t('target.topic', { topic: plain(letter.topic) }) : target.name.trim()
   const plan = door ? planDelay(wish, o, door, Date.now()) : {}
-  const ready = door && edits && !plan.wrong && (!named(kind) || (target.sure && found.data))
+  const ready =
+    door && edits && !plan.wrong && (!named(kind) || (target.sure && found.data)) && (!renamed || found.data)
 
   const who = <Foreign text={kind === '' ? letter.consumer_group : to} />
   const words = plan.deliverAt
@@ -87,6 +89,7 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
       {
         version: letter.version,
         ...(kind && { target: { kind, ...(named(kind) && { name: target.name.trim() }) } }),
+        ...(renamed && { target: { topic: target.topic.trim() } }),
         ...(sent > 0 && { edit: sent }),
         door: door.door,
         ...(plan.delay && { delay: plan.delay }),
@@ -155,7 +158,7 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
               d={d}
               params={{
                 group: kind === 'other_group' ? to : letter.consumer_group,
-                topic: kind === 'other_topic' ? to : letter.topic || t('problem.topic'),
+                topic: kind === 'other_topic' ? to : letter.topic || target.topic.trim() || t('problem.topic'),
                 n: d.receivers?.length ?? 0,
               }}
               name={name}

@@ -12,16 +12,21 @@ import { Foreign } from '../parts/Text'
 export interface TargetWish {
   kind: TargetKind
   name: string
+  /** The topic under which the consumer group shall get it, where nobody can tell the original one. */
+  topic: string
   /** The person has said that this name is meant. */
   sure: boolean
 }
 
 export const named = (kind: TargetKind) => kind === 'other_topic' || kind === 'other_group'
 
-/** What a replay to another topic or consumer group would do; asked a moment after the last key. */
+/** Whether a topic is named under which the failed consumer group shall get it. */
+export const under = (w: TargetWish) => w.kind === '' && w.topic.trim() !== ''
+
+/** What a replay to somebody who is named, or under a topic that is, would do; asked a moment after the last key. */
 export function useTargetOptions(letter: Detail, w: TargetWish) {
   const [name, setName] = useState('')
-  const wanted = named(w.kind) ? w.name.trim() : ''
+  const wanted = named(w.kind) ? w.name.trim() : under(w) ? w.topic.trim() : ''
   useEffect(() => {
     const timer = setTimeout(() => setName(wanted), 350)
     return () => clearTimeout(timer)
@@ -29,10 +34,10 @@ export function useTargetOptions(letter: Detail, w: TargetWish) {
   const query = useQuery({
     queryKey: ['options', letter.id, letter.version, w.kind, name],
     queryFn: ({ signal }) => {
-      const p = new URLSearchParams({ target_kind: w.kind, target_name: name })
+      const p = new URLSearchParams(named(w.kind) ? { target_kind: w.kind, target_name: name } : { target_topic: name })
       return get<ReplayOptions>(`/letters/${letter.id}/replay-options?${p}`, signal)
     },
-    enabled: named(w.kind) && name !== '' && name === wanted,
+    enabled: name !== '' && name === wanted,
     staleTime: 15_000,
   })
   return { ...query, data: name === wanted ? query.data : undefined }
@@ -51,8 +56,8 @@ interface Props {
 
 /** The choice of who gets the message. What is not open stays in sight and says why. */
 export function ReplayTarget({ letter, w, group, topic, found, onChange }: Props) {
-  const params = { group: letter.consumer_group, topic: letter.topic || t('topic.unknown') }
-  const choose = (kind: TargetKind) => onChange({ kind, name: '', sure: false })
+  const params = { group: letter.consumer_group, topic: letter.topic || w.topic.trim() || t('topic.unknown') }
+  const choose = (kind: TargetKind) => onChange({ kind, name: '', topic: '', sure: false })
   const groupOpen = group.some(d => d.allowed)
   const known = found.data?.doors?.some(d => d.allowed) ?? false
   const name = <Foreign text={plain(w.name.trim(), 80)} />
@@ -73,6 +78,24 @@ export function ReplayTarget({ letter, w, group, topic, found, onChange }: Props
             ))}
         </span>
       </label>
+      {w.kind === '' && letter.topic === '' && (
+        <div className="other-target">
+          <label>
+            {tx('replay.target.under', { group: <Foreign text={letter.consumer_group} /> })}
+            <input
+              type="text"
+              className="mono"
+              spellCheck={false}
+              autoComplete="off"
+              maxLength={127}
+              value={w.topic}
+              onChange={e => onChange({ ...w, topic: e.target.value })}
+            />
+          </label>
+          <p className="small quiet">{t('replay.target.under.text')}</p>
+          {under(w) && found.error && <ProblemBox error={found.error} />}
+        </div>
+      )}
       {topic && (
         <label className={topic.allowed ? 'check' : 'check shut'}>
           <input

@@ -34,6 +34,7 @@ export type TargetKind = '' | 'topic' | 'other_topic' | 'other_group'
 export interface Target {
   kind?: TargetKind
   name?: string
+  topic?: string
 }
 
 export const transformDos = ['set', 'remove', 'rename', 'set_property', 'remove_property'] as const
