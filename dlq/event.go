@@ -44,6 +44,7 @@ const (
 	ActorAutomation = "automation" // rules, while automation is on
 	ActorTracker    = "tracker"    // the finder of outcomes
 	ActorIntake     = "intake"
+	ActorConsole    = "console" // this console, when it switches its automation off for another one
 )
 
 // Event is one thing that happened to a letter: who, what, when, under which rule.

@@ -120,9 +120,22 @@ type ClusterStatus struct {
 	Brokers     []string   `json:"brokers,omitempty"`
 	Foreign     bool       `json:"foreign_console"` // another console replays on this cluster
 
+	// Consoles are the other consoles that are connected to this cluster, by id. ConsolesError says why they cannot be seen.
+	Consoles      []Console `json:"consoles,omitempty"`
+	ConsolesError string    `json:"consoles_error,omitempty"`
+
 	// Members are the brokers by name, those that do not answer among them. One that the name server knows no more is
 	// listed for an hour.
 	Members []BrokerState `json:"members,omitempty"`
+}
+
+// Console is one console on a cluster.
+type Console struct {
+	ID         string     `json:"id"`                // random, of its process
+	Host       string     `json:"host"`              // name of its machine
+	Address    string     `json:"address,omitempty"` // from which brokers see it
+	Automation bool       `json:"automation"`        // it acts by itself
+	Since      *time.Time `json:"since,omitempty"`   // when that was switched on, by its clock
 }
 
 // BrokerRole says what is there of a broker.

@@ -272,5 +272,5 @@ func tooLongNote() error {
 
 // isPerson reports whether an actor is somebody and not a part of this console.
 func isPerson(actor string) bool {
-	return !slices.Contains([]string{"", dlq.ActorAutomation, dlq.ActorTracker, dlq.ActorIntake}, actor)
+	return !slices.Contains([]string{"", dlq.ActorAutomation, dlq.ActorTracker, dlq.ActorIntake, dlq.ActorConsole}, actor)
 }

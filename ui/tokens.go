@@ -68,7 +68,7 @@ func checkToken(t Token) error {
 	if name == "" || len(name) > 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-") != "" {
 		return dlq.Errorf(dlq.CodeInvalid, "the name %q of a token is not 1 to 64 of the characters A-Z, a-z, 0-9 and . _ @ -", name)
 	}
-	if slices.Contains([]string{dlq.ActorLocal, dlq.ActorAutomation, dlq.ActorTracker, dlq.ActorIntake}, name) {
+	if slices.Contains([]string{dlq.ActorLocal, dlq.ActorAutomation, dlq.ActorTracker, dlq.ActorIntake, dlq.ActorConsole}, name) {
 		return dlq.Errorf(dlq.CodeInvalid, "the name %q is kept for the console itself", name).WithHint("choose another name for the token")
 	}
 	if !slices.Contains(Roles, role) {

@@ -155,16 +155,17 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 
 	intake := handlers.NewIntake(handlers.IntakeDeps{Store: a.store, Rules: live, Automation: a.automate.Get, Policy: live.Automation,
 		Compensations: compensations, Logger: log, Registerer: registry})
-	watched := &watchedCluster{cluster: joined, foreign: intake.Foreign}
+	rivals := handlers.NewRivals(joined, a.automate, log, nil)
+	watched := &watchedCluster{cluster: joined, foreign: intake.Foreign, consoles: rivals.Consoles}
 	desk := handlers.NewDesk(handlers.DeskDeps{Store: a.store, Rules: live, Switch: a.automate, Policy: live.Automation, Compensations: compensations, Registerer: registry})
-	replays := replay.New(replay.Deps{Store: a.store, Broker: watched, Rules: live, Automation: a.automate.Get, Policy: live.Automation, Probed: desk.Probed,
+	replays := replay.New(replay.Deps{Store: a.store, Broker: watched, Rules: live, Automation: rivals.Automation, Policy: live.Automation, Probed: desk.Probed,
 		Logger: log, Registerer: registry})
 	operations := operation.New(operation.Deps{Store: a.store, Replays: replays, Desk: desk, Cluster: watched, Automation: a.automate.Get, Policy: live.Automation,
 		Logger: log, Registerer: registry})
 	calls := webhook.New(webhook.Options{UserAgent: "dead-letter-office/" + version, AllowLoopback: c.allowLoopback, AllowEgress: c.allowEgress, Own: ownAddress(a.listener), Registerer: registry})
 	a.onStop("webhook client", func() error { calls.Close(); return nil })
 	compensator := handlers.NewCompensator(handlers.CompensatorDeps{Store: a.store, Caller: calls, Rules: live, Compensations: compensations,
-		Automation: a.automate.Get, Logger: log, Registerer: registry})
+		Automation: rivals.Calls, Logger: log, Registerer: registry})
 	waker := handlers.NewWaker(a.store, nil, log)
 	alerting := openAlerts(alertDeps{store: a.store, data: c.data, live: told, book: a.book, cluster: watched, intake: intake, sender: calls, log: log, registry: registry})
 	alarm.engine.Store(alerting.engine)
@@ -182,7 +183,7 @@ func newApp(ctx context.Context, c config, env environment, log *slog.Logger) (_
 		{"intake", func(ctx context.Context) error { return joined.read(ctx, intake) }},
 	}
 	a.workers = []loop{
-		{"rules", a.book.Run}, {"reload on SIGHUP", a.reloadOnHangup}, {"scheduled replays", replays.RunDue}, {"outcomes", replays.RunTracker},
+		{"rules", a.book.Run}, {"other consoles", rivals.Run}, {"reload on SIGHUP", a.reloadOnHangup}, {"scheduled replays", replays.RunDue}, {"outcomes", replays.RunTracker},
 		{"operations", operations.Run},
 		{"compensations", compensator.Run}, {"snoozed letters", waker.Run}, {"store", a.store.Run},
 	}

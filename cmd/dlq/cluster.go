@@ -27,6 +27,7 @@ type cluster interface {
 	LookMany(ctx context.Context, list []dlq.Replay) ([]dlq.Evidence, []error)
 	Size(req dlq.SendRequest) (int, error)
 	Probe(ctx context.Context, group, clientID string, m *dlq.DeadMessage) (dlq.ProbeAnswer, error)
+	Announce(ctx context.Context, self dlq.Console) ([]dlq.Console, error)
 	Close() error
 }
 
@@ -61,15 +62,17 @@ func openCluster(c config, log *slog.Logger, registry prometheus.Registerer) (jo
 	return joinedCluster{b, func(ctx context.Context, in *handlers.Intake) error { return b.Run(ctx, in) }, nil}, nil
 }
 
-// watchedCluster adds to the cluster's status what intake has seen: another console at work.
+// watchedCluster adds to the cluster's status what shows that another console is at work.
 type watchedCluster struct {
 	cluster
-	foreign func() bool
+	foreign  func() bool
+	consoles func() ([]dlq.Console, string)
 }
 
 func (w *watchedCluster) Status() dlq.ClusterStatus {
 	s := w.cluster.Status()
 	s.Foreign = w.foreign()
+	s.Consoles, s.ConsolesError = w.consoles()
 	return s
 }
 
@@ -88,6 +91,8 @@ func (unconnected) Status() dlq.ClusterStatus {
 func (unconnected) Topics(context.Context) ([]dlq.TopicInfo, error) { return []dlq.TopicInfo{}, nil }
 func (unconnected) Repair(context.Context, string) error            { return errUnconnected() }
 func (unconnected) Close() error                                    { return nil }
+
+func (unconnected) Announce(context.Context, dlq.Console) ([]dlq.Console, error) { return nil, nil }
 
 func (unconnected) Group(context.Context, string, *dlq.DeadMessage) (dlq.GroupInfo, error) {
 	return dlq.GroupInfo{}, errUnconnected()

@@ -18,6 +18,7 @@ const (
 	RequestMinOffset              = 31
 	RequestViewMessage            = 33
 	RequestHeartbeat              = 34
+	RequestUnregisterClient       = 35
 	RequestSendBack               = 36
 	RequestConsumerList           = 38
 	RequestRoute                  = 105
@@ -26,6 +27,7 @@ const (
 	RequestSubscriptionGroups     = 201
 	RequestTopicStats             = 202
 	RequestConsumerConnection     = 203
+	RequestProducerConnection     = 204
 	RequestTopicList              = 206
 	RequestConsumeStats           = 208
 	RequestDeleteTopicInBroker    = 215
@@ -86,5 +88,6 @@ func RequestName(code int) string {
 		RequestConsumeStats: "consume stats", RequestDeleteTopicInBroker: "delete topic", RequestTopicConsumers: "topic consumers",
 		RequestConsumerRunningInfo: "consumer running info", RequestConsumeDirectly: "consume directly", RequestTopicConfig: "topic config",
 		RequestBrokerStats: "broker statistics",
+		RequestHeartbeat:   "heartbeat", RequestUnregisterClient: "unregister client", RequestProducerConnection: "producer connection",
 	}[code]
 }

@@ -264,6 +264,8 @@ export interface ClusterStatus {
   simulated: boolean
   brokers?: string[]
   foreign_console: boolean
+  consoles?: { id: string; host: string; address?: string; automation: boolean; since?: string }[]
+  consoles_error?: string
   members?: BrokerState[]
 }
 

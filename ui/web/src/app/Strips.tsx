@@ -4,7 +4,7 @@ import { useLive, useStatus } from '../api/queries'
 import type { Status } from '../api/types'
 import { code, t, tx } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
-import { plain } from '../parts/mask'
+import { middle, plain } from '../parts/mask'
 import { Foreign } from '../parts/Text'
 import { Time, useNow } from '../parts/Time'
 import { FileStrip } from './FileStrip'
@@ -97,12 +97,24 @@ export function stripsOf(s: Status): Strip[] {
       'calm',
       'pause',
       <>
-        {t('strip.off')} <Link href="/system">{t('strip.change')}</Link>
+        {t(s.automation.actor === 'console' ? 'strip.off.console' : 'strip.off')}{' '}
+        <Link href="/system">{t('strip.change')}</Link>
       </>,
     )
   if (s.cluster.tls === 'unchecked' || s.cluster.tls === 'any_name')
     add('tls', 'warn', 'alert', t(`strip.tls.${s.cluster.tls}`))
-  if (s.cluster.foreign_console) add('foreign', 'warn', 'info', t('strip.foreign'))
+  const acting = s.cluster.consoles?.find(c => c.automation)
+  const other = acting ?? s.cluster.consoles?.[0]
+  if (other)
+    add(
+      'consoles',
+      acting ? 'warn' : 'calm',
+      'info',
+      tx(acting ? 'strip.console.acts' : 'strip.console.there', {
+        host: <Foreign text={`${middle(other.host, 40)} (${other.address ?? ''})`} />,
+      }),
+    )
+  else if (s.cluster.foreign_console) add('foreign', 'warn', 'info', t('strip.foreign'))
   return all
 }
 

@@ -3,6 +3,7 @@ export const enCodes = {
   'actor.local': 'you (no log-in)',
   'actor.automation': 'automation',
   'actor.tracker': 'outcome tracker',
+  'actor.console': 'this console',
   'actor.intake': 'intake',
   'actor.somebody': 'somebody',
 

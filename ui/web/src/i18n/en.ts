@@ -93,6 +93,10 @@ export const en = {
   'strip.stopped': 'Everything is stopped: automation and all operations.',
   'strip.stopped.by': 'By {who}, {at}: “{note}”.',
   'strip.off': 'Automation is off: rules only show what they would do.',
+  'strip.off.console':
+    'Automation was switched off here because another console acts on this cluster. Switch it off there before you switch it on here.',
+  'strip.console.acts': 'Another console acts by itself on this cluster: {host}. Only one of them may.',
+  'strip.console.there': 'Another console is connected to this cluster: {host}. Its automation is off.',
   'strip.change': 'Change',
   'strip.tls.unchecked': 'TLS without a check: any certificate is taken for a broker’s (--tls-skip-verify).',
   'strip.tls.any_name':

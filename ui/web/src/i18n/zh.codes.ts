@@ -6,6 +6,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'actor.local': '本机用户（未启用登录）',
   'actor.automation': '自动处理',
   'actor.tracker': '结果跟踪',
+  'actor.console': '本控制台',
   'actor.intake': '采集',
   'actor.somebody': '有人',
 
