@@ -37,6 +37,7 @@ export default defineConfig({
       testMatch: [
         'views.spec.ts',
         'brokers.spec.ts',
+        'long.spec.ts',
         'lost.spec.ts',
         'recover.spec.ts',
         'letter.spec.ts',

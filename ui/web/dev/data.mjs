@@ -6,6 +6,22 @@ let seed = 42
 export const reseed = () => {
   seed = 42
 }
+
+// Names as a cloud's consoles make them: an instance, a namespace and a long business name.
+const instance = 'MQ_INST_138015630679_BcZwWZ9k%'
+const works = ['order_settlement_compensation', 'payment_notification_dispatcher', 'inventory_reservation_release']
+const stages = ['service_prod_cn_hangzhou', 'worker_prod_cn_shanghai', 'service_gray_cn_beijing', 'listener_prod']
+const kinds = ['concurrent', 'concurrent', 'orderly', 'grpc_fifo']
+const longGroups = Array.from({ length: 40 }, (_, i) => ({
+  name: `${`${instance}GID_${works[i % 3]}_${stages[i % 4]}`.slice(0, 77)}_${String(i + 1).padStart(2, '0')}`,
+  topic: `${`${instance}${works[(i + 1) % 3]}_topic_${stages[(i + 2) % 4]}`.slice(0, 76)}_${(i % 9) + 1}`,
+  kind: kinds[i % 4],
+  online: i % 5 !== 3,
+}))
+const longTexts = [
+  'com.alibaba.rocketmq.client.exception.MQClientException: consume message failed, connect to <10.20.113.207:10911> failed after 3000 ms; nested exception is java.net.SocketTimeoutException',
+  '调用库存中心预占接口失败：inventory-center.prod.internal/api/v2/reservations 返回 503，已重试 3 次，最后一次耗时 3000 毫秒，请求号 b7c2f1',
+]
 const rnd = () => {
   seed = (seed * 1664525 + 1013904223) % 4294967296
   return seed / 4294967296
@@ -17,13 +33,19 @@ export const minute = 60_000
 export const hour = 60 * minute
 export const iso = ms => new Date(ms).toISOString()
 
-export const groups = [
+const shortGroups = [
   { name: 'pay-service', topic: 'payments', kind: 'concurrent', online: true },
   { name: 'stock-service', topic: 'orders', kind: 'concurrent', online: true },
   { name: 'order-ledger', topic: 'orders', kind: 'orderly', online: true },
   { name: 'notify-service', topic: 'notifications', kind: 'concurrent', online: false },
   { name: 'settlement-grpc', topic: 'payments', kind: 'grpc_fifo', online: true },
 ]
+
+export let groups = shortGroups
+/** Puts 40 consumer groups with long names in the place of the few with short ones, or back. */
+export const nameLong = long => {
+  groups = long ? longGroups : shortGroups
+}
 
 const reasons = [
   [
@@ -106,7 +128,7 @@ export function makeLetter(id, now, over = {}) {
   const age = Math.floor(rnd() ** 2 * 26 * hour) + id * 137
   const died = now - age
   const origin = reason === 'retries_exhausted' ? 'broker' : pick(['property', 'property', 'body', 'report'])
-  const prefix = { payments: 'PAY', orders: 'ORD', notifications: 'MSG' }[g.topic]
+  const prefix = { payments: 'PAY', orders: 'ORD', notifications: 'MSG' }[g.topic] ?? 'SETTLEMENT-COMPENSATION-2026'
   const key = `${prefix}-20261121-${String(10000 - id).padStart(5, '0')}`
   const uniq = `7F000001${hex(24).toUpperCase()}`
   const again = rnd() < 0.12
@@ -136,11 +158,11 @@ export function makeLetter(id, now, over = {}) {
     ]),
     flags: again ? ['failed_again'] : [],
     reason,
-    reason_text: pick(texts),
+    reason_text: groups === longGroups ? pick(longTexts) : pick(texts),
     reason_origin: origin,
     reason_field: origins[origin],
     fingerprint: hex(16),
-    business: { payments: 'payment', orders: 'order', notifications: '' }[g.topic],
+    business: { payments: 'payment', orders: 'order' }[g.topic] ?? '',
     cluster: 'DefaultCluster',
     consumer_group: g.name,
     topic: g.topic,
@@ -343,7 +365,7 @@ const groupInfo = g => ({
 export const groupRows = (letters, repaired) =>
   groups.map(g => {
     const of = state => letters.filter(l => l.consumer_group === g.name && state.includes(l.state)).length
-    const broken = g.name === 'notify-service' && !repaired.has(`%DLQ%${g.name}`)
+    const broken = g === groups[3] && !repaired.has(`%DLQ%${g.name}`)
     const topic = {
       cluster: 'DefaultCluster',
       broker: 'broker-a',

@@ -6,7 +6,19 @@ import { createReadStream, existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { alertRoutes, alertsStatus, makeAlerts } from './alerts.mjs'
-import { groupRows, groups, hostile, hour, infoOf, iso, makeLetter, minute, optionsFor, reseed } from './data.mjs'
+import {
+  groupRows,
+  groups,
+  hostile,
+  hour,
+  infoOf,
+  iso,
+  makeLetter,
+  minute,
+  nameLong,
+  optionsFor,
+  reseed,
+} from './data.mjs'
 import { editRoutes, optionsTo } from './edits.mjs'
 import { makeOperations } from './operationSeeds.mjs'
 import { operationRoutes } from './operations.mjs'
@@ -22,7 +34,8 @@ const count = Number(arg('count', '400'))
 const dist = arg('dist', new URL('../../dist/', import.meta.url).pathname)
 
 let world
-function reset() {
+function reset(long = false) {
+  nameLong(long)
   reseed()
   const now = Date.now()
   const letters = new Map()
@@ -246,10 +259,11 @@ const check = (l, version) => {
   throw new Refusal(409, 'conflict', detail, 'look at it again, then decide', { letter: brief(l), params })
 }
 
-const topics = [...new Set(groups.map(g => g.topic))]
 function optionsOf(l, kind, name) {
   const o = optionsFor(l, world.kinds)
-  return kind ? optionsTo({ ...o, topic: l.topic }, kind, name ?? '', topics, groups) : o
+  return kind
+    ? optionsTo({ ...o, topic: l.topic }, kind, name ?? '', [...new Set(groups.map(g => g.topic))], groups)
+    : o
 }
 
 function replay(l, body) {
@@ -581,7 +595,7 @@ function cut(res) {
 function steer(what, body) {
   switch (what) {
     case 'reset':
-      reset()
+      reset(body.long)
       for (const f of followers) f.end()
       return {}
     case 'arrive': {

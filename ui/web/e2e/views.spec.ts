@@ -433,7 +433,7 @@ test.describe('the other views', () => {
     await expect(intake.getByRole('alert')).toContainText('the broker does not answer')
     await expect(intake.getByRole('alert')).toContainText('check its address')
     await page.getByRole('button', { name: '中文' }).click()
-    const chinese = page.getByRole('region', { name: '采集' }).getByRole('alert')
+    const chinese = page.getByRole('region', { name: '拉取' }).getByRole('alert')
     await expect(chinese.locator('strong')).toHaveText('暂时不可用')
     await expect(chinese).not.toContainText('the broker does not answer')
     await chinese.getByRole('button', { name: '查看英文原文' }).click()

@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import { Link } from 'wouter'
+import { Link, useLocation, useSearch } from 'wouter'
 import { useGroupInfos, useGroups } from '../api/queries'
 import type { ConsumerGroup, GroupInfo } from '../api/types'
 import { count } from '../i18n/format'
@@ -8,55 +8,100 @@ import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { Said } from '../parts/Said'
-import { Table } from '../parts/Table'
-import { Foreign } from '../parts/Text'
+import { type Sortable, Table } from '../parts/Table'
+import { Foreign, Name } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
 import '../style/groups.css'
 import '../style/view.css'
+import { arrange, type Order } from './order'
 import { Topics } from './Topics'
 
-// The API answers for so many groups at once.
+// The API answers for so many groups at once; twice as many are asked about without being opened.
 const atOnce = 20
 
 /** The consumer groups with dead letters: what is open, what is unread, who is there. */
 export default function GroupsView() {
   const query = useGroups()
-  const groups = query.data ?? []
-  const infos = useGroupInfos(groups.slice(0, atOnce).map(g => g.name)).data
-  const info = new Map((infos ?? []).map(g => [g.name, g]))
+  const [, go] = useLocation()
+  const params = new URLSearchParams(useSearch())
+  const q = params.get('q') ?? ''
+  const sort = params.get('sort') ?? '-open'
+  const known = new Map<string, ConsumerGroup>()
+  // What is asked of the cluster does not depend on what it answers: the order by lag comes after.
+  const asked = arrange(query.data ?? [], q, sort.endsWith('lag') ? '-open' : sort).map(g => g.name)
+  const first = useGroupInfos(asked.slice(0, atOnce)).data ?? []
+  const second = useGroupInfos(asked.slice(atOnce, 2 * atOnce)).data ?? []
+  for (const g of [...first, ...second]) known.set(g.name, g)
+  const groups = arrange(
+    (query.data ?? []).map(g => {
+      const info = known.get(g.name)?.info
+      return info ? { ...g, info } : g
+    }),
+    q,
+    sort,
+  )
+  const set = (name: string, value: string) => {
+    const p = new URLSearchParams(params)
+    if (value) p.set(name, value)
+    else p.delete(name)
+    go(`/consumer-groups${p.size ? `?${p}` : ''}`, { replace: true })
+  }
+  const column = (order: Order, name: string, className = 'right'): Sortable => ({
+    name,
+    className,
+    sort: sort === order ? 'ascending' : sort === `-${order}` ? 'descending' : 'none',
+    onSort: () => set('sort', (order === 'name' ? sort === order : sort !== `-${order}`) ? `-${order}` : order),
+  })
   return (
     <div className="view groups">
       <header className="view-head">
         <h1>{t('nav.groups')}</h1>
         <p className="quiet">{t('groups.text')}</p>
       </header>
-      {query.error && groups.length === 0 ? (
+      {query.error && !query.data ? (
         <ProblemBox error={query.error} again={() => query.refetch()} />
       ) : !query.data ? (
         <Wait lines={8} />
-      ) : groups.length === 0 ? (
+      ) : query.data.length === 0 ? (
         <div className="empty">
           <h2>{t('groups.none')}</h2>
           <p>{t('empty.attention.text')}</p>
         </div>
       ) : (
-        <Table
-          head={[
-            t('list.group'),
-            [t('groups.open'), 'right'],
-            [t('groups.flight'), 'right'],
-            [t('groups.kind'), 'wide-only'],
-            t('groups.online'),
-            [t('groups.lag'), 'right wide-only'],
-            [t('groups.unread'), 'right'],
-            t('groups.expires'),
-          ]}
-        >
-          {groups.map(g => (
-            <Group key={g.name} g={g} asked={info.get(g.name)} />
-          ))}
-        </Table>
+        <>
+          <div className="list-filter">
+            <input
+              type="search"
+              aria-label={t('groups.search')}
+              placeholder={t('groups.search')}
+              value={q}
+              onChange={e => set('q', e.target.value)}
+            />
+            <span className="quiet small num">
+              {groups.length === query.data.length
+                ? t('groups.n', { n: groups.length })
+                : t('groups.of', { n: groups.length, all: query.data.length })}
+            </span>
+          </div>
+          <Table
+            className="groups-table"
+            head={[
+              column('name', t('list.group'), ''),
+              column('open', t('groups.open')),
+              column('flight', t('groups.flight')),
+              [t('groups.kind'), 'wide-only'],
+              t('groups.online'),
+              column('lag', t('groups.lag'), 'right wide-only'),
+              column('unread', t('groups.unread')),
+              t('groups.expires'),
+            ]}
+          >
+            {groups.map(g => (
+              <Group key={g.name} g={g} asked={known.get(g.name)} />
+            ))}
+          </Table>
+        </>
       )}
     </div>
   )
@@ -75,7 +120,7 @@ function Group({ g, asked }: { g: ConsumerGroup; asked: ConsumerGroup | undefine
         <th scope="row">
           <button type="button" className="fold" aria-expanded={open} onClick={() => setOpen(o => !o)}>
             <Icon name={open ? 'down' : 'right'} size={14} />
-            <Foreign text={g.name} />
+            <Name text={g.name} tail={16} />
           </button>
           {!g.readable && (
             <span className="chip amber">
@@ -83,12 +128,12 @@ function Group({ g, asked }: { g: ConsumerGroup; asked: ConsumerGroup | undefine
             </span>
           )}
         </th>
-        <td className="right num">
+        <td className="right num" data-label={t('groups.open')}>
           <Link href={link} className={g.letters_open > 0 ? 'strong' : 'quiet'}>
             {count(g.letters_open)}
           </Link>
         </td>
-        <td className="right num">
+        <td className="right num" data-label={t('groups.flight')}>
           <Link href={`${link}&tab=in_flight`} className={g.letters_in_flight > 0 ? undefined : 'quiet'}>
             {count(g.letters_in_flight)}
           </Link>
@@ -96,12 +141,12 @@ function Group({ g, asked }: { g: ConsumerGroup; asked: ConsumerGroup | undefine
         <td className="wide-only">
           {i ? code('group.kind', i.kind) : <span className="quiet">{known?.info_error ? '?' : '…'}</span>}
         </td>
-        <td>{i && <Online i={i} />}</td>
+        <td className="online">{i ? <Online i={i} /> : <span className="quiet">–</span>}</td>
         <td className="right num wide-only">{i && i.lag >= 0 ? count(i.lag) : <span className="quiet">–</span>}</td>
-        <td className="right num">
+        <td className="right num" data-label={t('groups.unread')}>
           {g.unread > 0 ? <strong>{count(g.unread)}</strong> : <span className="quiet">0</span>}
         </td>
-        <td className="num">
+        <td className="num expires" data-label={t('groups.expires')}>
           {g.expires_at ? <Time at={g.expires_at} form="moment" /> : <span className="quiet">–</span>}
         </td>
       </tr>

@@ -67,6 +67,7 @@ export const enMore = {
   'snooze.until': 'Until',
   'snooze.hour': 'For an hour',
   'snooze.four': 'For four hours',
+  'snooze.morning': 'Until this morning',
   'snooze.tomorrow': 'Until tomorrow morning',
   'snooze.monday': 'Until Monday morning',
   'snooze.own': 'Until',
@@ -286,6 +287,9 @@ export const enMore = {
   'diagnostic.instead': 'Write instead:',
 
   'groups.text': 'Consumer groups whose messages died. Open one for its clients and its dead-letter topics.',
+  'groups.search': 'Find a consumer group',
+  'groups.n': { one: '{n} consumer group', other: '{n} consumer groups' },
+  'groups.of': { one: '{n} of {all} consumer groups', other: '{n} of {all} consumer groups' },
   'groups.none': 'No consumer group has dead letters',
   'groups.open': 'Open',
   'groups.flight': 'In flight',

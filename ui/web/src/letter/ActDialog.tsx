@@ -16,18 +16,20 @@ export type DialogAct = 'discard' | 'resolve' | 'snooze' | 'notes' | 'route' | '
 const hour = 3_600_000
 
 /** The times to put a letter off to, from now on in the viewer's zone. */
-export function snoozeTimes(now: Date): { key: 'hour' | 'four' | 'tomorrow' | 'monday'; at: Date }[] {
+export function snoozeTimes(now: Date): { key: 'hour' | 'four' | 'morning' | 'tomorrow' | 'monday'; at: Date }[] {
   const morning = (days: number) => {
     const d = new Date(now)
     d.setDate(d.getDate() + days)
     d.setHours(9, 0, 0, 0)
     return d
   }
+  const night = now.getHours() < 6
   const toMonday = (8 - now.getDay()) % 7 || 7
   return [
     { key: 'hour', at: new Date(now.getTime() + hour) },
     { key: 'four', at: new Date(now.getTime() + 4 * hour) },
-    { key: 'tomorrow', at: morning(1) },
+    // In the night it is the morning that comes next.
+    night ? { key: 'morning', at: morning(0) } : { key: 'tomorrow', at: morning(1) },
     { key: 'monday', at: morning(toMonday) },
   ]
 }

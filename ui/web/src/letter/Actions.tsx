@@ -147,15 +147,18 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
     <div className="actions-box">
       <div className="actions" role="toolbar" aria-label={t('actions')}>
         {over ? (
-          <button
-            type="button"
-            className="button primary"
-            disabled={!!why('restore')}
-            title={why('restore')}
-            onClick={() => run('restore')}
-          >
-            <Icon name="restore" /> {t('act.restore')}
-          </button>
+          // What went well is not undone by the button that is nearest; a discarded letter may come back.
+          letter.state === 'discarded' && (
+            <button
+              type="button"
+              className="button"
+              disabled={!!why('restore')}
+              title={why('restore')}
+              onClick={() => run('restore')}
+            >
+              <Icon name="restore" /> {t('act.restore')}
+            </button>
+          )
         ) : pending ? (
           <span className="split">
             <button

@@ -6,7 +6,7 @@ import { EarlierMark, FlagChip, Origin, Reason, SeverityMark } from '../letters/
 import { Id } from '../parts/Copy'
 import { Icon } from '../parts/Icon'
 import { middle, plain } from '../parts/mask'
-import { Foreign } from '../parts/Text'
+import { Foreign, Name } from '../parts/Text'
 import { Time } from '../parts/Time'
 
 const weak = new Set(['broker', 'unknown', ''])
@@ -41,10 +41,10 @@ export function Head({ letter: l }: { letter: Detail }) {
       <p className="facts">
         <span>
           <Link href={`/letters?consumer_group=${encodeURIComponent(l.consumer_group)}`} title={t('facet.groups')}>
-            <Foreign text={middle(l.consumer_group, 40)} />
+            <Name text={l.consumer_group} />
           </Link>
         </span>
-        <span title={t('list.topic')}>{l.topic ? <Foreign text={middle(l.topic, 40)} /> : t('topic.unknown')}</span>
+        <span title={t('list.topic')}>{l.topic ? <Name text={l.topic} /> : t('topic.unknown')}</span>
         <span>
           {tx('letter.died', { at: <Time at={l.died_at} /> })}
           {l.deaths > 1 ? ` · ${t('deaths', { n: l.deaths })}` : ''}

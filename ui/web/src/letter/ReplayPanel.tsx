@@ -7,7 +7,7 @@ import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
 import { Said } from '../parts/Said'
-import { Foreign } from '../parts/Text'
+import { Foreign, Name } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
 import { undo } from '../replays/undo'
@@ -72,7 +72,7 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
   const ready =
     door && edits && !plan.wrong && (!named(kind) || (target.sure && found.data)) && (!renamed || found.data)
 
-  const who = <Foreign text={kind === '' ? letter.consumer_group : to} />
+  const who = <Name text={kind === '' ? letter.consumer_group : to} />
   const words = plan.deliverAt
     ? tx('replay.do.at', { group: who })
     : plan.delay
@@ -112,6 +112,11 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
         <p className="note-amber">
           <Icon name="alert" size={14} /> {tx('replay.holder_away', { broker: <Foreign text={letter.broker} /> })}
         </p>
+      )}
+      {door && (
+        <div className="replay-how">
+          <ReplayDelay o={o} door={door} wish={wish} plan={plan} onChange={setWish} />
+        </div>
       )}
       <div className="replay-what">
         <label>
@@ -172,7 +177,6 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
       )}
       {door && (
         <div className="replay-how">
-          <ReplayDelay o={o} door={door} wish={wish} plan={plan} onChange={setWish} />
           {door.new_key && (
             <label className="check">
               <input type="checkbox" checked={asNew} onChange={e => setAsNew(e.target.checked)} />

@@ -69,6 +69,17 @@ describe('one click', () => {
 })
 
 describe('snoozing', () => {
+  it('ends this morning where it begins in the night', () => {
+    const at = (hour: number, minute: number) => {
+      const x = snoozeTimes(new Date(2026, 10, 21, hour, minute))[2]
+      return `${x?.key} ${x?.at.getDate()} ${x?.at.getHours()}`
+    }
+    expect(at(1, 17)).toBe('morning 21 9')
+    expect(at(5, 59)).toBe('morning 21 9')
+    expect(at(6, 0)).toBe('tomorrow 22 9')
+    expect(at(23, 59)).toBe('tomorrow 22 9')
+  })
+
   it('ends in the future, in the morning, on the next Monday', () => {
     for (let day = 1; day <= 7; day++) {
       const now = new Date(2026, 10, day, 10, 30)

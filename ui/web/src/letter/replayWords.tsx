@@ -1,8 +1,7 @@
 import type { Detail, DoorOption, ReplayOptions } from '../api/types'
 import { apiDuration } from '../i18n/format'
 import { t, tx } from '../i18n/i18n'
-import { middle } from '../parts/mask'
-import { Foreign } from '../parts/Text'
+import { Name } from '../parts/Text'
 
 // What a person must have read before the click: these open the options instead of sending.
 const graveWarnings = new Set([
@@ -33,7 +32,7 @@ export function hasEdits(l: Pick<Detail, 'events'>): boolean {
 
 /** What the primary button says that it will do. */
 export function buttonWords(group: string, o: ReplayOptions | undefined, door: DoorOption | undefined, edited = false) {
-  const name = <Foreign text={middle(group, 28)} />
+  const name = <Name text={group} />
   if (!o || !door) return tx('replay.to', { group: name })
   const more = risky(o, door) || edited ? '…' : ''
   return (

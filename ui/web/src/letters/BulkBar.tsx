@@ -8,6 +8,7 @@ import { Icon, type IconName } from '../parts/Icon'
 import { type Item, Menu } from '../parts/Menu'
 import '../style/bulk.css'
 import { part } from '../app/part'
+import { usePanes } from '../app/width'
 import { type Selection, sizeOf } from './selection'
 
 const BulkSheet = part(() => loadMore(import('./BulkSheet')))
@@ -55,8 +56,18 @@ export function BulkBar({ selection, tab, total, onAll, onClear, onDone }: Props
       <Icon name={icon} size={14} /> {t(`bulk.${k}`, { n, count: count(n, exact) })} {keys && <kbd>{keys}</kbd>}
     </button>
   )
+  // On a phone what is done more rarely stands in the menu.
+  const narrow = usePanes() === 1
+  const rare: Item[] = (['route', 'resolve'] as const).map(k => ({
+    key: k,
+    label: t(`bulk.${k}`, { n, count: count(n, exact) }),
+    icon: k === 'route' ? 'rules' : 'check',
+    why,
+    run: () => setKind(k),
+  }))
   const one = selection.all ? t('bulk.why.all') : undefined
   const more: Item[] = [
+    ...(narrow && !over ? rare : []),
     { key: 'take', label: t('bulk.take'), icon: 'person', why: why ?? one, run: () => setAction('take') },
     {
       key: 'unquarantine',
@@ -82,21 +93,21 @@ export function BulkBar({ selection, tab, total, onAll, onClear, onDone }: Props
             </button>
           )
         )}
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={t('bulk.clear')}
+          title={`${t('bulk.clear')} (Esc)`}
+          onClick={onClear}
+        >
+          <Icon name="close" />
+        </button>
       </span>
       {over ? button('restore', 'restore', undefined, true) : button('replay', 'replay', 'r', true)}
       {!over && button('discard', 'trash', 'd')}
-      {!over && button('route', 'rules')}
-      {!over && button('resolve', 'check')}
+      {!over && !narrow && button('route', 'rules')}
+      {!over && !narrow && button('resolve', 'check')}
       <Menu items={more} button={<Icon name="dots" />} label={t('bulk.more')} className="button small icon" />
-      <button
-        type="button"
-        className="icon-button"
-        aria-label={t('bulk.clear')}
-        title={`${t('bulk.clear')} (Esc)`}
-        onClick={onClear}
-      >
-        <Icon name="close" />
-      </button>
       {kind && (
         <Suspense fallback={null}>
           <BulkSheet

@@ -4,7 +4,7 @@ import { count } from '../i18n/format'
 import { codeWords, t } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
-import { Foreign } from '../parts/Text'
+import { Name } from '../parts/Text'
 import { type Field, type Filter, toggle } from './filter'
 
 interface Props {
@@ -75,7 +75,7 @@ function Group({ name, field, facets, chosen, onToggle, loading }: GroupProps) {
             <li key={f.value}>
               <button type="button" aria-pressed={on} title={plain(f.value)} onClick={() => onToggle(f.value)}>
                 <span className="facet-bar" style={{ inlineSize: `${(100 * f.count) / max}%` }} />
-                <span className="facet-name">{label ?? <Foreign text={f.value} />}</span>
+                <span className="facet-name">{label ?? <Name text={f.value} />}</span>
                 <span className="num">{count(f.count)}</span>
                 {on && <Icon name="close" size={12} />}
               </button>

@@ -41,9 +41,6 @@ export function List({ list, tab, cursor, selection, address, onPick, onSelect, 
                 />
               </label>
             </th>
-            <th scope="col" className="c-severity">
-              <span className="off-screen">{t('list.severity')}</span>
-            </th>
             <th scope="col" className="c-main">
               {total ? (
                 <span className="num">{t('letters', { n: total.count, count: count(total.count, total.exact) })}</span>
@@ -51,11 +48,8 @@ export function List({ list, tab, cursor, selection, address, onPick, onSelect, 
                 t('list.letter')
               )}
             </th>
-            <th scope="col" className="c-group in-wide">
-              {t('list.group')}
-            </th>
-            <th scope="col" className="c-topic in-wide">
-              {t('list.topic')}
+            <th scope="col" className="c-where">
+              {t('list.where')}
             </th>
             <th scope="col" className="c-marks">
               <span className="off-screen">{t('list.marks')}</span>

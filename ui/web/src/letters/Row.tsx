@@ -2,8 +2,8 @@ import { memo } from 'react'
 import { Link } from 'wouter'
 import { type Letter, type Tab, tabOf, titleOf } from '../api/types'
 import { code, t } from '../i18n/i18n'
-import { middle, plain } from '../parts/mask'
-import { Foreign } from '../parts/Text'
+import { plain } from '../parts/mask'
+import { Foreign, Name } from '../parts/Text'
 import { Time } from '../parts/Time'
 import { EarlierMark, FlagChip, initials, Origin, Reason, RouteMark, SeverityMark, StateChip } from './words'
 
@@ -17,7 +17,7 @@ interface Props {
   onSelect: (letter: Letter, range: boolean) => void
 }
 
-/** One letter in the list: a line of facts, a line of reason. In narrow lists the cells form two lines by style alone. */
+/** One letter in the list: a line of facts, a line of reason. In narrow lists the cells form three lines by style alone. */
 export const Row = memo(function Row({ letter: l, tab, href, current, selected, onPick, onSelect }: Props) {
   const title = titleOf(l)
   const left = tabOf(l.state) !== tab
@@ -45,23 +45,31 @@ export const Row = memo(function Row({ letter: l, tab, href, current, selected, 
           />
         </label>
       </td>
-      <td className="c-severity">
-        <SeverityMark severity={l.severity} />
-      </td>
       <td className="c-main">
         <div className="line one">
+          {l.severity !== 'normal' && <SeverityMark severity={l.severity} />}
           <Reason reason={l.reason} className="reason" />
           <Origin letter={l} />
           <EarlierMark letter={l} />
           <Link href={href} className="title mono" title={plain(title)}>
-            <Foreign text={middle(title, 30)} />
+            <Name text={title} />
           </Link>
+          <span className="marks">
+            {(left || tab === 'in_flight' || tab === 'resolved') && <StateChip letter={l} short={!left} />}
+            {l.flags
+              ?.filter(f => f !== 'failed_again')
+              .map(f => (
+                <FlagChip key={f} flag={f} />
+              ))}
+            {(l.deaths > 1 || failedAgain) && (
+              <span className={failedAgain ? 'chip red num' : 'num deaths'} title={t('deaths', { n: l.deaths })}>
+                ×{l.deaths}
+                {failedAgain && <span className="chip-words"> {code('flag', 'failed_again')}</span>}
+              </span>
+            )}
+          </span>
         </div>
         <div className="line two">
-          <span className="in-narrow">
-            <Foreign text={middle(l.consumer_group, 28)} />
-            {l.reason_text ? ' · ' : ''}
-          </span>
           {l.reason_text && (
             <span className="text" title={plain(l.reason_text, 1000)}>
               <Foreign text={l.reason_text.slice(0, 240)} />
@@ -69,25 +77,11 @@ export const Row = memo(function Row({ letter: l, tab, href, current, selected, 
           )}
         </div>
       </td>
-      <td className="c-group in-wide" title={plain(l.consumer_group)}>
-        <Foreign text={middle(l.consumer_group, 26)} />
-      </td>
-      <td className="c-topic in-wide quiet" title={plain(l.topic)}>
-        {l.topic ? <Foreign text={middle(l.topic, 26)} /> : t('topic.unknown')}
+      <td className="c-where">
+        <Name text={l.consumer_group} />
+        {l.topic ? <Name text={l.topic} className="quiet" /> : <span className="quiet">{t('topic.unknown')}</span>}
       </td>
       <td className="c-marks">
-        {(left || tab === 'in_flight' || tab === 'resolved') && <StateChip letter={l} short={!left} />}
-        {l.flags
-          ?.filter(f => f !== 'failed_again')
-          .map(f => (
-            <FlagChip key={f} flag={f} />
-          ))}
-        {(l.deaths > 1 || failedAgain) && (
-          <span className={failedAgain ? 'chip amber num' : 'num deaths'} title={t('deaths', { n: l.deaths })}>
-            ×{l.deaths}
-            {failedAgain && <span className="chip-words"> {code('flag', 'failed_again')}</span>}
-          </span>
-        )}
         <RouteMark route={l.route} />
         {l.owner && (
           <span className="owner" title={t('owner', { name: plain(l.owner) })}>

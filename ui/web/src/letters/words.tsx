@@ -5,14 +5,9 @@ import { middle, plain } from '../parts/mask'
 import { Foreign } from '../parts/Text'
 import '../style/words.css'
 
-/** How much a letter matters: a sign that differs in form, and a word for those who do not see it. */
+/** How much a letter matters, in a word. */
 export function SeverityMark({ severity }: { severity: Severity }) {
-  const word = code('severity', severity)
-  return (
-    <span className={`severity ${severity}`} role="img" aria-label={word} title={word}>
-      {severity === 'critical' ? '‼' : severity === 'high' ? '!' : severity === 'normal' ? '·' : '↓'}
-    </span>
-  )
+  return <span className={`severity ${severity}`}>{code('severity', severity)}</span>
 }
 
 /** Why it died, as its rules name it. Only the console's own reasons have words. */

@@ -3,7 +3,7 @@ import { type Facet, type Tab, tabs } from '../api/types'
 import { count, moment } from '../i18n/format'
 import { codeWords, t } from '../i18n/i18n'
 import { plain } from '../parts/mask'
-import { Foreign } from '../parts/Text'
+import { Name } from '../parts/Text'
 import { useNow } from '../parts/Time'
 
 const hour = 3_600_000
@@ -101,7 +101,7 @@ export function Bars({ facets, field, empty }: { facets: readonly Facet[]; field
               <rect width={(100 * f.count) / max} height="1" />
             </svg>
             <span className="grow">
-              {codeWords(field, f.value) ?? (f.value ? <Foreign text={f.value} /> : t('facet.none'))}
+              {codeWords(field, f.value) ?? (f.value ? <Name text={f.value} tail={16} /> : t('facet.none'))}
             </span>
             <span className="num">{count(f.count)}</span>
           </Link>
