@@ -55,7 +55,8 @@ type Facets struct {
 	Reasons        []Facet       `json:"reasons"`
 	Rules          []Facet       `json:"rules"`
 	Routes         []Facet       `json:"routes"`
-	Exact          bool          `json:"exact"` // false: text or time filters are set, which the counts do not follow
+	Exact          bool          `json:"exact"`              // false: there are so many letters that only the newest were looked at
+	Examined       int           `json:"examined,omitempty"` // how many, of each tab or of what the text finds; left out when exact
 }
 
 // Summary is the state of the whole in one look.

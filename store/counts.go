@@ -14,10 +14,14 @@ import (
 const maxFacets = 200
 
 // Facets counts the letters that a filter chooses by the fields that people filter by, each field under all filters but
-// its own. Filters that the counts do not follow (text, time, flags, owners, fingerprints, outcomes) are left out, and
-// then the result says that it is not exact. At most 200 values of a field are given.
-func (s *Store) Facets(_ context.Context, f dlq.Filter) (dlq.Facets, error) {
+// its own, and the tabs under all but tab and states. With a text, a time, flags, owners, fingerprints or outcomes letters
+// are looked at, and where there are very many the newest alone: then the result is not exact, and Examined says how many
+// of each tab, or of what the text finds. At most 200 values of a field are given.
+func (s *Store) Facets(ctx context.Context, f dlq.Filter) (dlq.Facets, error) {
 	w := s.mem.compile(&f)
+	if !w.counted {
+		return s.walkFacets(ctx, f)
+	}
 	tabs := map[dlq.Tab]int64{}
 	for _, t := range dlq.Tabs {
 		tabs[t] = 0
@@ -51,11 +55,18 @@ func (s *Store) Facets(_ context.Context, f dlq.Filter) (dlq.Facets, error) {
 			}
 		}
 	}
-	facet := func(i int) []dlq.Facet { return s.mem.facets(counts[i]) }
-	return dlq.Facets{
-		Tabs: tabs, ConsumerGroups: facet(dimGroup), Topics: facet(dimTopic), Reasons: facet(dimReason),
-		Rules: facet(dimRule), Routes: facet(dimRoute), Exact: w.counted,
-	}, nil
+	out := dlq.Facets{Tabs: tabs, Exact: true}
+	s.mem.fillFacets(&out, counts)
+	return out, nil
+}
+
+// facetDims are the dimensions that facets are given of.
+var facetDims = [dimCount]bool{dimGroup: true, dimTopic: true, dimReason: true, dimRule: true, dimRoute: true}
+
+// fillFacets sets the lists of facets from counts by dimension. The caller holds the lock.
+func (m *memory) fillFacets(f *dlq.Facets, counts [dimCount]map[int64]int64) {
+	f.ConsumerGroups, f.Topics, f.Reasons = m.facets(counts[dimGroup]), m.facets(counts[dimTopic]), m.facets(counts[dimReason])
+	f.Rules, f.Routes = m.facets(counts[dimRule]), m.facets(counts[dimRoute])
 }
 
 // facets orders counts, most first. The caller holds the lock.

@@ -19,16 +19,17 @@ type dimension struct {
 	index  string // index on (column, tab, seq); "" for none
 	own    string // column of the text where the word is that of all others; "" for a kind that is not limited
 	wanted func(*dlq.Filter) []string
+	clear  func(*dlq.Filter)
 }
 
 var dimensions = [dimCount]dimension{
-	dimGroup:    {"consumer_group", wordConsumerGroup, "letter_consumer_group", "", func(f *dlq.Filter) []string { return f.ConsumerGroups }},
-	dimTopic:    {"topic", wordTopic, "letter_topic", "own_topic", func(f *dlq.Filter) []string { return f.Topics }},
-	dimReason:   {"reason", wordReason, "letter_reason", "own_reason", func(f *dlq.Filter) []string { return f.Reasons }},
-	dimOrigin:   {"origin", wordOrigin, "", "", func(f *dlq.Filter) []string { return texts(f.Origins) }},
-	dimRule:     {"rule", wordRule, "", "", func(f *dlq.Filter) []string { return f.Rules }},
-	dimRoute:    {"route", wordRoute, "", "", func(f *dlq.Filter) []string { return texts(f.Routes) }},
-	dimSeverity: {"severity", wordSeverity, "", "", func(f *dlq.Filter) []string { return texts(f.Severities) }},
+	dimGroup:    {"consumer_group", wordConsumerGroup, "letter_consumer_group", "", func(f *dlq.Filter) []string { return f.ConsumerGroups }, func(f *dlq.Filter) { f.ConsumerGroups = nil }},
+	dimTopic:    {"topic", wordTopic, "letter_topic", "own_topic", func(f *dlq.Filter) []string { return f.Topics }, func(f *dlq.Filter) { f.Topics = nil }},
+	dimReason:   {"reason", wordReason, "letter_reason", "own_reason", func(f *dlq.Filter) []string { return f.Reasons }, func(f *dlq.Filter) { f.Reasons = nil }},
+	dimOrigin:   {"origin", wordOrigin, "", "", func(f *dlq.Filter) []string { return texts(f.Origins) }, func(f *dlq.Filter) { f.Origins = nil }},
+	dimRule:     {"rule", wordRule, "", "", func(f *dlq.Filter) []string { return f.Rules }, func(f *dlq.Filter) { f.Rules = nil }},
+	dimRoute:    {"route", wordRoute, "", "", func(f *dlq.Filter) []string { return texts(f.Routes) }, func(f *dlq.Filter) { f.Routes = nil }},
+	dimSeverity: {"severity", wordSeverity, "", "", func(f *dlq.Filter) []string { return texts(f.Severities) }, func(f *dlq.Filter) { f.Severities = nil }},
 }
 
 // wish is a filter in the terms of the tables.

@@ -411,3 +411,21 @@ func TestDataFile(t *testing.T) {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }
+
+// A list of all tabs may be asked for by name.
+func TestAllTabs(t *testing.T) {
+	a := newAPI(t, nil)
+	for _, url := range []string{"/letters?tab=all&q=x", "/facets?tab=all&q=x"} {
+		if w := a.call("GET", apiBase+url, ""); w.Code != 200 {
+			t.Errorf("%s: %d %s", url, w.Code, w.Body)
+		}
+	}
+	for _, f := range a.stub.filters {
+		if f.Tab != "" || f.Query != "x" {
+			t.Errorf("filter %+v", f)
+		}
+	}
+	if len(a.stub.filters) != 2 {
+		t.Errorf("%d filters", len(a.stub.filters))
+	}
+}

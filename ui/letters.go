@@ -49,14 +49,24 @@ type filter struct {
 }
 
 func (f *filter) filter() dlq.Filter {
-	return dlq.Filter{Tab: f.Tab, States: f.States, ConsumerGroups: f.ConsumerGroups, Topics: f.Topics, Reasons: f.Reasons,
+	return dlq.Filter{Tab: f.tab(), States: f.States, ConsumerGroups: f.ConsumerGroups, Topics: f.Topics, Reasons: f.Reasons,
 		Origins: f.Origins, Rules: f.Rules, Routes: f.Routes, Severities: f.Severities, Flags: f.Flags, Owners: f.Owners,
 		Fingerprints: f.Fingerprints, Outcomes: f.Outcomes, DiedAfter: f.DiedAfter, DiedBefore: f.DiedBefore, Query: f.Query}
 }
 
+// allTabs is the tab that stands for every tab, as leaving it out does.
+const allTabs dlq.Tab = "all"
+
+func (f *filter) tab() dlq.Tab {
+	if f.Tab == allTabs {
+		return ""
+	}
+	return f.Tab
+}
+
 func (f *filter) check(time.Time) error {
 	for _, err := range []error{
-		oneOf("tab", dlq.Tabs, []dlq.Tab{f.Tab}),
+		oneOf("tab", slices.Concat(dlq.Tabs, []dlq.Tab{allTabs}), []dlq.Tab{f.Tab}),
 		oneOf("state", dlq.States, f.States),
 		oneOf("origin", dlq.ReasonOrigins, f.Origins),
 		oneOf("route", dlq.Routes, f.Routes),

@@ -236,7 +236,9 @@ export interface Facets {
   reasons: Facet[] | null
   rules: Facet[] | null
   routes: Facet[] | null
+  /** False: only the newest letters were looked at, `examined` of each tab or of what the text finds. */
   exact: boolean
+  examined?: number
 }
 
 export interface Summary {

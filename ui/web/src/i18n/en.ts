@@ -118,7 +118,8 @@ export const en = {
   'tab.discarded': 'Discarded',
 
   facets: 'Filters',
-  'facets.inexact': 'Counts do not follow the text and time filters.',
+  'facets.examined': 'Counted among the newest {count} letters that were looked at; there may be more.',
+  elsewhere: { one: '{count} more in another tab:', other: '{count} more in other tabs:' },
   'facet.groups': 'Consumer group',
   'facet.topics': 'Topic',
   'facet.reasons': 'Reason',

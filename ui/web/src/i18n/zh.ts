@@ -115,7 +115,8 @@ export const zh: Words<typeof en> = {
   'tab.discarded': '已丢弃',
 
   facets: '筛选',
-  'facets.inexact': '计数未计入文本和时间条件。',
+  'facets.examined': '只统计了最新的 {count} 条死信，实际可能更多。',
+  elsewhere: { one: '其他标签页中还有 {count} 条：', other: '其他标签页中还有 {count} 条：' },
   'facet.groups': '消费组',
   'facet.topics': '主题',
   'facet.reasons': '失败原因',

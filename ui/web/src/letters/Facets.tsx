@@ -25,11 +25,14 @@ const shown: readonly {
   { field: 'route', name: 'facet.routes', of: c => c.routes },
 ]
 
+/** Of what part of the letters the counts are. */
+export const inexact = (c: Counts) => t('facets.examined', { n: c.examined ?? 0, count: count(c.examined ?? 0) })
+
 /** What the letters of this tab have in common, with exact counts; a click narrows the list. */
 export function Facets({ counts, filter, onChange }: Props) {
   return (
     <div className="facets">
-      {counts && !counts.exact && <p className="quiet small facets-note">{t('facets.inexact')}</p>}
+      {counts && !counts.exact && <p className="quiet small facets-note">{inexact(counts)}</p>}
       {shown.map(f => (
         <Group
           key={f.field}

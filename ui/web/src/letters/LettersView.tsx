@@ -15,8 +15,9 @@ import '../style/list.css'
 import { part } from '../app/part'
 import { BulkBar } from './BulkBar'
 import { FilterChips } from './Chips'
+import { Elsewhere } from './Elsewhere'
 import { Empty } from './Empty'
-import { Facets } from './Facets'
+import { Facets, inexact } from './Facets'
 import { type Filter, filterQuery, filterSearch, parseFilter } from './filter'
 import { List } from './List'
 import { mistakesIn } from './mistakes'
@@ -145,7 +146,7 @@ export default function LettersView({ whole: alone }: { whole?: string | undefin
               aria-controls="list"
               onClick={() => (tab === filter.tab ? list.refresh() : setFilter({ ...filter, tab }))}
             >
-              {t(`tab.${tab}`)} {counts && <TabCount n={counts[tab] ?? 0} follows={facets.data?.exact ?? true} />}
+              {t(`tab.${tab}`)} {counts && <TabCount n={counts[tab] ?? 0} of={facets.data} />}
             </button>
           ))}
         </div>
@@ -162,6 +163,9 @@ export default function LettersView({ whole: alone }: { whole?: string | undefin
             </button>
           )}
         </div>
+        {!wrong && (
+          <Elsewhere filter={filter} counts={facets.isPlaceholderData ? undefined : facets.data} onChange={setFilter} />
+        )}
         <News
           list={list}
           moved={items.reduce((n, l) => n + (tabOf(l.state) === filter.tab ? 0 : 1), 0)}
@@ -238,12 +242,12 @@ export default function LettersView({ whole: alone }: { whole?: string | undefin
   )
 }
 
-/** The letters of a tab. With a text or a time filter the number is that of the other filters alone, and says so. */
-function TabCount({ n, follows }: { n: number; follows: boolean }) {
-  if (follows) return <span className="num">{count(n)}</span>
+/** The letters of a tab, under the whole filter. Where only the newest were looked at, there may be more. */
+function TabCount({ n, of }: { n: number; of: Counts | undefined }) {
+  const exact = of?.exact ?? true
   return (
-    <span className="num loose" title={t('facets.inexact')}>
-      ({count(n)})
+    <span className="num" title={of && !exact ? inexact(of) : undefined}>
+      {count(n, exact || n === 0)}
     </span>
   )
 }
