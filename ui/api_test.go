@@ -425,7 +425,7 @@ func TestAllTabs(t *testing.T) {
 			t.Errorf("filter %+v", f)
 		}
 	}
-	if len(a.stub.filters) != 2 {
+	if len(a.stub.filters) != 1 {
 		t.Errorf("%d filters", len(a.stub.filters))
 	}
 }
