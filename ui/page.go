@@ -33,6 +33,7 @@ type page struct {
 
 type file struct {
 	plain, gzipped []byte // gzipped is nil where it does not pay
+	brotli         []byte // made by the build, where it pays
 	contentType    string
 	etag           string
 	cache          string
@@ -45,8 +46,13 @@ var contentTypes = map[string]string{
 	".webmanifest": "application/manifest+json", ".woff2": "font/woff2",
 }
 
+// packedEnding is how the names of files end that the build compressed with brotli. Browsers take these over https and from
+// this machine.
+const packedEnding = ".br"
+
 func loadPage(built fs.FS) (*page, error) {
 	p := &page{files: map[string]*file{}}
+	brotli := map[string][]byte{}
 	err := fs.WalkDir(built, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
 			return err
@@ -55,9 +61,18 @@ func loadPage(built fs.FS) (*page, error) {
 		if err != nil {
 			return err
 		}
+		if strings.HasSuffix(name, packedEnding) {
+			brotli[strings.TrimSuffix(name, packedEnding)] = text
+			return nil
+		}
 		p.files[name], err = newFile(name, text)
 		return err
 	})
+	for name, text := range brotli {
+		if f := p.files[name]; f != nil && len(text) < len(f.plain)*9/10 {
+			f.brotli = text
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the built page: %w", err)
 	}
@@ -121,8 +136,17 @@ func (p *page) serve(c echo.Context) error {
 	if f.cache != "no-store" && strings.Contains(r.Header.Get("If-None-Match"), strings.TrimSuffix(f.etag, `"`)) {
 		return c.NoContent(http.StatusNotModified)
 	}
+	if strings.HasPrefix(name, "assets/") { // what holds for documents only is not said of scripts and styles
+		for _, name := range []string{"Content-Security-Policy", "Referrer-Policy", "Cross-Origin-Opener-Policy"} {
+			h.Del(name)
+		}
+	}
 	text := f.plain
-	if f.gzipped != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+	if f.brotli != nil && accepts(r.Header.Get("Accept-Encoding"), "br") {
+		text = f.brotli
+		h.Set("Content-Encoding", "br")
+		h.Set("ETag", strings.TrimSuffix(f.etag, `"`)+`-br"`)
+	} else if f.gzipped != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		text = f.gzipped
 		h.Set("Content-Encoding", "gzip")
 		h.Set("ETag", strings.TrimSuffix(f.etag, `"`)+`-gz"`)
@@ -130,11 +154,13 @@ func (p *page) serve(c echo.Context) error {
 	return c.Blob(http.StatusOK, f.contentType, text)
 }
 
-// acceptsGzip reads Accept-Encoding; "gzip;q=0" refuses it.
-func acceptsGzip(header string) bool {
+func acceptsGzip(header string) bool { return accepts(header, "gzip") }
+
+// accepts reads Accept-Encoding; "gzip;q=0" refuses gzip.
+func accepts(header, coding string) bool {
 	for part := range strings.SplitSeq(header, ",") {
 		name, q, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if q = strings.ReplaceAll(q, " ", ""); strings.EqualFold(strings.TrimSpace(name), "gzip") {
+		if q = strings.ReplaceAll(q, " ", ""); strings.EqualFold(strings.TrimSpace(name), coding) {
 			return q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
 		}
 	}

@@ -43,8 +43,12 @@ func TestPage(t *testing.T) {
 			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.must) || w.Header().Get("Cache-Control") != tt.cache {
 				t.Errorf("%d %v %.200s", w.Code, w.Header(), w.Body)
 			}
-			if w.Header().Get("Content-Security-Policy") != contentPolicy || w.Header().Get("X-Content-Type-Options") != "nosniff" ||
-				w.Header().Get("Referrer-Policy") != "no-referrer" {
+			policy := contentPolicy
+			if strings.HasPrefix(tt.url, "/assets/app-1a2b") {
+				policy = "" // a script is no document
+			}
+			if w.Header().Get("Content-Security-Policy") != policy || w.Header().Get("X-Content-Type-Options") != "nosniff" ||
+				policy != "" && w.Header().Get("Referrer-Policy") != "no-referrer" {
 				t.Errorf("headers %v", w.Header())
 			}
 		})
@@ -105,5 +109,22 @@ func TestTheBuiltPageIsThere(t *testing.T) {
 	}
 	if _, err := loadPage(fstest.MapFS{"app.js": {}}); err == nil {
 		t.Error("a page without index.html is served")
+	}
+}
+
+// The build's own compressed files are handed out to those who take them, and to nobody by name.
+func TestBrotli(t *testing.T) {
+	plain := strings.Repeat("console.log(1);\n", 100)
+	a := newAPI(t, func(d *Deps) {
+		d.Dist = fstest.MapFS{"index.html": {Data: []byte("<!doctype html>")}, "assets/app-1.js": {Data: []byte(plain)}, "assets/app-1.js.br": {Data: []byte("small")}}
+	})
+	for header, want := range map[string]string{"gzip, br": "br", "gzip, br;q=0": "gzip", "gzip": "gzip", "": ""} {
+		w := a.call("GET", "/assets/app-1.js", "", "Accept-Encoding: "+header)
+		if got := w.Header().Get("Content-Encoding"); got != want || w.Header().Get("Vary") != "Accept-Encoding" || want == "br" && w.Body.String() != "small" {
+			t.Errorf("%q: %q %v", header, got, w.Header())
+		}
+	}
+	if w := a.call("GET", "/assets/app-1.js.br", ""); w.Code != 404 {
+		t.Errorf("by name: %d", w.Code)
 	}
 }
