@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -103,6 +104,9 @@ func decode(res webhook.Response, uid string, may []dlq.CallVerdict) answer {
 	if json.Unmarshal(res.Body, &object) != nil || object == nil {
 		return broken("it is not a JSON object")
 	}
+	if key, twice := repeated(res.Body); twice { // readers of JSON do not agree which of the two counts
+		return broken("the key %q stands in it twice", cut(key, 40))
+	}
 	var got struct {
 		uid, verdict, reason string
 		retryAfter           *float64
@@ -168,6 +172,38 @@ func decode(res webhook.Response, uid string, may []dlq.CallVerdict) answer {
 		}
 	}
 	return a
+}
+
+// repeated finds the first key that stands twice in one object of a JSON text, however it is written and however deep.
+func repeated(text []byte) (key string, twice bool) {
+	type level struct {
+		keys map[string]bool // nil in a list
+		name bool            // the next text is a key
+	}
+	levels := []level{{}}
+	for d := json.NewDecoder(bytes.NewReader(text)); ; {
+		token, err := d.Token()
+		if err != nil { // the end
+			return "", false
+		}
+		at := &levels[len(levels)-1]
+		if name, ok := token.(string); ok && at.name {
+			if at.keys[name] {
+				return name, true
+			}
+			at.keys[name], at.name = true, false
+			continue
+		}
+		at.name = at.keys != nil
+		switch token {
+		case json.Delim('{'):
+			levels = append(levels, level{map[string]bool{}, true})
+		case json.Delim('['):
+			levels = append(levels, level{})
+		case json.Delim('}'), json.Delim(']'):
+			levels = levels[:len(levels)-1]
+		}
+	}
 }
 
 // reference reads one member of refs. A URL that a browser should not follow is left out.

@@ -49,7 +49,13 @@ func TestUnderstandEveryStatus(t *testing.T) {
 		`{"uid":"call_7","verdict":"replay","replay":{"delay_s":-1}}`: rulingBroken, `{"uid":"call_7","verdict":"replay","replay":{"delay_s":1e12}}`: rulingBroken,
 		`{"uid":"call_7","verdict":"replay","replay":{"patch":[]}}`: rulingBroken, `{"uid":"call_7","verdict":"replay","replay":"now"}`: rulingBroken,
 		`{"uid":"call_7","verdict":"replay","replay":{"properties":{"x":"1"}}}`: rulingBroken, `{"uid":"call_7","verdict":"done","reason":{}}`: rulingBroken,
-		`{"uid":"call_7","verdict":"done","reason":null,"refs":null,"retry_after_s":null,"new":1}`: rulingVerdict,
+		`{"uid":"call_7","verdict":"manual","verdict":"done"}`: rulingBroken, `{"uid":"call_7","verdict":"done","verdict":"done"}`: rulingBroken,
+		`{"uid":"other","verdict":"done","uid":"call_7"}`: rulingBroken, `{"uid":"call_7","verdict":"done","\u0076erdict":"manual"}`: rulingBroken,
+		`{"uid":"call_7","verdict":"replay","replay":{"delay_s":90,"delay_s":0}}`:                               rulingBroken,
+		`{"uid":"call_7","verdict":"compensated","refs":[{"kind":"refund","id":"1","id":"2"}]}`:                 rulingBroken,
+		`{"uid":"call_7","verdict":"done","x":[[{"a":{}},{"a":{"a":1,"a":2}}]]}`:                                rulingBroken,
+		`{"uid":"call_7","verdict":"done","reason":"verdict","x":["a","a",{"a":"a","b":["a",{"a":1}],"c":{}}]}`: rulingVerdict,
+		`{"uid":"call_7","verdict":"done","reason":null,"refs":null,"retry_after_s":null,"new":1}`:              rulingVerdict,
 	}
 	for _, v := range everyVerdict {
 		bodies[goodBody(v)] = rulingVerdict
