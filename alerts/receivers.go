@@ -92,7 +92,7 @@ func (r *receiver) needs() string {
 	if r.reached() {
 		ref = r.secret
 	}
-	if ref.Source == "" {
+	if ref.Source == "" || ref.Source == yamlnode.SourceHidden {
 		return ""
 	}
 	return ref.Source + ":" + ref.Value
@@ -176,9 +176,6 @@ func (g *grammar) readReceiver(name string, m yamlnode.Map) {
 	}
 	if known {
 		g.idle(m, r)
-	}
-	if okURL && r.chat() && r.url.Source == "" {
-		g.Warn(m.Get("url"), yamlnode.CodeLiteralSecret, yamlnode.Say("the address of a robot lets anybody speak through it, and it stands in the file in the clear", "机器人地址本身就是密钥，却以明文写在文件里"), "env:NAME")
 	}
 	if known && okURL && (okSecret || m.Get("secret") == nil) {
 		g.reachable(m, r)

@@ -70,7 +70,9 @@ func TestCompileCompensations(t *testing.T) {
 	}
 	for body, tt := range map[string]want{
 		`{url: env:URL, secret: env:SECRET}`:                        {},
-		`{url: "https://pay.example/x", secret: file:` + file + `}`: {},
+		`{url: "https://pay.example/x", secret: file:` + file + `}`: {codes: []string{"warning literal-secret"}},
+		`{url: "https://pay.example", secret: env:SECRET}`:          {},
+		`{url: "https://pay.example/••••••", secret: env:SECRET}`:   {codes: []string{"warning compensation-off"}, off: true},
 		`{url: env:URL, secret: file:/no/such/file}`:                {codes: []string{"warning compensation-off"}, off: true},
 		`{url: env:URL, secret: file:` + short + `}`:                {codes: []string{"warning compensation-off"}, off: true},
 		`{url: env:URL, secret: env:NONE}`:                          {codes: []string{"hint compensation-off"}, off: true},
@@ -80,7 +82,7 @@ func TestCompileCompensations(t *testing.T) {
 		`{url: env:URL, secret: hunter2}`:                           {codes: []string{"warning literal-secret", "error bad-secret"}},
 		`{url: env:URL, secret: ` + testSecret + `}`:                {codes: []string{"warning literal-secret"}},
 		`{url: "ftp://x", secret: env:SECRET}`:                      {codes: []string{"error bad-url"}},
-		`{url: "https://x/#y", secret: env:SECRET}`:                 {codes: []string{"error bad-url"}},
+		`{url: "https://x/#y", secret: env:SECRET}`:                 {codes: []string{"warning literal-secret", "error bad-url"}},
 		`{url: env:URL}`:       {codes: []string{"error missing-key"}},
 		`{secret: env:SECRET}`: {codes: []string{"error missing-key"}},
 		`{url: env:URL, secret: env:SECRET, time_out: 5s}`:          {codes: []string{"error unknown-key"}},

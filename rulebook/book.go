@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -13,10 +14,12 @@ import (
 	"deadletteroffice/rulebook/yamlnode"
 )
 
-// VersionStore keeps the versions of rules.yaml that were in force. AddRuleVersion returns the version's number; the
-// same text as the newest version's gives that version's number. LatestRuleVersion returns the newest; without any, its
-// Version is 0 or the error is CodeNotFound.
+// VersionStore keeps the versions of rules.yaml that were in force, their literal secrets blacked out: SHA256 is that of
+// the whole text, Text is as it is shown. AddRuleVersion returns the version's number; the same SHA256 as the newest
+// version's gives that version's number. LatestRuleVersion returns the newest; without any, its Version is 0 or the error
+// is CodeNotFound. RewriteRuleTexts puts what f makes of each text in its place.
 type VersionStore interface {
+	RewriteRuleTexts(ctx context.Context, f func(text string) string) error
 	AddRuleVersion(ctx context.Context, v dlq.RuleVersion) (int64, error)
 	LatestRuleVersion(ctx context.Context) (dlq.RuleVersion, error)
 }
@@ -41,6 +44,7 @@ type Book struct {
 	doubted string     // a bad text that was seen once: it may be half of a file that is being written
 	failure string     // what went wrong last, to say it once
 	credit  credit     // who saved the text that is to be judged
+	inForce string     // the text in force with its secrets, which are kept nowhere else but in the file
 
 	mu      sync.RWMutex
 	current Snapshot
@@ -83,24 +87,33 @@ func New(opt Options) *Book {
 }
 
 // Load reads the file at start. A file that is missing or bad is no error: it is refused, which shows in Current, and the
-// last good version from the store is put in force, or nothing if there never was one. The error is the store's.
+// last good version from the store is put in force, with the literal secrets that the file still holds in their places,
+// or nothing if there never was one. Secrets that the store still has from before are blacked out in it. The error is the
+// store's.
 func (b *Book) Load(ctx context.Context) error {
 	b.judging.Lock()
 	defer b.judging.Unlock()
-	if applied, err := b.judge(ctx, b.read()); err != nil || applied {
-		return err
+	c := b.read()
+	if applied, err := b.judge(ctx, c); err != nil || applied {
+		return errors.Join(err, b.clean(ctx))
 	}
 	last, err := b.latest(ctx)
 	if err != nil || last.Version == 0 {
 		return err
 	}
-	apply, found := compile([]byte(last.Text), b.opt.Owners, false)
+	if err := b.clean(ctx); err != nil {
+		return err
+	}
+	back := restore(last.Text, []string{yamlnode.Decode(c.text)})
+	back.found = nil // what has lost its secret is off, and says so
+	apply, found := compile([]byte(back.text), b.opt.Owners, false)
 	if apply == nil {
 		b.opt.Logger.Error("the last good rules are not good for this program; nothing is in force", "version", last.Version, "findings", Summary(found))
 		return nil
 	}
 	apply(last.Version)
-	b.update(func(s *Snapshot) { s.Version, s.Diagnostics = redacted(last), found })
+	b.inForce = back.text
+	b.update(func(s *Snapshot) { s.Version, s.Diagnostics = redacted(last), back.back(last.Text, found) })
 	b.opt.Logger.Warn("the last good rules are in force instead of the file", "version", last.Version)
 	return nil
 }
@@ -204,7 +217,7 @@ func (b *Book) judge(ctx context.Context, c candidate) (applied bool, err error)
 		return false, err
 	}
 	if version.Version == 0 || version.SHA256 != c.mark {
-		version = dlq.RuleVersion{SHA256: c.mark, Text: string(c.text), Author: author, At: b.opt.Now().UTC()}
+		version = dlq.RuleVersion{SHA256: c.mark, Text: Redact(c.text), Author: author, At: b.opt.Now().UTC()}
 		if b.credit.mark == c.mark {
 			version.Author, version.Note = b.credit.author, b.credit.note
 		}
@@ -216,10 +229,18 @@ func (b *Book) judge(ctx context.Context, c candidate) (applied bool, err error)
 		}
 	}
 	c.apply(version.Version)
-	b.judged, b.failure, b.credit = c.mark, "", credit{}
+	b.judged, b.failure, b.credit, b.inForce = c.mark, "", credit{}, string(c.text)
 	b.update(func(s *Snapshot) { s.Version, s.Diagnostics, s.Refused = redacted(version), c.found, nil })
 	b.opt.Logger.Info("rules are in force", "version", version.Version, "author", version.Author, "findings", len(c.found))
 	return true, nil
+}
+
+// clean blacks out secrets that were kept with versions before.
+func (b *Book) clean(ctx context.Context) error {
+	if err := b.opt.Versions.RewriteRuleTexts(ctx, func(text string) string { return Redact([]byte(text)) }); err != nil {
+		return fmt.Errorf("black out secrets in the versions of the rules: %w", err)
+	}
+	return nil
 }
 
 // latest is the newest version in the store; its Version is 0 when there is none.

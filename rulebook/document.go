@@ -1,7 +1,9 @@
 package rulebook
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"strings"
 	"unicode/utf8"
@@ -28,8 +30,12 @@ func parseDocument(text string) (*document, bool) {
 	if !yamlnode.Fits([]byte(text)) || !utf8.ValidString(text) {
 		return nil, false
 	}
-	var node yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &node); err != nil || len(node.Content) != 1 || yamlnode.Deeper(node.Content[0], yamlnode.MaxDepth) != nil {
+	var node, more yaml.Node
+	dec := yaml.NewDecoder(strings.NewReader(text))
+	if err := dec.Decode(&node); err != nil || !errors.Is(dec.Decode(&more), io.EOF) { // what follows the first is not in its nodes
+		return nil, false
+	}
+	if len(node.Content) != 1 || yamlnode.Deeper(node.Content[0], yamlnode.MaxDepth) != nil {
 		return nil, false
 	}
 	return &document{text: text, root: node.Content[0], starts: lineStarts(text)}, true
@@ -97,29 +103,36 @@ type scalar struct {
 	*yaml.Node
 	start, end int    // bytes; the end is the first byte after it
 	path       string // of keys and names, the same in every text that names it alike
-	secret     bool   // it stands under the key of a secret
+	under
+}
+
+// under is what stands on the way to a scalar.
+type under struct {
+	secret  bool // the key of a secret
+	address bool // just above it the key of an address
+	rule    bool // the section of the rules
 }
 
 // scalars goes through all texts of the document, keys too, in their order.
 func (d *document) scalars() iter.Seq[scalar] {
-	return func(yield func(scalar) bool) { d.walk(d.root, "", false, -1, false, yield) }
+	return func(yield func(scalar) bool) { d.walk(d.root, "", under{}, -1, false, yield) }
 }
 
 // walk hands over the texts in a node that stands in something of the given indentation, in brackets or not, until yield
 // returns false.
-func (d *document) walk(n *yaml.Node, path string, secret bool, indent int, flow bool, yield func(scalar) bool) bool {
+func (d *document) walk(n *yaml.Node, path string, at under, indent int, flow bool, yield func(scalar) bool) bool {
 	flow = flow || n.Style&yaml.FlowStyle != 0
 	switch n.Kind {
 	case yaml.ScalarNode:
 		start := d.offset(n.Line, n.Column)
-		return yield(scalar{n, start, d.end(n, start, indent, flow), path, secret})
+		return yield(scalar{n, start, d.end(n, start, indent, flow), path, at})
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, value := n.Content[i], n.Content[i+1]
 			if !flow {
 				indent = key.Column - 1
 			}
-			if !d.walk(key, path+"\x00", false, indent, flow, yield) || !d.walk(value, path+"\x00"+key.Value, secret || isSecretKey(key.Value), indent, flow, yield) {
+			if !d.walk(key, path+"\x00", under{rule: at.rule}, indent, flow, yield) || !d.walk(value, path+"\x00"+key.Value, at.below(path, key.Value), indent, flow, yield) {
 				return false
 			}
 		}
@@ -134,12 +147,17 @@ func (d *document) walk(n *yaml.Node, path string, secret bool, indent int, flow
 				seen[name]++
 				step = fmt.Sprintf("[%s %d]", name, seen[name])
 			}
-			if !d.walk(member, path+"\x00"+step, secret, indent, flow, yield) {
+			if !d.walk(member, path+"\x00"+step, at, indent, flow, yield) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// below is what stands on the way to the value of a key, path being that of the mapping.
+func (u under) below(path, key string) under {
+	return under{secret: u.secret || isSecretKey(key), address: isAddressKey(key), rule: u.rule || path == "" && key == SectionRules}
 }
 
 // nameOf is the name of a list's member, "" when it has none.

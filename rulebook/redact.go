@@ -1,23 +1,35 @@
 package rulebook
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"deadletteroffice/rulebook/yamlnode"
 )
 
 // Redacted stands in a text where a literal secret was.
-const Redacted = "••••••"
+const Redacted = yamlnode.Hidden
 
-// isSecretKey reports whether secrets stand under a key: under secret and what ends in it, and under some more.
+// isSecretKey reports whether secrets stand under a key: by the names by which vendors and people call them.
 func isSecretKey(key string) bool {
 	key = strings.ToLower(key)
-	switch key {
-	case "secret_key", "access_key", "token", "password", "authorization":
-		return true
+	if strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_-") != "" { // a field of a match, say
+		return false
 	}
-	head, ok := strings.CutSuffix(key, "secret")
-	return ok && strings.Trim(head, "abcdefghijklmnopqrstuvwxyz_") == ""
+	for _, part := range []string{"secret", "token", "password", "passwd", "credential", "authorization", "apikey"} {
+		if strings.HasSuffix(key, part) {
+			return true
+		}
+	}
+	return strings.HasSuffix(strings.ReplaceAll(key, "-", "_"), "_key") || key == "sig" || key == "sign" || key == "signature"
+}
+
+// isAddressKey reports whether the address of an endpoint stands under a key.
+func isAddressKey(key string) bool {
+	key = strings.ToLower(key)
+	return strings.HasSuffix(key, "url") || strings.HasSuffix(key, "uri") || key == "webhook" || key == "endpoint"
 }
 
 // findSecret finds the next key under which a secret stands, and returns where its value begins; -1 for none.
@@ -39,17 +51,6 @@ func findSecret(line string, from int) int {
 		}
 	}
 	return -1
-}
-
-// inAddress finds what is secret in an address: a password before the host, a token in the query, and the token in the
-// path by which Feishu and Slack know who calls.
-var inAddress = regexp.MustCompile(`(://[^\s/@:"']*:)[^\s/@"']+(@)|([?&](?:access_token|token|key|secret|sign)=)[^\s&#"',}\]]+|((?:/hook/|hooks\.slack\.com/services/))[^\s?#"',}\]]+`)
-
-func redactAddress(s string) string {
-	if !strings.ContainsAny(s, "/?&") {
-		return s
-	}
-	return inAddress.ReplaceAllString(s, "${1}${3}${4}"+Redacted+"${2}")
 }
 
 // change is one replacement in a text.
@@ -81,14 +82,14 @@ func Redact(text []byte) string {
 // redact is Redact that also returns the values that it hides, and whether the text is YAML.
 func redact(text string) (shown string, values []hidden, ok bool) {
 	d, ok := parseDocument(text)
-	if !ok {
-		return redactLines(text), nil, false
+	if !ok || d.root.Kind != yaml.MappingNode { // of one long text nobody can say what is in it
+		return cutText(text), nil, false
 	}
 	shown, values = d.redacted()
 	lines := len(d.starts)
 	d = nil // the next takes as much memory once more
 	if again, ok := parseDocument(shown); !ok || len(again.starts) != lines {
-		shown = redactLines(text)
+		shown = cutText(text)
 	}
 	return shown, values, true
 }
@@ -118,8 +119,23 @@ func (d *document) redacted() (shown string, values []hidden) {
 
 // shown is a scalar as it is shown, raw being how it is written.
 func (s *scalar) shown(raw string) string {
-	if !s.secret || s.Value == "" || s.Tag == "!!null" || isReference(s.Value) {
-		return redactAddress(raw)
+	switch {
+	case s.Value == "" || s.Tag == "!!null" || isReference(s.Value):
+		return raw
+	case s.secret:
+	case s.rule: // a match and a runbook mean what they say; they hold credentials by mistake only
+		if shown := cutPairs(userInfo.ReplaceAllString(raw, "${1}"+Redacted+"@")); shown != raw || cutPairs(s.Value) == s.Value && !userInfo.MatchString(s.Value) {
+			return shown
+		}
+	case s.address && (!strings.Contains(s.Value, "://") || strings.ContainsAny(s.Value, " \t\n")): // none, so nobody can say what of it is a host
+	default:
+		whole := cutPairs(cutAddresses(s.Value))
+		if whole == s.Value && redactLines(s.Value) == s.Value {
+			return raw
+		}
+		if whole != s.Value && strings.Contains(raw, s.Value) && !strings.Contains(s.Value, "\n") { // it is written as it is meant
+			return strings.Replace(raw, s.Value, whole, 1)
+		}
 	}
 	lines := strings.SplitAfter(raw, "\n")
 	for i, line := range lines {
@@ -149,7 +165,7 @@ func (d *document) redactBetween(from, to int) []change {
 		}
 		if i := strings.IndexByte(d.text[at:end], '#'); i >= 0 {
 			comment := d.text[at+i : end]
-			if shown := redactLines(comment); shown != comment {
+			if shown := cutComment(comment); shown != comment {
 				changes = append(changes, change{at + i, end, shown})
 			}
 		}
@@ -172,7 +188,7 @@ func redactLines(text string) string {
 		hidden = -1
 		lines[i], hidden = redactLine(line, indent)
 	}
-	return redactAddress(strings.Join(lines, ""))
+	return strings.Join(lines, "")
 }
 
 // redactLine blacks out the secrets of one line. hidden is the line's indentation if a secret may go on below it, else -1.

@@ -8,10 +8,10 @@ import (
 	"deadletteroffice/rulebook/yamlnode"
 )
 
-// Edit is a text that a person wants in force. All its fields are needed, save Exact.
+// Edit is a text that a person wants in force, as it was shown: with literal secrets blacked out. All its fields are
+// needed.
 type Edit struct {
 	Text   string
-	Exact  bool   // the text is that of a version as it was kept, not one that was shown with its secrets blacked out
 	ETag   string // File.ETag of the file that it was made from
 	Author string
 	Note   string
@@ -50,21 +50,17 @@ func (b *Book) File() File {
 // Check returns everything that is wrong with a text, in its order. Secrets that were blacked out when the text was shown
 // are put back before, as a save does. Where env: and file: references lead is looked at unless sealed: whoever may not
 // save a text must not find out by it what there is on the machine.
-func (b *Book) Check(ctx context.Context, text string, sealed bool) ([]dlq.Diagnostic, error) {
+func (b *Book) Check(_ context.Context, text string, sealed bool) ([]dlq.Diagnostic, error) {
 	disk, _ := read(b.opt.Path)
-	bases, err := b.bases(ctx, disk)
-	if err != nil {
-		return nil, err
-	}
+	b.judging.Lock()
+	bases := b.bases(disk)
+	b.judging.Unlock()
 	_, _, found := b.compile(text, bases, sealed)
 	return found, nil
 }
 
-// bases are the texts whose secrets a person's text may refer to: the file, then the version in force.
-func (b *Book) bases(ctx context.Context, disk []byte) ([]string, error) {
-	last, err := b.latest(ctx)
-	return []string{yamlnode.Decode(disk), last.Text}, err
-}
+// bases are the texts whose secrets a person's text may refer to: the file, then the text in force.
+func (b *Book) bases(disk []byte) []string { return []string{yamlnode.Decode(disk), b.inForce} }
 
 // compile puts secrets back and compiles the text. Findings stand where they are in the text as it was given.
 func (b *Book) compile(text string, bases []string, sealed bool) (whole string, apply func(int64), found []dlq.Diagnostic) {
@@ -95,18 +91,10 @@ func (b *Book) Save(ctx context.Context, e Edit) (Snapshot, error) {
 	if sha(disk) != e.ETag {
 		return Snapshot{}, changedMeanwhile()
 	}
-	c := candidate{text: []byte(e.Text)}
-	if e.Exact {
-		c.apply, c.found = compile(c.text, b.opt.Owners, false)
-	} else {
-		bases, err := b.bases(ctx, disk)
-		if err != nil {
-			return Snapshot{}, err
-		}
-		var whole string
-		whole, c.apply, c.found = b.compile(e.Text, bases, false)
-		c.text = []byte(dress(whole, disk))
-	}
+	var c candidate
+	var whole string
+	whole, c.apply, c.found = b.compile(e.Text, b.bases(disk), false)
+	c.text = []byte(dress(whole, disk))
 	if c.apply == nil {
 		return Snapshot{}, &InvalidError{c.found}
 	}

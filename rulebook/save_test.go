@@ -78,7 +78,7 @@ func TestSave(t *testing.T) {
 		if _, err := d.save(t, two); err != nil || len(d.versions.list) != 2 {
 			t.Errorf("the same text again: %v, %d versions", err, len(d.versions.list))
 		}
-		if _, err := d.Save(t.Context(), Edit{Text: one, Exact: true, ETag: d.File().ETag, Author: "bert", Note: "back"}); err != nil {
+		if _, err := d.Save(t.Context(), Edit{Text: one, ETag: d.File().ETag, Author: "bert", Note: "back"}); err != nil {
 			t.Fatal(err)
 		}
 		d.expect(t, "rolled back", "one", 3, "")
@@ -309,7 +309,7 @@ func TestRestore(t *testing.T) {
 			"l:\n  - {name: m, token: t2}\n  - {name: n, token: t1}\na:\n  y: {secret: 's, 2'}\n"},
 		{"written otherwise", "a:\n  x:\n    secret: '••••••'\n  y: {url: v, secret: \"••••••\"}\n", "a:\n  x:\n    secret: 's1'\n  y: {url: v, secret: 's, 2'}\n"},
 		{"renamed", strings.Replace(shown, "x: {", "z: {", 1), "2:15"},
-		{"somewhere else", "a:\n  x: {url: ••••••}\n", "2:12"},
+		{"somewhere else", "a:\n  x: {type: ••••••}\n", "2:13"},
 		{"within a text", "a:\n  x: {secret: a••••••}\n", "2:16"},
 		{"two of one name", "l:\n  - {name: n, token: ••••••}\n  - {name: n, token: ••••••}\n", "3:22"},
 		{"a comment that was changed", "a: b\n# my password: ••••••\n", "2:16"},

@@ -46,6 +46,38 @@ func ruleVersions(ctx context.Context, q querier, clause string, args ...any) (l
 	return list, err
 }
 
+// RewriteRuleTexts puts what f makes of the text of each version of the rules in its place. What stood there is wiped from
+// the file: it may have been a secret.
+func (s *Store) RewriteRuleTexts(ctx context.Context, f func(text string) string) error {
+	changed := map[int64]string{}
+	for version := int64(1); ; version++ { // numbers have no gaps
+		v, err := s.RuleVersion(ctx, version)
+		if dlq.CodeOf(err) == dlq.CodeNotFound {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if text := f(v.Text); text != v.Text {
+			changed[version] = text
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	return s.do(ctx, lanePeople, func(t *tx) error {
+		if _, err := t.exec("PRAGMA secure_delete=ON"); err != nil {
+			return err
+		}
+		for version, text := range changed {
+			if _, err := t.exec("UPDATE rule_version SET text=? WHERE version=?", text, version); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // RuleVersion returns one version of the rules with its text; the error is CodeNotFound when there is none.
 func (s *Store) RuleVersion(ctx context.Context, version int64) (dlq.RuleVersion, error) {
 	return s.oneRuleVersion(ctx, "WHERE version=?", version)

@@ -148,7 +148,7 @@ func (s *Server) saveRules(ctx context.Context, req *saveRules) (Rules, error) {
 		if err != nil {
 			return Rules{}, err
 		}
-		edit.Text, edit.Exact = old.Text, true
+		edit.Text = old.Text
 	} else {
 		edit.Text = *req.Text
 	}

@@ -41,9 +41,9 @@ func TestRulesOverTheAPI(t *testing.T) {
 		must                    []string
 		done                    string
 	}{
-		{name: "save", method: "PUT", url: "/rules", body: asJSON(t, object{"text": oneRule, "note": " why "}), headers: []string{`If-Match: "00ff"`}, must: []string{`"etag":"00ff"`}, done: fmt.Sprintf("save local 00ff why false %d", len(oneRule))},
-		{name: "save under a weak tag", method: "PUT", url: "/rules", body: asJSON(t, object{"text": oneRule, "note": "w"}), headers: []string{`If-Match: W/"00ff"`}, done: fmt.Sprintf("save local 00ff w false %d", len(oneRule))},
-		{name: "roll back", method: "PUT", url: "/rules", body: `{"version":3,"note":"back"}`, headers: []string{"If-Match: 00ff"}, done: fmt.Sprintf("save local 00ff back true %d", len(oneRule))},
+		{name: "save", method: "PUT", url: "/rules", body: asJSON(t, object{"text": oneRule, "note": " why "}), headers: []string{`If-Match: "00ff"`}, must: []string{`"etag":"00ff"`}, done: fmt.Sprintf("save local 00ff why %d", len(oneRule))},
+		{name: "save under a weak tag", method: "PUT", url: "/rules", body: asJSON(t, object{"text": oneRule, "note": "w"}), headers: []string{`If-Match: W/"00ff"`}, done: fmt.Sprintf("save local 00ff w %d", len(oneRule))},
+		{name: "roll back", method: "PUT", url: "/rules", body: `{"version":3,"note":"back"}`, headers: []string{"If-Match: 00ff"}, done: fmt.Sprintf("save local 00ff back %d", len(oneRule))},
 		{name: "save without a reason", method: "PUT", url: "/rules", body: asJSON(t, object{"text": oneRule}), headers: []string{"If-Match: 00ff"}, status: 400, must: []string{"write why"}},
 		{name: "save without a tag", method: "PUT", url: "/rules", body: asJSON(t, object{"text": oneRule, "note": "w"}), status: 400, must: []string{"If-Match"}},
 		{name: "save text and version", method: "PUT", url: "/rules", body: asJSON(t, object{"text": oneRule, "version": 1, "note": "w"}), headers: []string{"If-Match: 00ff"}, status: 400},

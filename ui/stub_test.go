@@ -3,7 +3,6 @@ package ui
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -375,7 +374,7 @@ func (s *stub) Save(_ context.Context, e rulebook.Edit) (rulebook.Snapshot, erro
 	if s.save != nil {
 		return s.save(e)
 	}
-	s.note("save", e.Author, e.ETag, e.Note, fmt.Sprint(e.Exact), strconv.Itoa(len(e.Text)))
+	s.note("save", e.Author, e.ETag, e.Note, strconv.Itoa(len(e.Text)))
 	return s.Current(), nil
 }
 

@@ -172,7 +172,7 @@ func TestRulesDiff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.AddRuleVersion(t.Context(), dlq.RuleVersion{SHA256: "x", Text: "version: 1\nrules: []\nreceivers: {a: {secret: hunter1}}\n", Author: "a"}); err != nil {
+	if _, err := s.AddRuleVersion(t.Context(), dlq.RuleVersion{SHA256: sum([]byte("version: 1\nrules: []\nreceivers: {a: {secret: hunter1}}\n")), Text: "version: 1\nrules: []\nreceivers: {a: {secret: ••••••}}\n", Author: "a"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

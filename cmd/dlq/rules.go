@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -51,13 +52,13 @@ func rulesCommand(ctx context.Context, args []string, env environment) error {
 		if err != nil {
 			return err
 		}
-		return diffRules(files[0], string(old), files[1], *asJSON, env)
+		return diffRules(files[0], string(old), sum(old), files[1], *asJSON, env)
 	case args[0] == "diff" && len(files) == 1 && data != "":
 		v, err := store.NewestRules(ctx, data)
 		if err != nil {
 			return err
 		}
-		return diffRules(fmt.Sprintf("version %d, in force", v.Version), v.Text, files[0], *asJSON, env)
+		return diffRules(fmt.Sprintf("version %d, in force", v.Version), v.Text, v.SHA256, files[0], *asJSON, env)
 	}
 	return usageErrorf(rulesUsage)
 }
@@ -75,15 +76,18 @@ func parseMixed(set *flag.FlagSet, args []string) (others []string, err error) {
 	}
 }
 
-// diffRules prints what changes from one text to that of a file, literal secrets blacked out. A difference is exit status
-// 1, as with diff.
-func diffRules(oldName, old, path string, asJSON bool, env environment) error {
+// sum is the SHA-256 of a rules file in lower-case hex, as versions have it.
+func sum(text []byte) string { return fmt.Sprintf("%x", sha256.Sum256(text)) }
+
+// diffRules prints what changes from one text, whose SHA-256 is oldSum, to that of a file, literal secrets blacked out. A
+// difference is exit status 1, as with diff.
+func diffRules(oldName, old, oldSum, path string, asJSON bool, env environment) error {
 	text, err := readInput(path, env)
 	if err != nil {
 		return err
 	}
 	diff := rulebook.Diff(oldName, rulebook.Redact([]byte(old)), path, rulebook.Redact(text))
-	same := old == string(text)
+	same := oldSum == sum(text)
 	switch {
 	case asJSON:
 		if err := printJSON(env.stdout, map[string]any{"same": same, "diff": diff}); err != nil {

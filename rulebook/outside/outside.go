@@ -41,6 +41,7 @@ func From(env func(string) string) Lookup {
 		switch ref.Source {
 		case "":
 			return ref.Value, nil
+		case yamlnode.SourceHidden:
 		case "env":
 			text = env(ref.Value)
 		default:
@@ -59,7 +60,10 @@ func From(env func(string) string) Lookup {
 // Nothing says of a reference that it leads to nothing. For files it is one sentence, so that it does not tell which
 // files there are on the machine.
 func Nothing(ref yamlnode.Reference) dlq.Text {
-	if ref.Source == "env" {
+	switch ref.Source {
+	case yamlnode.SourceHidden:
+		return yamlnode.Say("it was a literal secret, which is not kept with the versions of the rules: put the file right", "它是直接写在文件里的密钥，规则版本中不保存密钥：请修正规则文件")
+	case "env":
 		return yamlnode.Say("the variable %s is not set", "环境变量 %s 未设置", ref.Value)
 	}
 	return yamlnode.Say("the file %s does not exist, is empty or cannot be read as a file of at most 64 KiB", "文件 %s 不存在、为空，或无法作为不超过 64 KiB 的普通文件读取", ref.Value)

@@ -208,15 +208,24 @@ func inRange[T int64 | float64 | dlq.Duration](r *Reader, n *yaml.Node, what str
 
 // Reference is a value that may stand outside the file: env:NAME, file:NAME, or the value itself.
 type Reference struct {
-	Source string // "env", "file", or "" for a literal
+	Source string // "env", "file", "" for a literal, or SourceHidden
 	Value  string // name of the variable, path of the file, or the literal
 }
+
+// Hidden stands in a text where a literal secret was.
+const Hidden = "••••••"
+
+// SourceHidden is the Source of a literal that was blacked out and could not be put back. Its Value is empty.
+const SourceHidden = "hidden"
 
 // Reference reads env:NAME, file:PATH or a literal.
 func (r *Reader) Reference(n *yaml.Node, what string) (Reference, bool) {
 	s, ok := r.Text(n, what)
 	if !ok {
 		return Reference{}, false
+	}
+	if strings.Contains(s, Hidden) {
+		return Reference{Source: SourceHidden}, true
 	}
 	for _, source := range []string{"env", "file"} {
 		name, cut := strings.CutPrefix(s, source+":")
@@ -236,13 +245,13 @@ func (r *Reader) Reference(n *yaml.Node, what string) (Reference, bool) {
 func (r *Reader) Secret(n *yaml.Node, what string) (Reference, bool) {
 	ref, ok := r.Reference(n, what)
 	if ok && ref.Source == "" {
-		r.Warn(n, CodeLiteralSecret, Say("%s stands in the file in the clear; whoever reads the file has it", "%s 以明文写在文件里，能读文件的人就能得到它", what), "env:NAME")
+		r.Warn(n, CodeLiteralSecret, Say("%s stands in the file in the clear; whoever reads the file has it: give it as env:NAME or file:PATH", "%s 以明文写在文件里，能读文件的人就能得到它：请写成 env:名称 或 file:路径", what), "env:NAME")
 	}
 	return ref, ok
 }
 
-// URL reads a Reference to an address; a literal must be an absolute http or https URL. A literal with a password in it
-// is a warning, as with Secret.
+// URL reads a Reference to an address; a literal must be an absolute http or https URL. A literal with more than a host is
+// a warning, as with Secret: what follows the host often is the secret.
 func (r *Reader) URL(n *yaml.Node, what string) (Reference, bool) {
 	ref, ok := r.Reference(n, what)
 	if !ok || ref.Source != "" {
@@ -252,15 +261,10 @@ func (r *Reader) URL(n *yaml.Node, what string) (Reference, bool) {
 		r.Error(n, CodeBadURL, Say("%s must be an http or https address, or env:NAME", "%s 必须是 http 或 https 地址，或 env:NAME", what), "")
 		return Reference{}, false
 	}
-	if u, err := url.Parse(ref.Value); err == nil && hasPassword(u) {
-		r.Warn(n, CodeLiteralSecret, Say("%s holds a password in the clear; whoever reads the file has it", "%s 含有明文密码，能读文件的人就能得到它", what), "env:NAME")
+	if u, err := url.Parse(ref.Value); err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "") {
+		r.Warn(n, CodeLiteralSecret, Say("%s stands in the file in the clear, and what follows the host often is a secret: give it as env:NAME or file:PATH", "%s 以明文写在文件里，主机名之后的部分往往就是密钥：请写成 env:名称 或 file:路径", what), "env:NAME")
 	}
 	return ref, true
-}
-
-func hasPassword(u *url.URL) bool {
-	_, has := u.User.Password()
-	return has
 }
 
 // WebAddress reports whether a text is an absolute http or https URL.

@@ -49,7 +49,7 @@ func TestValues(t *testing.T) {
 		{list, "[a, b]", "[a b]"}, {list, "a", "[a]"}, {list, "[a, [b]]", CodeWrongType}, {list, "", CodeMissingValue},
 		{one, "high", "high"}, {one, "hihg", CodeUnknownValue}, {one, "7", CodeUnknownValue},
 		{secret, "env:NAME", "{env NAME}"}, {secret, "file:/run/x", "{file /run/x}"}, {secret, "hunter2", CodeLiteralSecret}, {secret, `"env:"`, CodeBadText}, {secret, "env:A B", CodeBadText},
-		{address, "https://a/b", "{ https://a/b}"}, {address, "env:URL", "{env URL}"}, {address, "ftp://a", CodeBadURL}, {address, "a/b", CodeBadURL}, {address, "https://u:hunter2@a", CodeLiteralSecret},
+		{address, "https://a:1/", "{ https://a:1/}"}, {address, "https://a/b", CodeLiteralSecret}, {address, "https://a?b", CodeLiteralSecret}, {address, "https://a/••••••", "{hidden }"}, {address, "env:URL", "{env URL}"}, {address, "ftp://a", CodeBadURL}, {address, "a/b", CodeBadURL}, {address, "https://u:hunter2@a", CodeLiteralSecret},
 	} {
 		var r Reader
 		v, ok := tt.get(&r, value(t, tt.text))
