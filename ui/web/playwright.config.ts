@@ -41,6 +41,7 @@ export default defineConfig({
         'lost.spec.ts',
         'recover.spec.ts',
         'letter.spec.ts',
+        'bodies.spec.ts',
         'operations.spec.ts',
         'rules.spec.ts',
         'alerts.spec.ts',

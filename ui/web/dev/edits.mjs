@@ -1,5 +1,6 @@
 // The imitation of edits, targets, probes and the release from quarantine for the mock server.
 import { iso } from './data.mjs'
+import { charsetOf, decode } from './reading.mjs'
 
 const locked =
   /^(UNIQ_KEY|RETRY_TOPIC|REAL_TOPIC|REAL_QID|ORIGIN_MESSAGE_ID|DELAY|M(IN|AX)_OFFSET|MAX_RECONSUME_TIMES|WAIT|MSG_REGION|TRACE_ON|CLUSTER|DLQ_\w+)$/
@@ -8,11 +9,11 @@ const stripped =
 const secret = /pass|secret|token|auth|credential|cookie|session|api[-_.]?key|private/i
 
 /** The message of a letter as an editor opens it. */
-export const editable = (x, edits) => ({
+export const editable = (x, edits, charset = '') => ({
+  ...transcript(x, edits, charset),
   letter_id: x.detail.id,
   version: x.detail.version,
   deaths: x.detail.deaths,
-  body: Buffer.from(x.body).toString('base64'),
   undecoded: x.detail.body_state === 'undecoded',
   properties: Object.entries(x.detail.properties)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -23,8 +24,20 @@ export const editable = (x, edits) => ({
       stripped: stripped.test(name),
       sensitive: secret.test(name),
     })),
-  edits,
 })
+
+/** The bodies, as text in UTF-8 where they are asked for in a charset and written in another. */
+function transcript(x, edits, wanted) {
+  const c = wanted === 'auto' || wanted === '' ? charsetOf(x) : wanted
+  const as = bytes => (wanted && c && c !== 'utf-8' ? Buffer.from(decode(bytes, c) ?? '') : bytes)
+  const whole = c !== '' && decode(x.body, c) !== undefined
+  return {
+    charset: c,
+    transcript: wanted !== '' && whole && c !== 'utf-8',
+    body: (whole ? as(Buffer.from(x.body)) : Buffer.from(x.body)).toString('base64'),
+    edits: whole ? edits.map(e => ({ ...e, body: as(Buffer.from(e.body, 'base64')).toString('base64') })) : edits,
+  }
+}
 
 /** The options of a replay to somebody else than the failed consumer group. */
 export function optionsTo(o, kind, name, topics, groups) {
@@ -113,7 +126,7 @@ export function editRoutes({ get, find, check, event, changed, brief, Refusal, a
     return p
   }
   return [
-    ['GET', /^\/letters\/(\d+)\/edits$/, ([id]) => editable(find(id), editsOf(id))],
+    ['GET', /^\/letters\/(\d+)\/edits$/, ([id], _, q) => editable(find(id), editsOf(id), q.get('charset') ?? '')],
     [
       'POST',
       /^\/letters\/(\d+)\/edits$/,
@@ -129,7 +142,9 @@ export function editRoutes({ get, find, check, event, changed, brief, Refusal, a
           author: get().session.actor,
           note: b.note,
           at: iso(Date.now()),
+          // Only the program can write other charsets: the imitation keeps what was asked for.
           body: b.body,
+          ...(b.charset && { charset: b.charset }),
           set: b.set,
           remove: b.remove,
         }

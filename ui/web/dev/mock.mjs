@@ -22,6 +22,7 @@ import {
 import { editRoutes, optionsTo } from './edits.mjs'
 import { makeOperations } from './operationSeeds.mjs'
 import { operationRoutes } from './operations.mjs'
+import { reading } from './reading.mjs'
 import { explain } from './ruleData.mjs'
 import { freshRules, Lines, rulesRoutes } from './rules.mjs'
 
@@ -558,6 +559,8 @@ const server = createServer(async (req, res) => {
       })
       return res.end(x.body)
     }
+    const said = /^\/letters\/(\d+)\/text$/.exec(path)
+    if (said) return json(200, reading(find(said[1]), url.searchParams))
     for (const [method, form, run] of routes) {
       const hit = req.method === method && form.exec(path)
       if (!hit) continue
@@ -643,7 +646,10 @@ function steer(what, body) {
     case 'step':
       return operations.steps.step(body)
     case 'letter': {
-      const l = find(body.id).detail
+      const x = find(body.id)
+      const l = x.detail
+      if (body.body !== undefined) x.body = Buffer.from(body.body, 'base64')
+      if (body.charset !== undefined) x.charset = body.charset
       if (body.by) event(l, 'taken', { actor: body.by })
       Object.assign(l, body.letter)
       changed([body.id])

@@ -169,7 +169,7 @@ test.describe('editing a message', () => {
       letter: { properties: { api_token: 's3cret', shop: '1', UNIQ_KEY: 'U' } },
     })
     await openEdit(page, '404')
-    await expect(sheet(page)).toContainText('The body is not UTF-8 text.')
+    await expect(sheet(page)).toContainText('The body is not text in the charset that was found or chosen.')
     await expect(text(page)).toHaveCount(0)
     await expect(sheet(page).getByText('s3cret')).toHaveCount(0)
     await sheet(page).getByRole('button', { name: 'Show the value of api_token' }).click()

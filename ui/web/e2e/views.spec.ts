@@ -348,7 +348,7 @@ test.describe('hostile messages', () => {
     expect(await page.evaluate(() => document.body.innerText.includes('\u202e'))).toBe(false)
     await page.goto('/letters/404')
     await pane(page).getByRole('tab', { name: 'Body' }).click()
-    await expect(pane(page)).toContainText('The body is not UTF-8: it is shown as hex.')
+    await expect(pane(page)).toContainText('No charset was found in which the body is text: it is shown as hex.')
     await page.goto('/letters/406')
     await expect(pane(page)).toContainText('Nobody who knows has said why it died')
     await expect(pane(page).getByRole('link', { name: 'Runbook' })).toHaveCount(0)

@@ -64,12 +64,9 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   )
 }
 
-/** Reads exact bytes, and a header that says what they are. */
-export async function getBytes(path: string, header: string, signal?: AbortSignal): Promise<[Uint8Array, string]> {
-  return send(path, { signal: signal ?? null }, async res => [
-    new Uint8Array(await res.arrayBuffer()),
-    res.headers.get(header) ?? '',
-  ])
+/** Reads exact bytes. */
+export async function getBytes(path: string, signal?: AbortSignal): Promise<Uint8Array> {
+  return send(path, { signal: signal ?? null }, async res => new Uint8Array(await res.arrayBuffer()))
 }
 
 /** 128 random bits as hex; crypto.randomUUID is missing where the page is served without TLS from another machine. */

@@ -1,5 +1,6 @@
 import { type Query, QueryClient, useQuery } from '@tanstack/react-query'
 import { useSyncExternalStore } from 'react'
+import type { BodyText } from '../letter/types'
 import type { RulesInForce } from '../rules/types'
 import { asProblem, get, getBytes } from './client'
 import { type Changes, Live } from './live'
@@ -142,13 +143,26 @@ export const useExplain = (l: Letter) =>
     staleTime: Number.POSITIVE_INFINITY,
   })
 
+// The bytes of a dead copy never change.
 export const useBody = (id: string, messageID: string) =>
   useQuery({
     queryKey: ['body', id, messageID],
-    queryFn: async ({ signal }) => {
-      const [bytes, state] = await getBytes(`/letters/${id}/body`, 'DLQ-Body-State', signal)
-      return { bytes, state }
+    queryFn: ({ signal }) => getBytes(`/letters/${id}/body`, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 60_000,
+  })
+
+/** What the body says, read in a charset and opened up to a size; undefined for what the server finds right. */
+export const useBodyText = (id: string, messageID: string, charset?: string, open?: number) =>
+  useQuery({
+    queryKey: ['body', id, messageID, charset, open],
+    queryFn: ({ signal }) => {
+      const q = new URLSearchParams()
+      if (charset) q.set('charset', charset)
+      if (open) q.set('open', String(open))
+      return get<BodyText>(`/letters/${id}/text${q.size ? `?${q}` : ''}`, signal)
     },
+    placeholderData: old => old,
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 60_000,
   })

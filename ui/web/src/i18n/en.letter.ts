@@ -12,7 +12,7 @@ export const enLetter = {
   'edit.properties': 'Properties',
   'edit.body.undecoded': 'The body is compressed in a way that cannot be undone here, so it cannot be edited.',
   'edit.body.binary':
-    'The body is not UTF-8 text. An editor would change bytes that nobody meant to change, so it stays as it is.',
+    'The body is not text in the charset that was found or chosen. An editor would change bytes that nobody meant to change, so it stays as it is.',
   'edit.body.kept': 'Its properties can be edited, and it can be replayed with them.',
   'edit.json.not': 'not JSON from line {line}, column {column} on',
   'edit.json.was': 'The original is JSON, this is not. Consumers that parse it will fail.',

@@ -13,7 +13,7 @@ export const zhLetter: Words<typeof enLetter> = {
   'edit.body': '消息体',
   'edit.properties': '属性',
   'edit.body.undecoded': '消息体的压缩方式在此无法还原，因此不能编辑。',
-  'edit.body.binary': '消息体不是 UTF-8 文本。用编辑器修改会误改其他字节，因此保持原样。',
+  'edit.body.binary': '按识别或选择的编码，消息体不是文本。用编辑器修改会误改其他字节，因此保持原样。',
   'edit.body.kept': '可以编辑属性，并带着新属性重投。',
   'edit.json.not': '从第 {line} 行第 {column} 列起不是 JSON',
   'edit.json.was': '原消息体是 JSON，现在不是。需要解析它的消费者会失败。',

@@ -1,5 +1,5 @@
 import { useMemo, useState } from 'react'
-import { useBody } from '../api/queries'
+import { useBody, useBodyText } from '../api/queries'
 import type { Detail } from '../api/types'
 import { bytes as size } from '../i18n/format'
 import { code, t } from '../i18n/i18n'
@@ -9,33 +9,42 @@ import { ProblemBox } from '../parts/Problem'
 import { Foreign } from '../parts/Text'
 import { Wait } from '../parts/Wait'
 import '../style/body.css'
+import { Charset, charsets } from './Charset'
 import { JsonTree } from './JsonTree'
-import { hexLine, parseJSON, utf8 } from './json'
+import { hexLine, parseJSON } from './json'
+import type { BodyText } from './types'
 
 type Form = 'json' | 'text' | 'hex'
 
-// So many characters of text and bytes of hex are shown at first.
+// So many characters of text, bytes of hex and texts in it are shown at first.
 const someText = 50_000
 const someBytes = 2048
+const somePieces = 200
+
+// Up to these sizes a compressed body that holds very much can be opened.
+const sizes = [1 << 20, 4 << 20, 16 << 20]
 
 /** The body: exact, and never anything but text. */
 export function Body({ letter }: { letter: Detail }) {
-  const query = useBody(letter.id, letter.message_id)
+  const [charset, setCharset] = useState<string>()
+  const [open, setOpen] = useState<number>()
   const [chosen, setChosen] = useState<Form>()
-  const bytes = query.data?.bytes
-  const text = useMemo(() => (bytes ? utf8(bytes) : undefined), [bytes])
+  const query = useBodyText(letter.id, letter.message_id, charset, open)
+  const said = query.data
+  const text = said?.charset ? said.text : undefined
   const node = useMemo(() => (text ? parseJSON(text) : undefined), [text])
 
   if (query.error) return <ProblemBox error={query.error} again={() => query.refetch()} />
-  if (!bytes) return <Wait lines={6} />
-  if (bytes.length === 0) return <p className="quiet">{t('body.empty')}</p>
+  if (!said) return <Wait lines={6} />
+  if (said.size === 0) return <p className="quiet">{t('body.empty')}</p>
 
-  const form: Form = chosen ?? (node ? 'json' : text !== undefined ? 'text' : 'hex')
   const why: Record<Form, string | undefined> = {
     json: node ? undefined : t('body.not.json'),
-    text: text !== undefined ? undefined : t('body.not.utf8'),
+    text: text !== undefined ? undefined : t('body.not.text'),
     hex: undefined,
   }
+  const best: Form = node ? 'json' : text !== undefined ? 'text' : 'hex'
+  const form: Form = chosen && !why[chosen] ? chosen : best
   const field = letter.reason_field?.startsWith('body.') ? letter.reason_field.slice(5) : ''
   return (
     <div className="body">
@@ -55,22 +64,52 @@ export function Body({ letter }: { letter: Detail }) {
             </button>
           ))}
         </fieldset>
-        <span className="quiet num">{size(bytes.length)}</span>
+        <Charset detected={said.detected} chosen={charset} disabled={said.over_limit} onChoose={setCharset} />
+        <span className="quiet num">{size(said.size)}</span>
         <span className="grow" />
         {text !== undefined && <Copy value={text} label={t('copy')} />}
         <a className="button small" href={`/api/v1/letters/${letter.id}/body`} download>
           {t('body.download')}
         </a>
       </div>
-      {text === undefined && <Note text={t('body.hexed')} />}
-      {query.data && query.data.state !== '' && query.data.state !== 'plain' && (
-        <Note text={code('body.state', query.data.state)} />
-      )}
+      <Notes said={said} onOpen={setOpen} />
+      {said.state !== 'plain' && <Note text={code('body.state', said.state)} />}
       {letter.envelope && <Note text={t('body.envelope', { name: letter.envelope })} />}
       {form === 'json' && node && <JsonTree node={node} marked={field} />}
       {form === 'text' && text !== undefined && <Text text={text} />}
-      {form === 'hex' && <Hex bytes={bytes} />}
+      {form === 'hex' && (
+        <>
+          {(said.pieces ?? []).length > 0 && <Pieces said={said} />}
+          <Hex letter={letter} />
+        </>
+      )}
     </div>
+  )
+}
+
+/** What one must know about the text to read it right. */
+function Notes({ said, onOpen }: { said: BodyText; onOpen: (size: number) => void }) {
+  const name = charsets[said.charset] ?? said.charset
+  const format = said.format
+  return (
+    <>
+      {said.over_limit && (
+        <div className="note-amber">
+          <Icon name="info" size={14} /> {t('body.packed.much', { format })}{' '}
+          {sizes.map(n => (
+            <button key={n} type="button" className="button small" onClick={() => onOpen(n)}>
+              {t('body.open', { size: size(n) })}
+            </button>
+          ))}
+        </div>
+      )}
+      {format && !said.over_limit && <Quiet text={t('body.packed', { format, size: size(said.opened) })} />}
+      {said.more && <Note text={t('body.packed.more', { size: size(said.opened) })} />}
+      {said.broken && <Note text={t('body.packed.broken')} />}
+      {said.charset === '' && !said.over_limit && <Note text={t('body.hexed')} />}
+      {said.charset !== '' && said.charset !== 'utf-8' && <Quiet text={t('body.charset', { name })} />}
+      {said.wrong > 0 && <Note text={t('body.wrong', { n: said.wrong, name })} />}
+    </>
   )
 }
 
@@ -79,6 +118,36 @@ function Note({ text }: { text: string }) {
     <p className="note-amber">
       <Icon name="info" size={14} /> {text}
     </p>
+  )
+}
+
+const Quiet = ({ text }: { text: string }) => <p className="quiet small">{text}</p>
+
+/** The texts that stand in bytes that are none. */
+function Pieces({ said }: { said: BodyText }) {
+  const [all, setAll] = useState(false)
+  const pieces = said.pieces ?? []
+  return (
+    <section className="pieces" aria-label={t('body.pieces')}>
+      <h3>{t('body.pieces')}</h3>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <pre className="text" tabIndex={0}>
+        {(all ? pieces : pieces.slice(0, somePieces)).map(p => (
+          <span key={p.offset} className="hex-line">
+            <span className="quiet">{p.offset.toString(16).padStart(8, '0')}</span>
+            {'  '}
+            <Foreign text={p.text} />
+            {'\n'}
+          </span>
+        ))}
+      </pre>
+      {!all && pieces.length > somePieces && (
+        <button type="button" className="button small" onClick={() => setAll(true)}>
+          {t('body.pieces.all', { n: pieces.length })}
+        </button>
+      )}
+      {said.cut && <p className="quiet small">{t('body.pieces.cut')}</p>}
+    </section>
   )
 }
 
@@ -100,7 +169,14 @@ function Text({ text }: { text: string }) {
   )
 }
 
-function Hex({ bytes }: { bytes: Uint8Array }) {
+/** The exact bytes as they are stored, compressed or not. */
+function Hex({ letter }: { letter: Detail }) {
+  const query = useBody(letter.id, letter.message_id)
+  if (query.error) return <ProblemBox error={query.error} again={() => query.refetch()} />
+  return query.data ? <HexLines bytes={query.data} /> : <Wait lines={6} />
+}
+
+function HexLines({ bytes }: { bytes: Uint8Array }) {
   const [many, setMany] = useState(someBytes)
   const lines: number[] = []
   for (let i = 0; i < Math.min(many, bytes.length); i += 16) lines.push(i)

@@ -1,4 +1,4 @@
-import { Suspense, useDeferredValue, useMemo } from 'react'
+import { type ReactNode, Suspense, useDeferredValue, useMemo } from 'react'
 import { part } from '../app/part'
 import { bytes as size } from '../i18n/format'
 import { t } from '../i18n/i18n'
@@ -14,6 +14,8 @@ interface Props {
   e: Editable
   text: string
   loaded: number
+  /** Chooses in which charset the body is read and written. */
+  charset: ReactNode
   onChange: (text: string) => void
   /** Puts another text into the editor. */
   onSet: (text: string) => void
@@ -21,7 +23,7 @@ interface Props {
 }
 
 /** The body's editor with what is known of its text; or why it has none. */
-export function BodyPart({ e, text, loaded, onChange, onSet, onReview }: Props) {
+export function BodyPart({ e, text, loaded, charset, onChange, onSet, onReview }: Props) {
   const locked = bodyLocked(e)
   const original = useMemo(() => textOf(e.body) ?? '', [e.body])
   const calm = useDeferredValue(text)
@@ -36,7 +38,10 @@ export function BodyPart({ e, text, loaded, onChange, onSet, onReview }: Props) 
   if (locked)
     return (
       <section aria-label={t('edit.body')}>
-        <h3>{t('edit.body')}</h3>
+        <div className="edit-bar">
+          <h3>{t('edit.body')}</h3>
+          {locked === 'binary' && charset}
+        </div>
         <p className="note-amber">
           <Icon name="info" size={14} /> {t(`edit.body.${locked}`)} {t('edit.body.kept')}
         </p>
@@ -59,6 +64,7 @@ export function BodyPart({ e, text, loaded, onChange, onSet, onReview }: Props) 
         <span className={length > bodyMax ? 'field-error num' : 'quiet small num'}>
           {length > bodyMax / 2 ? t('edit.size', { size: size(length), most: size(bodyMax) }) : size(length)}
         </span>
+        {charset}
         <span className="grow" />
         {json && (
           <>

@@ -13,6 +13,7 @@ import { Wait } from '../parts/Wait'
 import type { Edit, Editable } from './types'
 import '../style/edit.css'
 import { BodyPart } from './BodyPart'
+import { Charset } from './Charset'
 import { BodyChange, PropertyTable } from './Compare'
 import { keepDraft, keptDraft } from './drafts'
 import {
@@ -46,18 +47,19 @@ interface Props {
 export default function EditSheet({ letter, onReplay, onClose }: Props) {
   const [e, setE] = useState<Editable>()
   const [problem, setProblem] = useState<Problem>()
+  const [charset, setCharset] = useState<string>()
   const id = letter.id
   const load = useCallback(async () => {
     setProblem(undefined)
     try {
-      const fresh = await get<Editable>(`/letters/${id}/edits`)
+      const fresh = await get<Editable>(`/letters/${id}/edits?charset=${charset ?? 'auto'}`)
       setE(fresh)
       return fresh
     } catch (err) {
       setProblem(asProblem(err))
       return undefined
     }
-  }, [id])
+  }, [id, charset])
   useEffect(() => {
     load()
   }, [load])
@@ -69,7 +71,16 @@ export default function EditSheet({ letter, onReplay, onClose }: Props) {
       onClose={onClose}
     >
       {e ? (
-        <Form letter={letter} e={e} reload={load} onReplay={onReplay} onClose={onClose} />
+        <Form
+          key={`${e.charset} ${e.transcript}`}
+          letter={letter}
+          e={e}
+          charset={charset}
+          onCharset={setCharset}
+          reload={load}
+          onReplay={onReplay}
+          onClose={onClose}
+        />
       ) : problem ? (
         <div className="dialog-body">
           <ProblemBox error={problem} again={load} />
@@ -88,10 +99,13 @@ type Mode = 'write' | 'review' | { saved: number } | { look: number }
 
 interface FormProps extends Props {
   e: Editable
+  /** What somebody chose to read the body in. */
+  charset: string | undefined
+  onCharset: (charset: string | undefined) => void
   reload: () => Promise<Editable | undefined>
 }
 
-function Form({ letter, e, reload, onReplay, onClose }: FormProps) {
+function Form({ letter, e, charset, onCharset, reload, onReplay, onClose }: FormProps) {
   const rights = useRights()
   const [draft, setDraft] = useState<Draft>(() => keptDraft(letter.id) ?? draftOf(e, current(e)))
   const [restored, setRestored] = useState(() => keptDraft(letter.id) !== undefined)
@@ -136,6 +150,7 @@ function Form({ letter, e, reload, onReplay, onClose }: FormProps) {
           base: byNumber(e, draft.base)?.deaths === e.deaths ? draft.base : 0,
           note: note.trim(),
           body: toBase64(c.body),
+          ...(e.transcript && { charset: e.charset }),
           set: c.set,
           remove: c.remove,
         },
@@ -189,6 +204,9 @@ function Form({ letter, e, reload, onReplay, onClose }: FormProps) {
               e={e}
               text={draft.text}
               loaded={loaded}
+              charset={
+                <Charset detected={charset ? '' : e.charset} chosen={charset} disabled={dirty} onChoose={onCharset} />
+              }
               onChange={text => change({ ...draft, text })}
               onSet={text => change({ ...draft, text }, true)}
               onReview={() => !wrong && dirty && setMode('review')}

@@ -23,6 +23,8 @@ const message = (body: Uint8Array | string, over: Partial<Editable> = {}): Edita
   deaths: 1,
   body: toBase64(typeof body === 'string' ? bytes(body) : body),
   undecoded: false,
+  charset: 'utf-8',
+  transcript: false,
   properties: [
     { name: 'KEYS', value: 'A-1', locked: false, stripped: false, sensitive: false },
     { name: 'shop', value: '12', locked: false, stripped: false, sensitive: false },

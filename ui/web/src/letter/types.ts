@@ -38,8 +38,30 @@ export interface Editable {
   body: string
   /** Still compressed. */
   undecoded: boolean
+  /** In which the body is written; '' for no text. */
+  charset: string
+  /** The bodies are texts in UTF-8, to be written in the charset again. */
+  transcript: boolean
   properties: EditableProperty[] | null
   edits: Edit[] | null
+}
+
+/** What a body says. */
+export interface BodyText {
+  size: number
+  state: string
+  /** How it is compressed; '' for not. */
+  format: string
+  opened: number
+  over_limit: boolean
+  more: boolean
+  broken: boolean
+  detected: string
+  charset: string
+  text: string
+  wrong: number
+  pieces: { offset: number; text: string }[] | null
+  cut: boolean
 }
 
 export type ProbeVerdict = 'success' | 'later' | 'exception' | 'null' | 'timeout'
