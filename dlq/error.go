@@ -44,6 +44,18 @@ func (e *Error) Error() string {
 // Unwrap returns the hidden cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// WhyDiskFull is the parameter "why" of an error that the data folder's disk is the cause of, and not a broker.
+const WhyDiskFull = "disk_full"
+
+// WhyOf returns the parameter "why" of an Error in the chain of err, "" for none.
+func WhyOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Params["why"]
+	}
+	return ""
+}
+
 // Errorf makes an Error. A %w verb keeps its cause hidden from the person and visible to errors.Is; the public sentence
 // is the format up to the first ": %w".
 func Errorf(code Code, format string, args ...any) *Error {

@@ -138,7 +138,7 @@ type Operation struct {
 	Rate      float64    `json:"rate"`                 // letters acted on per second, over the last ten seconds
 	DoneAt    *time.Time `json:"done_at,omitempty"`    // when it will come to its last letter at that rate
 	OpensAt   *time.Time `json:"opens_at,omitempty"`   // paused by its window: when that opens
-	WaitsFor  string     `json:"waits_for,omitempty"`  // "broker_away", "canary": running, and waiting for this
+	WaitsFor  string     `json:"waits_for,omitempty"`  // "broker_away", "disk_full", "canary": running, and waiting for this
 	NextLimit float64    `json:"pace_limit,omitempty"` // letters per second and consumer group that the pace allows at this moment of its ramp
 }
 

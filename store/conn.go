@@ -97,8 +97,10 @@ func explain(err error, doing string) error {
 	case errors.As(err, &ours):
 		return err
 	case isFull(err):
-		return dlq.Errorf(dlq.CodeUnavailable, "the disk of the database is full or failing: %w", err).
+		e := dlq.Errorf(dlq.CodeUnavailable, "the disk of the database is full or failing: %w", err).
 			WithHint("make room on the disk that holds the data folder; nothing is lost, and work goes on by itself when there is room")
+		e.Params = map[string]string{"why": dlq.WhyDiskFull}
+		return e
 	case errors.As(err, &e) && e.Code == sqlite3.ErrNotADB:
 		return dlq.Errorf(dlq.CodeInvalid, "the file is not a SQLite database: %w", err).
 			WithHint("give another path with --data")

@@ -39,7 +39,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	wantCode(t, err, dlq.CodeUnavailable)
 	var e *dlq.Error
-	if !errors.As(err, &e) || e.Hint == "" || !s.Full() {
+	if !errors.As(err, &e) || e.Hint == "" || e.Params["why"] != dlq.WhyDiskFull || !s.Full() {
 		t.Fatalf("%v, hint %q, full %v", err, e.Hint, s.Full())
 	}
 	wantCode(t, s.Ready(t.Context()), dlq.CodeUnavailable)

@@ -80,7 +80,7 @@ func (r *run) land(e batchEnd) {
 		delete(r.feed.inHand, t.LetterID)
 	}
 	if e.err != nil {
-		g.wait(now)
+		g.wait(now, e.err)
 		g.anew()
 		if code := dlq.CodeOf(e.err); code != dlq.CodeUnavailable {
 			r.m.Logger.Error("a batch of an operation", "operation", r.number, "error", e.err)
@@ -89,13 +89,15 @@ func (r *run) land(e batchEnd) {
 	}
 	r.note(g, e, now)
 	later := 0
+	var cause error
 	for _, res := range e.results {
 		if res.Later && res.Skip == "" && res.Away == "" {
 			later++
+			cause = res.Err
 		}
 	}
 	if later == len(e.results) {
-		g.wait(now)
+		g.wait(now, cause)
 		g.anew()
 	}
 	done := 0
@@ -149,8 +151,17 @@ func again(times int, most time.Duration) time.Duration {
 	return min(time.Second<<min(times, 6), most)
 }
 
+// waitsOn is what has to come back before what failed can be tried again: the broker, unless the console's own disk is the cause.
+func waitsOn(cause error) string {
+	if dlq.WhyOf(cause) == dlq.WhyDiskFull {
+		return waitsDisk
+	}
+	return waitsBroker
+}
+
 // wait puts a consumer group off, each time for longer.
-func (g *group) wait(now time.Time) {
+func (g *group) wait(now time.Time, cause error) {
+	g.waits = waitsOn(cause)
 	g.backOff = min(max(2*g.backOff, time.Second), maxBackOff)
 	g.notYet = now.Add(g.backOff)
 }

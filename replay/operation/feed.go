@@ -46,6 +46,7 @@ type group struct {
 	inFlight int
 	bucket   bucket
 	backOff  time.Duration
+	waits    string           // with backOff: what for
 	notYet   time.Time        // nothing is sent before
 	later    map[int64]putOff // letters that could not be sent
 	lanes    map[string]*lane // by broker that is away
@@ -158,7 +159,7 @@ func (r *run) limit(now time.Time) float64 { return limit(r.op.Spec.Pace, now.Su
 func (r *run) serve(ctx context.Context, g *group, now time.Time, b bounds) (n int, wait time.Duration, waits string, err error) {
 	f := &r.feed
 	if d := g.notYet.Sub(now); d > 0 {
-		return 0, d, waitsBroker, nil
+		return 0, d, g.waits, nil
 	}
 	most, perGroup, _ := r.slots()
 	if f.inFlight >= most || g.inFlight >= perGroup || b.letters <= 0 || g.backOff > 0 && g.inFlight > 0 {

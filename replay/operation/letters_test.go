@@ -514,3 +514,30 @@ func TestLettersOfABrokerThatIsAway(t *testing.T) {
 		})
 	}
 }
+
+// While the console's own disk is full an operation says so, and not that a broker is away. The store refuses as it does then.
+func TestFullDiskIsNoBrokerAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := dlq.Errorf(dlq.CodeUnavailable, "the disk of the database is full or failing")
+		full.Params = map[string]string{"why": dlq.WhyDiskFull}
+		back := time.Now().Add(time.Minute)
+		o := open(t, func(o *office) {
+			o.wrap = func(r operation.Replays) operation.Replays {
+				return batcher{r, func(ctx context.Context, b dlq.ReplayBatch) []dlq.BatchResult {
+					if time.Now().Before(back) {
+						return answers(b, dlq.BatchResult{Later: true, Err: full})
+					}
+					return r.Batch(ctx, b)
+				}}
+			}
+		})
+		o.die(50, nil)
+		o.does(func(simulated.Seen) bool { return true })
+		o.start("spring", dlq.OperationSpec{})
+		time.Sleep(30 * time.Second)
+		if op := o.get("spring"); op.WaitsFor != "disk_full" || op.State != dlq.OperationRunning {
+			t.Errorf("it is %s and waits for %q", op.State, op.WaitsFor)
+		}
+		o.counts(o.comes("spring", dlq.OperationSettled), map[dlq.ItemState]int64{dlq.ItemConfirmed: 50})
+	})
+}

@@ -24,6 +24,7 @@ const actor = dlq.ActorAutomation
 // What a running operation waits for, in dlq.Operation.WaitsFor.
 const (
 	waitsBroker = "broker_away"
+	waitsDisk   = dlq.WhyDiskFull
 	waitsCanary = "canary"
 	waitsOrder  = "order" // order is kept: each of its next letters follows one whose outcome is open
 )
@@ -154,6 +155,9 @@ func (r *run) tryStep(ctx context.Context) (wait time.Duration, done bool) {
 		return time.Millisecond, false
 	default:
 		r.faults++
+		if waitsOn(err) == waitsDisk {
+			r.waitFor(waitsDisk, r.limit(r.m.now()))
+		}
 		r.m.Logger.Error("step of an operation", "operation", r.number, "state", r.op.State, "error", err)
 		if hopeless := code != dlq.CodeUnavailable && code != dlq.CodeInternal; hopeless || r.faults >= maxFaults && code == dlq.CodeInternal {
 			r.fail(ctx, err)

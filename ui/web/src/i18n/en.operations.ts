@@ -31,6 +31,7 @@ export const enOperations = {
   'operation.end.failed': 'could not go on',
   'operation.waits.window': 'waits for its window',
   'operation.waits.broker_away': 'The broker does not answer. It goes on by itself as soon as it does.',
+  'operation.waits.disk_full': 'The disk of the console is full. It goes on by itself when there is room.',
   'operation.waits.order': 'The next letters of each order wait for the outcome of those before them.',
   'operation.waits.canary': 'It waits for the outcomes of the canary.',
 

@@ -33,6 +33,7 @@ export const zhOperations: Words<typeof enOperations> = {
   'operation.end.failed': '无法继续',
   'operation.waits.window': '等待时间窗口',
   'operation.waits.broker_away': 'broker 没有应答，恢复后会自动继续。',
+  'operation.waits.disk_full': '控制台所在的磁盘已满，有空间后自动继续。',
   'operation.waits.order': '同一顺序中的后续死信正在等待前一条的结果。',
   'operation.waits.canary': '正在等待灰度试投的结果。',
 
