@@ -3,6 +3,8 @@ package replay
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"deadletteroffice/dlq"
 )
@@ -76,4 +78,34 @@ func TestLetterThatWaitsForItsBroker(t *testing.T) {
 	if n := len(broker.sends()); n != 0 {
 		t.Errorf("%d were sent", n)
 	}
+}
+
+// Rules go on with the letters of a consumer group that do not wait for the broker that is away, and leave to a person what
+// waits for it for too long.
+func TestDueOfABrokerThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, broker := newFakeStore(), gone()
+		for id := int64(1); id <= 40; id++ {
+			store.add(id, dlq.StateScheduled, func(l *dlq.Letter, m *dlq.DeadMessage) {
+				if l.Broker = "b"; id%2 == 0 {
+					l.Broker = "c"
+				}
+				m.Broker = l.Broker
+			})
+		}
+		running(t, newService(store, broker))
+		time.Sleep(10 * time.Second)
+		if waits, sent := count(store, dlq.StateScheduled), count(store, dlq.StateAwaiting); waits != 20 || sent != 20 {
+			t.Errorf("%d wait and %d are sent", waits, sent)
+		}
+		time.Sleep(2 * awayLimit)
+		if l := store.letter(1); count(store, dlq.StateScheduled) != 0 || l.State != dlq.StateOpen || l.Hold != dlq.HoldNoDoor {
+			t.Errorf("letter 1 is %s, held %q; %d wait", l.State, l.Hold, count(store, dlq.StateScheduled))
+		}
+		for _, sent := range broker.sends() {
+			if sent.Replay.LetterID%2 != 0 {
+				t.Errorf("letter %d was sent", sent.Replay.LetterID)
+			}
+		}
+	})
 }

@@ -20,6 +20,9 @@ const (
 	defaultRate = 10          // automatic sends per second and consumer group where the rules name none
 	askPause    = 5 * time.Second
 
+	// awayLimit is for how long a letter waits for a broker that alone can give it back, before it is left to a person.
+	awayLimit = time.Hour
+
 	// loopLimit is how often a message may have been given back before no rule gives it back again, where the file does
 	// not say: two consoles that answer each other's deaths would not end otherwise.
 	loopLimit = 20
@@ -52,12 +55,12 @@ func (s *Service) RunDue(ctx context.Context) error {
 type dueRun struct {
 	*Service
 	pace  map[string]*rate.Limiter // by consumer group
-	pause map[string]time.Time     // groups whose broker could not be asked, and until when they are left alone
+	pause map[askKey]time.Time     // groups, or what only one broker can give back to them, that are left alone, and until when
 	slots map[string]time.Time     // by consumer group: the next free time for letters that are beyond the pace
 }
 
 func newDueRun(s *Service) *dueRun {
-	return &dueRun{Service: s, pace: map[string]*rate.Limiter{}, pause: map[string]time.Time{}, slots: map[string]time.Time{}}
+	return &dueRun{Service: s, pace: map[string]*rate.Limiter{}, pause: map[askKey]time.Time{}, slots: map[string]time.Time{}}
 }
 
 // runOnce sends what is due now. more says that it took all it found, and that there may be more.
@@ -91,7 +94,7 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 		if ctx.Err() != nil {
 			break
 		}
-		if now.Before(d.pause[l.ConsumerGroup]) {
+		if now.Before(d.pause[askKey{group: l.ConsumerGroup}]) || now.Before(d.pause[askKey{group: l.ConsumerGroup, broker: l.Broker}]) {
 			late = append(late, l)
 			continue
 		}
@@ -105,8 +108,14 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 			continue // gone in between
 		case final(err): // of this letter, and none of the others of its consumer group
 			changes = append(changes, *leave(l, dlq.HoldSendFailed, sentenceOr(err, "it cannot be sent")))
+		case waiting(err) && l.DueAt != nil && now.Sub(*l.DueAt) >= awayLimit:
+			changes = append(changes, *leave(l, dlq.HoldNoDoor, ShutBrokerAway))
 		case err != nil:
-			d.pause[l.ConsumerGroup] = now.Add(askPause)
+			over := askKey{group: l.ConsumerGroup}
+			if waiting(err) {
+				over.broker = l.Broker // the group's letters of other brokers go on
+			}
+			d.pause[over] = now.Add(askPause)
 			d.Logger.Warn("prepare due replays", "consumer_group", l.ConsumerGroup, "error", err)
 			continue
 		case change != nil:

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"time"
@@ -27,6 +28,12 @@ type survey struct {
 
 // waits reports whether a door is shut only until a broker comes back.
 func waits(d dlq.DoorOption) bool { return !d.Allowed && d.Why == ShutBrokerAway }
+
+// waiting reports whether an error is that of a letter which has to wait for a broker.
+func waiting(err error) bool {
+	var e *dlq.Error
+	return errors.As(err, &e) && e.Code == dlq.CodeUnavailable && e.Params["why"] == ShutBrokerAway
+}
 
 // unavailable is why a letter has to wait for a broker.
 func (sv survey) unavailable() error {

@@ -2,6 +2,7 @@ package rocketmq
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -77,6 +78,38 @@ func (b *Broker) complete(ctx context.Context, holder string) (all map[string]re
 	}
 	slices.Sort(lost)
 	return info.Brokers, lost, nil
+}
+
+// takeServed remembers which brokers held a topic, for a name server forgets it with the broker. The caller holds the lock.
+func (b *Broker) takeServed(topic string, h holders) {
+	if len(h.names) > 0 && b.served[topic] == nil {
+		b.served[topic] = map[string]time.Time{}
+	}
+	for _, name := range h.names {
+		b.served[topic][name] = h.at
+	}
+	for topic, at := range b.served {
+		maps.DeleteFunc(at, func(_ string, last time.Time) bool { return h.at.Sub(last) >= metStays })
+		if len(at) == 0 {
+			delete(b.served, topic)
+		}
+	}
+}
+
+// left returns brokers that held a consumer group's retry or dead-letter topic at or after an instant, and are not
+// registered any more: a copy of what was sent before they left may be there.
+func (b *Broker) left(c *cluster, group string, since time.Time) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	names := map[string]bool{}
+	for _, topic := range []string{dlq.RetryPrefix + group, dlq.DLQPrefix + group} {
+		for name, last := range b.served[topic] {
+			if c.brokers[name].Master() == "" && !last.Before(since) {
+				names[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // metStays is for how long a broker that is away is waited for: after that it is taken for one that was given up.

@@ -96,11 +96,12 @@ type Broker struct {
 
 	mu        sync.Mutex
 	status    dlq.ClusterStatus
-	cluster   *cluster             // of the last round that succeeded; nil before
-	met       map[string]time.Time // when a broker was registered last, by name
-	lost      map[string]time.Time // since when one of those has no master, by name
-	addresses map[string]string    // where its master was last, by name
-	failed    error                // of the last round; nil when it succeeded
+	cluster   *cluster                        // of the last round that succeeded; nil before
+	met       map[string]time.Time            // when a broker was registered last, by name
+	lost      map[string]time.Time            // since when one of those has no master, by name
+	addresses map[string]string               // where its master was last, by name
+	served    map[string]map[string]time.Time // when a name server last named a broker for a topic, by topic and broker
+	failed    error                           // of the last round; nil when it succeeded
 	failedAt  time.Time
 	readers   map[dlq.Queue]*running
 	ages      map[dlq.Queue]age
@@ -152,7 +153,7 @@ func New(o Options) (*Broker, error) {
 		groups: map[string]seen{}, presences: map[string]presence{}, tables: map[string]groupTable{}, routes: map[string]holders{},
 		moves: map[question]*movement{}, gauged: map[counter]*gauge{}, counting: map[counter]time.Time{}, marked: marked{as: map[string]string{}},
 		met: map[string]time.Time{}, follows: map[string]*following{}, heard: map[whom]hearing{}, straight: map[whither]time.Time{}, busy: map[string]chan struct{}{},
-		silent: map[string]*silence{}, lost: map[string]time.Time{}, addresses: map[string]string{},
+		silent: map[string]*silence{}, lost: map[string]time.Time{}, addresses: map[string]string{}, served: map[string]map[string]time.Time{},
 	}
 	b.ending, b.end = context.WithCancel(context.Background())
 	if b.log == nil {

@@ -379,6 +379,7 @@ func (b *Broker) holders(ctx context.Context, topic string) (holders, error) {
 	defer b.mu.Unlock()
 	maps.DeleteFunc(b.routes, func(_ string, old holders) bool { return h.at.Sub(old.at) >= routeStays })
 	b.routes[topic] = h
+	b.takeServed(topic, h)
 	return h, nil
 }
 

@@ -93,7 +93,7 @@ func (b *Broker) mayHold(ctx context.Context, c *cluster, r dlq.Replay) (here, a
 	}
 	slices.Sort(holders)
 	here, silent := b.split(c, slices.Compact(holders))
-	return here, append(away, silent...), nil
+	return here, slices.Concat(away, silent, b.left(c, r.ConsumerGroup, r.IntendedAt)), nil
 }
 
 // search asks every broker that may hold a copy, under every topic that a copy may lie in, and tells which of them are away.

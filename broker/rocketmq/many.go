@@ -177,9 +177,9 @@ func (o *round) tellable(ctx context.Context) (rest []asked, err error) {
 		return nil, err
 	}
 	for _, r := range o.replays {
-		away := common
+		away := slices.Concat(common, o.b.left(o.c, o.group, r.IntendedAt))
 		if at := r.Receipt.Broker; at != "" && o.b.isAway(o.c, at) {
-			away = append(slices.Clip(away), at)
+			away = append(away, at)
 		}
 		if len(away) == 0 || r.Outcome == dlq.OutcomeSending {
 			rest = append(rest, r)

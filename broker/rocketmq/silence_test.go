@@ -280,6 +280,37 @@ func TestBrokerThatHangsThenIsGone(t *testing.T) {
 	})
 }
 
+// A broker that left may have a copy of what was sent before, and none of what was sent after.
+func TestBrokersThatLeft(t *testing.T) {
+	now := time.Now()
+	b, err := New(Options{NameServers: []string{"127.0.0.1:1"}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	take := func(topic string, at time.Time, names ...string) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.takeServed(topic, holders{at: at, names: names})
+	}
+	take("%RETRY%g", now, "a", "b")
+	take("%DLQ%g", now.Add(time.Minute), "a")
+	take("%RETRY%other", now.Add(time.Minute), "a", "c")
+	c := &cluster{brokers: map[string]remoting.BrokerData{"a": {Name: "a", Addrs: map[int64]string{0: "127.0.0.1:2"}}}}
+	for _, tt := range []struct {
+		since time.Time
+		want  []string
+	}{{now.Add(-time.Second), []string{"b"}}, {now.Add(time.Second), nil}} {
+		if got := b.left(c, "g", tt.since); !slices.Equal(got, tt.want) {
+			t.Errorf("since %s: %v, want %v", tt.since.Sub(now), got, tt.want)
+		}
+	}
+	take("%DLQ%g", now.Add(metStays), "a")
+	if got := b.left(c, "g", now.Add(-time.Second)); got != nil {
+		t.Errorf("given up: %v", got)
+	}
+}
+
 // What people read of a broker that does not answer.
 func TestWordsOfSilence(t *testing.T) {
 	dial := func(err error) error {
@@ -302,4 +333,51 @@ func TestWordsOfSilence(t *testing.T) {
 			t.Errorf("%v: %q, want %q", tt.err, got, want)
 		}
 	}
+}
+
+// A broker of which only a slave is left is shown with its dead-letter topics, what they hold, and what that means.
+func TestBrokerWithOnlyASlave(t *testing.T) {
+	onOwn(t, node.Options{}, func(t *testing.T, n *node.Node) {
+		master := node.Own(t, node.Options{Version: n.Version(), Join: n.NameServer(), BrokerName: "broker-z"})
+		slave := node.Own(t, node.Options{Version: n.Version(), Join: n.NameServer(), BrokerName: "broker-z", Conf: map[string]string{"brokerId": "1", "brokerRole": "SLAVE"}})
+		group, topic := unique("stock"), unique("orders")
+		bn := newBench(t, master)
+		for _, one := range []*bench{bn, newBench(t, n)} {
+			one.topic(topic, 1, 6)
+			one.group(group, 1)
+		}
+		bn.topic(dlq.DLQPrefix+group, 1, 6)
+		for range 3 {
+			bn.put(dlq.DLQPrefix+group, "order", map[string]string{"UNIQ_KEY": newKey(), "RETRY_TOPIC": topic})
+		}
+		wire := remoting.New(remoting.Options{})
+		t.Cleanup(func() { wire.Close() })
+		eventually(t, 120*time.Second, func() string { // a slave asks for its master's topics every ten seconds
+			stats, err := wire.TopicStats(t.Context(), slave.BrokerAddr(), dlq.DLQPrefix+group)
+			if err != nil || len(stats) != 1 || stats[0].MaxOffset != 3 {
+				return fmt.Sprintf("the slave has %+v, %v", stats, err)
+			}
+			return ""
+		})
+		if err := master.KillBroker(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b := open(t, n)
+		start(t, b, newDesk())
+		eventually(t, 120*time.Second, func() string {
+			m := member(b, "broker-z")
+			if m.AwaySince == nil || m.Role != dlq.RoleSlave || m.Address != slave.BrokerAddr() || m.Why != dlq.AwayNoMaster || !b.Status().Reachable {
+				return fmt.Sprintf("%+v", m)
+			}
+			all, err := b.Topics(t.Context())
+			if err != nil || len(all) != 1 || all[0].Broker != "broker-z" || all[0].Unread != 3 || !strings.Contains(all[0].LastError, "has no master, only a slave") {
+				return fmt.Sprintf("topics %+v, %v", all, err)
+			}
+			return ""
+		})
+		info, err := b.Group(t.Context(), group, nil)
+		if err != nil || !info.Exists || !slices.Equal(info.BrokersAway, []string{"broker-z"}) || !slices.Equal(info.Serving, []string{n.BrokerName()}) {
+			t.Errorf("group %+v, %v", info, err)
+		}
+	})
 }
