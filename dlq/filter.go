@@ -22,7 +22,7 @@ type Filter struct {
 	Query          string // full text over keys, reason, body; also an id, a UNIQ_KEY or a key as a whole
 }
 
-// Count is a number of letters and whether it is exact. A capped count prints as "10 000+".
+// Count is a number of letters and whether it is exact. A capped count prints with a plus, "10 000+".
 type Count struct {
 	Count int64 `json:"count"`
 	Exact bool  `json:"exact"`

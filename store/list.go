@@ -35,7 +35,7 @@ type walk struct {
 //
 // Where no index leads to the letters straight away, a page looks at 20 000 of the newest at most; then Page.Examined says so
 // and Page.Next goes on below them, even when the page is empty. The total is exact where the store keeps a count, else it
-// stops at 10 000.
+// stops at 10 000, and of a text's at what the newest 4 000 that hold it have.
 func (s *Store) Letters(ctx context.Context, f dlq.Filter, after string, limit int) (dlq.Page, error) {
 	page := dlq.Page{Items: []dlq.Letter{}}
 	at, err := readCursor(after, &f)

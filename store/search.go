@@ -236,22 +236,17 @@ func (sg *searching) count(ctx context.Context, hits []hit, f *found) (dlq.Count
 	if whole || len(sg.phrase.needles) > 0 {
 		return dlq.Count{Count: int64(min(len(hits), countCap)), Exact: whole}, nil
 	}
-	limit := examineCap
-	if sg.rest.text == "" {
-		limit = countCap + 1
-	}
-	examined, _, err := sg.candidates(ctx, limit)
-	if err != nil {
-		return dlq.Count{}, err
-	}
-	n := int64(examined)
+	// No more are looked at than for the facets beside it.
+	query, args := sg.matching(facetTextCap)
+	filter := ""
 	if sg.rest.text != "" {
-		query, args := sg.matching(examineCap)
-		query, args = sg.joined("1", query, args)
-		err = each(ctx, sg.q, "SELECT count(*) FROM ("+query+")", args, func(rows *sql.Rows) error { return rows.Scan(&n) })
-		if err != nil {
-			return dlq.Count{}, err
-		}
+		filter = " AND " + sg.rest.text
+		args = append(args, sg.rest.args...)
+	}
+	query = "SELECT count(*), count(l.id) FROM (" + query + ") c CROSS JOIN death d ON d.id=c.seq LEFT JOIN letter l ON l.id=d.letter AND l.seq=c.seq" + filter
+	var examined, n int64
+	if err := each(ctx, sg.q, query, args, func(rows *sql.Rows) error { return rows.Scan(&examined, &n) }); err != nil {
+		return dlq.Count{}, err
 	}
 	// What was found as a whole may be unknown to full text: a letter's own id always is, the rest while search lags.
 	for _, h := range sg.exact {
@@ -267,5 +262,5 @@ func (sg *searching) count(ctx context.Context, hits []hit, f *found) (dlq.Count
 			n++
 		}
 	}
-	return dlq.Count{Count: min(n, countCap), Exact: examined < limit && n <= countCap}, nil
+	return dlq.Count{Count: n, Exact: examined < facetTextCap}, nil
 }
