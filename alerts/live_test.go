@@ -81,7 +81,7 @@ func TestLive(t *testing.T) {
 
 	e := New(Deps{Live: l})
 	want := []dlq.Receiver{
-		{Name: "ops", Type: "webhook", Locale: "en", Host: "https://ops.example", Disabled: "the secret cannot sign: a secret must begin with whsec_", Needs: "file:" + secret},
+		{Name: "ops", Type: "webhook", Locale: "en", Host: "https://ops.example", Disabled: "the secret cannot sign: a secret must begin with whsec_", Needs: "file:" + secret, Signed: true},
 		{Name: "off", Type: "slack", Locale: "en", PerMinute: 15, Disabled: "the variable NONE is not set", Needs: "env:NONE"},
 		{Name: "ding", Type: "dingtalk", Locale: "zh", Host: "https://oapi.dingtalk.example", PerMinute: 7},
 	}

@@ -288,6 +288,7 @@ type Receiver struct {
 	Locale    string `json:"locale"`             // en, zh or both
 	Host      string `json:"host"`               // scheme and host; what follows may be secret. "" when the URL is not known
 	PerMinute int    `json:"per_minute"`         // messages at most; 0 for any number
+	Signed    bool   `json:"signed"`             // what it is told is signed with a secret of its own
 	Disabled  string `json:"disabled,omitempty"` // public sentence: why it cannot be told anything; "" when it can
 	Needs     string `json:"needs,omitempty"`    // what to set so that it can, as rules.yaml writes it: env:NAME or file:PATH
 }

@@ -155,7 +155,7 @@ func TestAlertsAPI(t *testing.T) {
 		{name: "events of one alert", url: "/alerts/events?alert=bad", must: []string{`{"items":[{"id":"1"`}},
 		{name: "a made-up cursor", url: "/alerts/events?cursor=x", status: 400},
 		{name: "too long an id", url: "/alerts/events?alert=" + strings.Repeat("x", 65), status: 400},
-		{name: "receivers", url: "/receivers", must: []string{`{"name":"ops","type":"webhook","format":"","locale":"en","host":"https://hooks.example","per_minute":0}`, `"needs":"env:DLQ_DING"`}},
+		{name: "receivers", url: "/receivers", must: []string{`{"name":"ops","type":"webhook","format":"","locale":"en","host":"https://hooks.example","per_minute":0,"signed":false}`, `"needs":"env:DLQ_DING"`}},
 
 		{name: "silences", url: "/silences", must: []string{`"items":[{"id":"sil_1"`, `"note":"bank outage"`}},
 		{name: "silence for a time", method: "POST", url: "/silences", body: `{` + matched + `,"duration":"30m","note":" bank outage "}`,

@@ -84,8 +84,24 @@ const rules = [
 ]
 
 export const receivers = [
-  { name: 'ops', type: 'webhook', format: '', locale: 'en', host: 'https://alerts.example.com', per_minute: 0 },
-  { name: 'oncall', type: 'dingtalk', format: '', locale: 'zh', host: 'https://oapi.dingtalk.com', per_minute: 15 },
+  {
+    name: 'ops',
+    type: 'webhook',
+    format: '',
+    locale: 'en',
+    host: 'https://alerts.example.com',
+    per_minute: 0,
+    signed: false,
+  },
+  {
+    name: 'oncall',
+    type: 'dingtalk',
+    format: '',
+    locale: 'zh',
+    host: 'https://oapi.dingtalk.com',
+    per_minute: 15,
+    signed: true,
+  },
   {
     name: 'night shift',
     type: 'feishu',
@@ -93,6 +109,7 @@ export const receivers = [
     locale: 'both',
     host: '',
     per_minute: 15,
+    signed: true,
     disabled: 'the variable DLQ_NIGHT_URL is not set',
     needs: 'env:DLQ_NIGHT_URL',
   },

@@ -12,8 +12,8 @@ import { useDeliveries, useEvents } from './api'
 import { DeliveryTable } from './Deliveries'
 import { type Told, webLink } from './logic'
 import { ToldMark } from './ToldMark'
-import type { Alert, AlertEvent, AlertRule, Silence } from './types'
-import { amount, bound, Gauge, LabelChips, RuleLink, ruleSentence, When } from './words'
+import type { Alert, AlertEvent, AlertRule, Delivery, Silence } from './types'
+import { amount, bound, DeliveryChip, Gauge, LabelChips, RuleLink, ruleSentence, When } from './words'
 
 interface Props {
   a: Alert
@@ -181,6 +181,8 @@ const icons: Record<string, IconName> = {
 
 function Events({ a }: { a: Alert }) {
   const query = useEvents(a.id)
+  // What became of each message: a written one is not yet a told receiver.
+  const sent = new Map(useDeliveries(`alert=${a.id}&limit=20`).data?.items.map(d => [d.id, d]))
   if (query.error && !query.data) return <ProblemBox error={query.error} again={() => query.refetch()} />
   if (!query.data) return <Wait lines={3} />
   if (query.data.length === 0) return <p className="quiet small">{t('alert.events.none')}</p>
@@ -194,7 +196,8 @@ function Events({ a }: { a: Alert }) {
             </span>
             <div className="grow">
               <p>
-                <strong>{code('alert.event', e.kind)}</strong> <EventWords e={e} a={a} />
+                <strong>{code('alert.event', e.kind)}</strong>{' '}
+                <EventWords e={e} a={a} sent={sent.get(e.delivery_id ?? '')} />
               </p>
             </div>
             <span className="entry-at quiet small num">
@@ -207,16 +210,19 @@ function Events({ a }: { a: Alert }) {
   )
 }
 
-function EventWords({ e, a }: { e: AlertEvent; a: Alert }) {
+function EventWords({ e, a, sent }: { e: AlertEvent; a: Alert; sent: Delivery | undefined }) {
   const about = e.kind === 'pending' || e.kind === 'firing' || e.kind === 'resolved' || e.kind === 'dropped'
   return (
     <span className="quiet">
       {about && a.unit !== 'flag' && t('alert.at.value', { value: amount(a.unit, e.value) })}
       {e.receiver &&
         (e.delivery_id ? (
-          <Link href={`/alerts/deliveries/${e.delivery_id}`}>
-            <Foreign text={e.receiver} />
-          </Link>
+          <>
+            <Link href={`/alerts/deliveries/${e.delivery_id}`}>
+              <Foreign text={e.receiver} />
+            </Link>{' '}
+            {sent && <DeliveryChip d={sent} />}
+          </>
         ) : (
           <Foreign text={e.receiver} />
         ))}

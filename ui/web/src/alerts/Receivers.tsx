@@ -85,6 +85,8 @@ function Card({ r, rules, last }: { r: Receiver; rules: readonly AlertRule[]; la
       </div>
       <p className="small quiet">
         {receiverType(r.type, r.format)}
+        {(r.signed || r.type === 'webhook') &&
+          `${t('alert.comma')}${t(r.signed ? 'receiver.signed' : 'receiver.unsigned')}`}
         {r.host && (
           <>
             {' · '}

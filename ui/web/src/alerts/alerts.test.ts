@@ -17,6 +17,7 @@ import {
   silenceOf,
   subjectOf,
   toldOf,
+  toScale,
   webLink,
 } from './logic'
 import type { Alert, AlertRule, Delivery, Receiver, Silence } from './types'
@@ -127,7 +128,15 @@ describe('a silence', () => {
 
 describe('who was told', () => {
   const told = (id = alert().id) => ({ receiver: 'ops', told: { [id]: 'firing' as const } })
-  const ops: Receiver = { name: 'ops', type: 'webhook', format: '', locale: 'en', host: '', per_minute: 0 }
+  const ops: Receiver = {
+    name: 'ops',
+    type: 'webhook',
+    format: '',
+    locale: 'en',
+    host: '',
+    per_minute: 0,
+    signed: false,
+  }
   const delivery = (state: Delivery['state'], more: Partial<Delivery> = {}): Delivery => ({
     id: 'dlv_1',
     kind: 'alert',
@@ -179,6 +188,23 @@ describe('who was told', () => {
 })
 
 describe('values beside thresholds', () => {
+  it('is drawn to scale, its value and its threshold alike', () => {
+    for (const [v, threshold] of [
+      [0, 10],
+      [5, 10],
+      [10, 10],
+      [12, 10],
+      [400, 10],
+      [3600, 7200],
+    ] as const) {
+      const { bar, bound } = toScale(v, threshold)
+      expect(bar / bound).toBeCloseTo(v / threshold)
+      expect(Math.max(bar, bound)).toBeLessThanOrEqual(100)
+    }
+    expect(toScale(3, 0)).toEqual({ bar: 100, bound: 0 })
+    expect(toScale(-1, 10).bar).toBe(0)
+  })
+
   it('are near from either side', () => {
     expect(nearness(50, 100, false)).toBe(0.5)
     expect(nearness(500, 100, false)).toBe(1)

@@ -153,6 +153,12 @@ export function toldOf(
   })
 }
 
+/** Where a value and its threshold stand on one scale that begins at 0, in percent; the larger of them has room. */
+export function toScale(v: number, threshold: number): { bar: number; bound: number } {
+  const most = Math.max(threshold / 0.72, v, 1e-9)
+  return { bar: (100 * Math.max(0, v)) / most, bound: (100 * Math.max(0, threshold)) / most }
+}
+
 /** How near a value is to firing, from 0 (far) to 1 (there). */
 export function nearness(v: number, threshold: number, below: boolean): number {
   if (below) return v <= 0 ? 1 : Math.min(1, threshold / v)

@@ -101,6 +101,8 @@ export interface Receiver {
   locale: string
   host: string
   per_minute: number
+  /** What it is told is signed with a secret of its own. */
+  signed: boolean
   disabled?: string
   needs?: string
 }

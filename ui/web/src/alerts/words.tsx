@@ -6,7 +6,7 @@ import { Icon } from '../parts/Icon'
 import { middle, plain } from '../parts/mask'
 import { Foreign } from '../parts/Text'
 import { Time, useNow } from '../parts/Time'
-import { nearness, subjectOf } from './logic'
+import { subjectOf, toScale } from './logic'
 import type {
   Alert,
   AlertRule,
@@ -197,18 +197,12 @@ function subjects(d: Delivery): string {
 /** A value against its threshold. */
 export function Gauge({ v, r }: { v: AlertValue; r: Pick<AlertRule, 'threshold' | 'below' | 'unit'> }) {
   if (r.unit === 'flag') return null
-  // The mark stands where the value begins to matter; the bar grows towards it from the left in both directions.
-  const at = 72
-  const part = r.below
-    ? nearness(v.value, r.threshold, true) * at + (v.value < r.threshold ? (1 - v.value / r.threshold) * (100 - at) : 0)
-    : v.value <= r.threshold
-      ? nearness(v.value, r.threshold, false) * at
-      : at + Math.min(1, v.value / Math.max(r.threshold, 1e-9) - 1) * (100 - at)
+  const { bar, bound } = toScale(v.value, r.threshold)
   return (
     <svg className={`gauge ${v.state || 'calm'}`} viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
       <rect className="track" x="0" y="2" width="100" height="4" />
-      <rect className="bar" x="0" y="2" width={Math.max(1, Math.min(100, part))} height="4" />
-      <rect className="bound" x={at} y="0" width="1" height="8" />
+      <rect className="bar" x="0" y="2" width={bar} height="4" />
+      <rect className="bound" x={Math.min(99, bound)} y="0" width="1" height="8" />
     </svg>
   )
 }

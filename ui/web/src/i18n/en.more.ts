@@ -364,6 +364,7 @@ export const enMore = {
 
   'system.cluster': 'Cluster',
   'system.state': 'State',
+  'system.since': 'since {at}',
   'system.reachable': 'reachable',
   'system.unreachable': 'not reachable',
   'system.servers': 'Name servers',
@@ -406,7 +407,9 @@ export const enMore = {
   'overview.flight': { one: '{n} letter is in flight', other: '{n} letters are in flight' },
   'overview.replaying': { one: '{n} replay has no outcome yet', other: '{n} replays have no outcome yet' },
   'overview.replaying.none': 'nothing is being replayed',
-  'overview.hours': 'Arrived in the last 24 hours',
+  'overview.hours': 'Deaths read in the last 24 hours',
+  'overview.hours.n': { one: '{count} death', other: '{count} deaths' },
+  'overview.hours.open': 'opens the letters of this hour that still need attention',
   'overview.hours.first': '24 h ago',
   'overview.hours.last': 'now',
   'overview.hours.max': 'most in an hour: {n}',

@@ -2,6 +2,7 @@
 export const enRules = {
   'rules.version': 'Version {n} in force since {at}, by {who}',
   'rules.none': 'No rules are in force',
+  'rules.none.broken': 'The text has an error, so its rules cannot be listed. The last good version stays in force.',
   'rules.none.text': 'Without rules every letter is left to a person.',
   'rules.refused': 'The file as it is now is refused',
   'rules.refused.text':
@@ -11,7 +12,7 @@ export const enRules = {
   'rules.file': 'The file',
   'rules.clean': 'nothing to complain about',
   'rules.found': { one: '{n} finding', other: '{n} findings' },
-  'rules.hits': '{n} in 24 h · {total} in all',
+  'rules.hits': '{n} deaths in 24 h · {total} letters',
   'rules.hits.title': 'Letters that arrived in the last 24 hours, and all letters of this rule',
   'rules.place': 'line {line}, column {column}',
   'rules.switch': 'Use “{name}”',

@@ -5,6 +5,7 @@ import type { Words } from './i18n'
 export const zhRules: Words<typeof enRules> = {
   'rules.version': '版本 {n} 自 {at} 起生效，由 {who} 保存',
   'rules.none': '没有生效的规则',
+  'rules.none.broken': '文本有错误，无法列出其中的规则；仍使用上一个有效版本。',
   'rules.none.text': '没有规则时，所有死信都交由人工处理。',
   'rules.refused': '当前文件未通过检查',
   'rules.refused.text': '{at} 读取，未做任何更改：版本 {version} 仍然生效。请修正标出的行并保存。',
@@ -13,7 +14,7 @@ export const zhRules: Words<typeof enRules> = {
   'rules.file': '文件内容',
   'rules.clean': '没有问题',
   'rules.found': { one: '{n} 处诊断', other: '{n} 处诊断' },
-  'rules.hits': '24 小时 {n} 条 · 共 {total} 条',
+  'rules.hits': '24 小时 {n} 次失败 · 共 {total} 条死信',
   'rules.hits.title': '最近 24 小时命中的死信，以及此规则的全部死信',
   'rules.place': '第 {line} 行，第 {column} 列',
   'rules.switch': '启用“{name}”',

@@ -19,10 +19,10 @@ import { History } from './History'
 import { Items } from './Items'
 import { Log } from './Log'
 import { Preview } from './Preview'
-import { canaryOf, shownStates, through } from './spec'
+import { canaryOf, shownStates } from './spec'
 import { SpecFacts } from './specWords'
 import { acts, type ItemState, inState, itemStates, type Operation } from './types'
-import { causeWords, itemWord, KindMark, queryHref, rateWords, Split, StandChip } from './words'
+import { causeWords, itemWord, KindMark, progressWords, queryHref, rateWords, Split, StandChip } from './words'
 
 const parts = ['items', 'log', 'preview'] as const
 type Part = (typeof parts)[number]
@@ -199,12 +199,11 @@ function Running({ o }: { o: Operation }) {
 /** Where it stands in a sentence, and what it waits for. */
 function Stand({ o }: { o: Operation }) {
   const stopped = useStatus().data?.automation.stopped ?? false
-  const done = through(o)
   const cause = causeWords(o)
   const waiting = inState(o, 'waiting')
   const sentence: string[] = []
   if (o.state === 'queued') sentence.push(t('operation.queued'))
-  else if (acts(o.state)) sentence.push(t('operation.through.long', { n: done, of: count(o.letters) }))
+  else if (acts(o.state)) sentence.push(progressWords(o))
   else if (o.state === 'settling') sentence.push(t('operation.settling', { n: waiting, count: count(waiting) }))
   else sentence.push(t(o.end ? `operation.over.${o.end}` : 'operation.over'))
   if (o.state === 'running' || o.state === 'canary') {

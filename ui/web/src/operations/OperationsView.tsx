@@ -12,9 +12,9 @@ import '../style/operations.css'
 import '../style/view.css'
 import { useOperations } from './api'
 import { OperationPage } from './OperationPage'
-import { barOrder, through } from './spec'
+import { barOrder } from './spec'
 import { acts, inState, kinds, type Operation, operationStates } from './types'
-import { itemWord, KindMark, rateWords, Split, StandChip } from './words'
+import { itemWord, KindMark, progressWords, rateWords, Split, StandChip } from './words'
 
 /** Every bulk act, newest first, or one of them. */
 export default function OperationsView({ id }: { id?: string | undefined }) {
@@ -120,7 +120,6 @@ function OperationList() {
 }
 
 function Row({ o }: { o: Operation }) {
-  const done = through(o)
   const named = barOrder.filter(s => s !== 'pending' && s !== 'sending' && inState(o, s) > 0)
   return (
     <li className="op-row">
@@ -140,11 +139,7 @@ function Row({ o }: { o: Operation }) {
       )}
       <Split counts={o.counts} />
       <p className="op-counts small num">
-        <span>
-          {acts(o.state)
-            ? t('operation.through', { n: done, of: count(o.letters) })
-            : t('letters', { n: o.letters, count: count(o.letters) })}
-        </span>
+        <span>{acts(o.state) ? progressWords(o) : t('letters', { n: o.letters, count: count(o.letters) })}</span>
         {o.state !== 'draft' &&
           named.map(s => (
             <span key={s} className={`item-word ${s}`}>

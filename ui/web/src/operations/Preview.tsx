@@ -11,6 +11,7 @@ import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import '../style/preview.css'
 import { Samples } from './Samples'
+import { warns } from './spec'
 import type { DoorPreview, Preview as Found, Kind, Operation, ReplaySpec } from './types'
 import { countOf, skipWords } from './words'
 
@@ -165,10 +166,15 @@ function Risks({ p }: { p: Found }) {
     ['order_risk', p.order_risk, of],
   ]
   const there = risks.filter(([, n]) => n > 0)
+  const warned = warns(p)
   return (
     <section aria-label={t('preview.risks')}>
       <h4>{t('preview.risks')}</h4>
-      {there.length === 0 ? (
+      {there.length === 0 && warned ? (
+        <p className="amber small">
+          <Icon name="alert" size={14} /> {t('preview.risks.below')}
+        </p>
+      ) : there.length === 0 ? (
         <p className="good small">
           <Icon name="check" size={14} /> {t('preview.risks.none')}
         </p>

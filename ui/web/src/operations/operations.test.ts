@@ -1,9 +1,28 @@
 import { describe, expect, it } from 'vitest'
+import { en } from '../i18n/en'
+import { enMore } from '../i18n/en.more'
+import { applyCatalog, type Catalog } from '../i18n/i18n'
 import { every } from './api'
 import { bars } from './bars'
 import { listQuery } from './OperationsView'
-import { canaryOf, faster, proposed, shares, shownStates, slower, specGap, stepGap, through } from './spec'
-import type { History, Spec } from './types'
+import {
+  badOf,
+  canaryOf,
+  faster,
+  proposed,
+  sentOf,
+  shares,
+  shownStates,
+  slower,
+  specGap,
+  stepGap,
+  through,
+  warns,
+} from './spec'
+import type { History, Operation, Spec } from './types'
+import { progressWords } from './words'
+
+applyCatalog('en', { ...en, ...enMore } as Catalog)
 
 describe('what is proposed', () => {
   it('for a few letters is ten seconds of undo and no more', () => {
@@ -181,5 +200,28 @@ describe('looking again', () => {
     expect(every({ state: 'settling' })).toBeGreaterThan(1000)
     expect(every({ state: 'settled' })).toBe(0)
     expect(every(undefined)).toBe(0)
+  })
+})
+
+describe('what is said of an operation', () => {
+  it('never counts what failed as well as what went well', () => {
+    const counts = { pending: 25, failed_again: 3, send_failed: 1, confirmed: 1 }
+    expect(sentOf({ counts })).toBe(4)
+    expect(badOf({ counts })).toBe(4)
+    const o = { kind: 'replay', letters: 30, counts } as unknown as Operation
+    expect(progressWords(o)).toBe('4 of 30 sent, 4 failed or unknown')
+    expect(progressWords({ ...o, counts: { pending: 29, confirmed: 1 } })).toBe('1 of 30 sent')
+    expect(progressWords({ ...o, kind: 'discard', counts: { pending: 20 } })).toBe('10 of 30 finished')
+  })
+
+  it('finds no risk only where nothing on the page warns', () => {
+    const calm = { doors: [{ door: 'B', warnings: [] }], consumers: [], causes: [] }
+    const found = (over: object) => warns({ ...calm, ...over } as unknown as Parameters<typeof warns>[0])
+    expect(found({})).toBe(false)
+    expect(found({ broker_error: 'away' })).toBe(true)
+    expect(found({ doors: [{ door: 'B', warnings: ['group_offline'] }] })).toBe(true)
+    expect(found({ doors: [{ door: '', warnings: [] }] })).toBe(true)
+    expect(found({ consumers: [{ group: { online: false } }] })).toBe(true)
+    expect(found({ causes: [{ same_last_5m: 2 }] })).toBe(true)
   })
 })

@@ -1,4 +1,4 @@
-import type { ItemState, Kind, Operation, Spec, TransformStep } from './types'
+import type { ItemState, Kind, Operation, Preview, Spec, TransformStep } from './types'
 
 /** Up to so many letters an operation begins after ten seconds in which it can be undone, without a canary. */
 export const few = 20
@@ -72,6 +72,21 @@ export function shares(counts: Operation['counts'], least = 0.5): [ItemState, nu
 /** Letters that the operation is through with, for better or worse: neither to come nor on their way. */
 export const through = (o: Pick<Operation, 'letters' | 'counts'>): number =>
   o.letters - (o.counts.pending ?? 0) - (o.counts.sending ?? 0)
+
+/** Letters of a replay that reached the broker, whatever became of them there. */
+export const sentOf = (o: Pick<Operation, 'counts'>): number =>
+  (['waiting', 'confirmed', 'assumed', 'failed_again', 'unknown'] as const).reduce((n, s) => n + (o.counts[s] ?? 0), 0)
+
+/** Letters that did not go well so far. */
+export const badOf = (o: Pick<Operation, 'counts'>): number =>
+  (['failed_again', 'send_failed', 'unknown'] as const).reduce((n, s) => n + (o.counts[s] ?? 0), 0)
+
+/** Whether anything below the risks warns: of a way, of its receivers, or of a cause that is still there. */
+export const warns = (p: Pick<Preview, 'broker_error' | 'doors' | 'consumers' | 'causes'>): boolean =>
+  !!p.broker_error ||
+  (p.doors ?? []).some(d => !d.door || (d.warnings ?? []).length > 0) ||
+  (p.consumers ?? []).some(g => !!g.error || !g.group.online) ||
+  (p.causes ?? []).some(c => c.same_last_5m > 0)
 
 /** What is missing in a step of a transform: the field that must be filled in or is wrong. */
 export function stepGap(s: TransformStep): 'path' | 'to' | 'value' | 'name' | undefined {

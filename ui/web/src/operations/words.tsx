@@ -10,7 +10,7 @@ import { Said } from '../parts/Said'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import '../style/outcomes.css'
-import { shares } from './spec'
+import { badOf, sentOf, shares, through } from './spec'
 import { type ItemState, inState, type Kind, type Operation } from './types'
 
 const icons: Record<Kind, IconName> = {
@@ -151,3 +151,12 @@ export const rateWords = (rate: number): string =>
 export const queryHref = (o: Operation): string | undefined => (o.query ? `/letters?${o.query}` : undefined)
 
 export const countOf = (total: { count: number; exact: boolean }): string => count(total.count, total.exact)
+
+/** How far an operation is: what was sent or done, and what of it did not go well. */
+export function progressWords(o: Operation): string {
+  const replay = o.kind === 'replay'
+  const n = replay ? sentOf(o) : through(o)
+  const words = t(replay ? 'operation.sent' : 'operation.through', { n, of: count(o.letters) })
+  const bad = badOf(o)
+  return bad > 0 ? t('operation.progress.bad', { words, n: bad }) : words
+}

@@ -42,13 +42,17 @@ export default function OverviewView() {
       <div className="cards">
         <section className="card" aria-label={t('overview.hours')}>
           <h2>
-            {t('overview.hours')} <span className="quiet num">{count(s.arrived_24h)}</span>
+            {t('overview.hours')}{' '}
+            <span className="quiet num">
+              {t('overview.hours.n', { n: s.arrived_24h, count: count(s.arrived_24h) })}
+            </span>
           </h2>
           <Hours hours={s.arrived_hours ?? []} />
         </section>
         <section className="card" aria-label={t('overview.states')}>
           <h2>
-            {t('overview.states')} <span className="quiet num">{count(s.letters)}</span>
+            {t('overview.states')}{' '}
+            <span className="quiet num">{t('letters', { n: s.letters, count: count(s.letters) })}</span>
           </h2>
           <Split tabs={s.tabs} />
         </section>

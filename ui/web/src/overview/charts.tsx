@@ -8,15 +8,18 @@ import { useNow } from '../parts/Time'
 
 const hour = 3_600_000
 
-/** Arrivals of the last 24 hours, one bar for each. A bar opens the letters of its hour. */
+/** When the hour of a bar begins: hours are those of the clock, and the last one is running. */
+export const hourOf = (now: number, bars: number, i: number): number =>
+  Math.floor(now / hour) * hour - (bars - 1 - i) * hour
+
+/** Deaths of the last 24 hours, a bar for each. A bar opens those letters of its hour that still need attention. */
 export function Hours({ hours }: { hours: readonly number[] }) {
   const now = useNow(60_000)
   const max = Math.max(1, ...hours)
   const width = 480
   const height = 96
   const step = width / Math.max(1, hours.length)
-  // The last bar is the hour that runs now, counted back from this minute.
-  const start = (i: number) => now - (hours.length - i) * hour
+  const start = (i: number) => hourOf(now, hours.length, i)
   const link = (i: number) =>
     `/letters?died_after=${encodeURIComponent(new Date(start(i)).toISOString())}&died_before=${encodeURIComponent(new Date(start(i) + hour).toISOString())}`
   return (
@@ -29,7 +32,7 @@ export function Hours({ hours }: { hours: readonly number[] }) {
             // biome-ignore lint/suspicious/noArrayIndexKey: an hour is its place
             <Link key={i} href={link(i)} tabIndex={-1}>
               <rect x={i * step} y="0" width={step} height={height} className="hit">
-                <title>{`${moment(new Date(start(i)))} · ${t('letters', { n, count: count(n) })}`}</title>
+                <title>{`${moment(new Date(start(i)))}–${moment(new Date(start(i) + hour))} · ${t('overview.hours.n', { n, count: count(n) })} · ${t('overview.hours.open')}`}</title>
               </rect>
               <rect x={i * step + 1.5} y={height - h} width={step - 3} height={h} rx="1.5" className="bar" />
             </Link>

@@ -42,7 +42,9 @@ export function RuleList({ rules, alerts, hits, found, line, onJump, onSwitch }:
           </Item>
         ))}
       </ol>
-      {rules.length === 0 && <p className="quiet">{t('rules.none.text')}</p>}
+      {rules.length === 0 && (
+        <p className="quiet">{t(found.some(d => d.severity === 'error') ? 'rules.none.broken' : 'rules.none.text')}</p>
+      )}
       {alerts.length > 0 && (
         <>
           <h2>{t('rules.alerts')}</h2>

@@ -57,8 +57,8 @@ export default function SystemView() {
               )}
               {s.cluster.since && (
                 <span className="quiet">
-                  {' · '}
-                  <Time at={s.cluster.since} />
+                  {' '}
+                  {tx('system.since', { at: <Time at={s.cluster.since} form="moment" /> })}
                 </span>
               )}
               {s.cluster.error && (
