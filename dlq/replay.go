@@ -135,7 +135,8 @@ type Evidence struct {
 	Copies      []Copy        // all copies that carry the replay id, oldest first
 	Online      bool          // the failed consumer group has a client connected
 	Passed      bool          // the committed offset of the failed group is past the delivered copy, and deliveries explain how it came there
-	PassedKnown bool          // false: no committed offset is known, or it says nothing for this kind of group
+	PassedKnown bool          // false: the committed offset says nothing for this kind of group
+	Taken       bool          // the committed offset is past the delivered copy, however it came there: somebody may have it
 	Weighing    bool          // the offset is past it, and whether deliveries explain that is being found out
 	Moved       bool          // the offset is past it, and deliveries do not explain that: somebody set it
 	Filtered    bool          // the group's subscription would have dropped the copy unread

@@ -121,19 +121,31 @@ func judge(r dlq.Replay, ev dlq.Evidence, last sight) finding {
 }
 
 // waitOut judges a replay to a group whose committed offset says nothing: only a return would be proof, so the whole
-// retry schedule must pass without one, while the group is online.
+// retry schedule must pass without one. It is counted from when somebody took the message, while the group is online: the
+// broker lists a client that died for up to two minutes.
 func waitOut(r dlq.Replay, ev dlq.Evidence, last sight, newest dlq.Copy) finding {
 	f := finding{outcome: dlq.OutcomeWaiting, detail: DetailWaitSchedule, onlineFor: time.Duration(r.OnlineFor)}
-	if newest.Place == dlq.PlaceRetry {
+	counted := r.Detail == DetailWaitSchedule || r.Detail == DetailBeingRetried // at the last look
+	switch {
+	case !ev.Taken && newest.Place == dlq.PlaceRetry:
+		f.detail, f.seen, f.onlineFor = DetailBeingRetried, true, 0
+		return f
+	case !ev.Taken && ev.Online:
+		f.detail, f.onlineFor = DetailNotConsumed, 0
+		return f
+	case !ev.Taken:
+		f.detail, f.onlineFor = DetailOffline, 0
+		return f
+	case newest.Place == dlq.PlaceRetry:
 		f.detail, f.seen = DetailBeingRetried, true
 	}
 	since := max(0, ev.At.Sub(newest.StoredAt)) // no longer than this can it have been waited for
 	switch {
 	case !ev.Online:
 		f.detail = DetailOffline
-	case last.at.IsZero():
+	case last.at.IsZero() || !counted:
 	case newest.StoredAt.After(last.at):
-		f.onlineFor = since
+		f.onlineFor = 0
 	default:
 		f.onlineFor += ev.At.Sub(last.at)
 	}

@@ -220,11 +220,13 @@ func (m *moment) positions(ctx context.Context, r dlq.Replay, v picture, kind dl
 		return err
 	}
 	passed := known && !v.parked && committed > d.m.QueueOffset
+	// Broadcasting consumers keep their offsets to themselves.
+	ev.Taken = passed || kind == dlq.GroupBroadcast
 	if !offsetSpeaks(r, v, kind) {
 		ev.Online = ev.Online || passed && (kind == dlq.GroupGRPC || kind == dlq.GroupGRPCFIFO)
 		return nil
 	}
-	ev.PassedKnown = known
+	ev.PassedKnown = true // who never committed an offset there has consumed nothing
 	if known && !v.parked {
 		switch m.passed(ctx, r.ConsumerGroup, s, d, committed) {
 		case passedByUse:

@@ -128,6 +128,7 @@ func (b *Broker) Look(_ context.Context, r dlq.Replay) (dlq.Evidence, error) {
 			Place: place, Broker: b.name, Topic: m.topic, Offset: m.offset, MessageID: m.id, StoredAt: m.at, ReconsumeTimes: m.attempts,
 		})
 		ev.Passed = g != nil && m.topic != parkTopic && g.committed[m.topic] > m.offset
+		ev.Taken = ev.Passed
 	}
 	return ev, nil
 }
