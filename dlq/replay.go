@@ -137,6 +137,8 @@ type Evidence struct {
 	Passed      bool          // the committed offset of the failed group is past the delivered copy, and deliveries explain how it came there
 	PassedKnown bool          // false: the committed offset says nothing for this kind of group
 	Taken       bool          // the committed offset is past the delivered copy, however it came there: somebody may have it
+	Held        bool          // a POP consumer has the delivered copy and did not acknowledge it yet
+	Acked       bool          // a POP consumer acknowledged the delivered copy
 	Weighing    bool          // the offset is past it, and whether deliveries explain that is being found out
 	Moved       bool          // the offset is past it, and deliveries do not explain that: somebody set it
 	Filtered    bool          // the group's subscription would have dropped the copy unread

@@ -99,6 +99,9 @@ const (
 	DetailNotConsumed    = "not_consumed"    // the group has not come to it yet
 	DetailPassedOnce     = "passed_once"     // the committed offset passed it; a second look follows
 	DetailPassedUnproved = "passed_unproved" // the committed offset passed it; whether by deliveries is being found out
+	DetailInWork         = "in_work"         // a consumer has it and did not acknowledge it yet
+	DetailAckedOnce      = "acked_once"      // a consumer acknowledged it; a second look follows
+	DetailAcknowledged   = "acknowledged"    // a consumer acknowledged it, and two looks found no newer copy
 	DetailOffsetMoved    = "offset_moved"    // the committed offset passed it, and no deliveries explain that: somebody set it
 	DetailConsumed       = "consumed"        // deliveries took the committed offset past it, and two looks found no newer copy
 	DetailBeingRetried   = "being_retried"   // the consumer failed it, the broker tries again

@@ -21,7 +21,7 @@ import (
 func TestRealGRPCGroups(t *testing.T) {
 	t.Parallel()
 	n := node.Own(t, node.Options{Proxy: true, DelayLevels: node.ShortDelays})
-	for name, f := range map[string]func(*testing.T, *node.Node){"push": grpcPush, "fifo": grpcFIFO, "simple": grpcSimple} {
+	for name, f := range map[string]func(*testing.T, *node.Node){"push": grpcPush, "fifo": grpcFIFO, "simple": grpcSimple, "dead": grpcDead} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f(t, n)
@@ -53,11 +53,35 @@ func grpcPush(t *testing.T, n *node.Node) {
 	m.connect()
 	m.heal()
 	m.poll("the replay is delivered", func() bool { return len(m.delivered(r.ID)) > 0 })
-	m.passes(r)
-	seen := o.stored(r.ID).Looks
-	m.poll("it was looked at a few times more", func() bool { return o.stored(r.ID).Looks >= seen+2 })
-	if r := o.stored(r.ID); r.Outcome != dlq.OutcomeWaiting || r.Detail != replay.DetailWaitSchedule {
-		t.Errorf("nobody can know yet: %+v", r)
+	o.letter(m.group, 2*patience, confirmed)
+	if r := o.stored(r.ID); r.Detail != replay.DetailAcknowledged {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A consumer whose process died is listed for up to two minutes: nobody took the message, so nobody assumes anything, longer
+// than all retries take. Once somebody is there, who works on it longer than that, it is confirmed when he acknowledges it.
+func grpcDead(t *testing.T, n *node.Node) {
+	m := newGRPCMarket(t, n, "push", false)
+	o := openOffice(t, join(t, n.NameServer()), "")
+	m.connect()
+	m.produce("slow 100", map[string]string{dlq.PropKeys: "k1"})
+	l := o.letter(m.group, patience, dead(1))
+	m.consumer.Kill()
+	m.before, m.consumer = append(m.before, m.consumer), nil
+	r := o.replay(l, nil)
+	for end := time.Now().Add(100 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
+		if r := o.stored(r.ID); r.Outcome != dlq.OutcomeWaiting || len(m.delivered(r.ID)) > 0 {
+			t.Fatalf("nobody had it: %+v", r)
+		}
+	}
+	m.connect()
+	m.heal()
+	m.poll("the replay is delivered", func() bool { return len(m.delivered(r.ID)) > 0 })
+	at := m.delivered(r.ID)[0].At
+	o.letter(m.group, 4*patience, in(dlq.StateResolved, dlq.StateOpen))
+	if r := o.stored(r.ID); r.Outcome != dlq.OutcomeConfirmed || r.SettledAt.Sub(at) < 100*time.Second {
+		t.Errorf("%s %s, %s after the delivery", r.Outcome, r.Detail, r.SettledAt.Sub(at))
 	}
 }
 
@@ -90,7 +114,13 @@ func grpcSimple(t *testing.T, n *node.Node) {
 	l := o.letter(m.group, patience, dead(1))
 	m.isDeadCopy(o, l, 3, dlq.RetryPrefix+m.group+"_"+m.topic)
 	m.leads(o, l, dlq.GroupGRPC, rocketmq.KindByNoRetry)
-	m.failsAgain(o, l)
+	again := m.failsAgain(o, l)
+	m.heal()
+	r := o.replay(again, nil)
+	o.letter(m.group, 2*patience, confirmed)
+	if r := o.stored(r.ID); r.Detail != replay.DetailAcknowledged {
+		t.Errorf("%+v", r)
+	}
 }
 
 // newGRPCMarket prepares topic and consumer group for a gRPC client, push or simple.

@@ -121,12 +121,22 @@ func judge(r dlq.Replay, ev dlq.Evidence, last sight) finding {
 }
 
 // waitOut judges a replay to a group whose committed offset says nothing: only a return would be proof, so the whole
-// retry schedule must pass without one. It is counted from when somebody took the message, while the group is online: the
+// retry schedule must pass without one, unless the broker tells who has the message: a POP consumer that failed says nothing or
+// asks to get it back later, and acknowledges what it has done or put into the dead-letter queue. The schedule is counted from when somebody took the message, while the group is online: the
 // broker lists a client that died for up to two minutes.
 func waitOut(r dlq.Replay, ev dlq.Evidence, last sight, newest dlq.Copy) finding {
 	f := finding{outcome: dlq.OutcomeWaiting, detail: DetailWaitSchedule, onlineFor: time.Duration(r.OnlineFor)}
 	counted := r.Detail == DetailWaitSchedule || r.Detail == DetailBeingRetried // at the last look
 	switch {
+	case ev.Acked && r.Detail == DetailAckedOnce:
+		f.outcome, f.detail, f.seen = dlq.OutcomeConfirmed, DetailAcknowledged, true
+		return f
+	case ev.Acked:
+		f.detail, f.seen, f.next, f.onlineFor = DetailAckedOnce, true, secondLook, 0
+		return f
+	case ev.Held:
+		f.detail, f.seen, f.onlineFor = DetailInWork, true, 0
+		return f
 	case !ev.Taken && newest.Place == dlq.PlaceRetry:
 		f.detail, f.seen, f.onlineFor = DetailBeingRetried, true, 0
 		return f

@@ -61,6 +61,10 @@ func TestJudge(t *testing.T) {
 		{"grpc, nobody took it, and nobody is there", dlq.Replay{Detail: DetailNotConsumed}, dlq.Evidence{Retry: 30 * time.Second, Copies: []dlq.Copy{target}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailOffline}},
 		{"grpc, just taken", dlq.Replay{Detail: DetailNotConsumed}, dlq.Evidence{Taken: true, Online: true, Retry: time.Second, Copies: []dlq.Copy{target}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailWaitSchedule}},
 		{"grpc, nobody took the retry", dlq.Replay{Detail: DetailWaitSchedule, OnlineFor: dlq.Duration(50 * time.Second)}, dlq.Evidence{Online: true, Retry: time.Second, Copies: []dlq.Copy{target, retry}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailBeingRetried, seen: true}},
+		{"grpc, worked on", dlq.Replay{Detail: DetailWaitSchedule, OnlineFor: dlq.Duration(time.Hour)}, dlq.Evidence{Taken: true, Held: true, Online: true, Retry: time.Second, Copies: []dlq.Copy{target}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailInWork, seen: true}},
+		{"grpc, acknowledged", dlq.Replay{Detail: DetailInWork}, dlq.Evidence{Taken: true, Acked: true, Online: true, Copies: []dlq.Copy{target}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailAckedOnce, seen: true, next: secondLook}},
+		{"grpc, acknowledged twice", dlq.Replay{Detail: DetailAckedOnce}, dlq.Evidence{Taken: true, Acked: true, Copies: []dlq.Copy{target}}, sighted, finding{outcome: dlq.OutcomeConfirmed, detail: DetailAcknowledged, seen: true}},
+		{"grpc, acknowledged, but dead", dlq.Replay{Detail: DetailAckedOnce}, dlq.Evidence{Taken: true, Acked: true, Copies: []dlq.Copy{target, copyAt(dlq.PlaceDead, time.Second)}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailBackInDLQ, seen: true}},
 		{"schedule unknown", dlq.Replay{Detail: DetailWaitSchedule, OnlineFor: dlq.Duration(4 * time.Hour)}, dlq.Evidence{Taken: true, Online: true, Copies: []dlq.Copy{copyAt(dlq.PlaceTarget, 5*time.Hour)}}, sighted, finding{outcome: dlq.OutcomeWaiting, detail: DetailWaitSchedule, onlineFor: 4*time.Hour + 10*time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -42,7 +42,8 @@ func (c *scene) look(dlq.Replay) (dlq.Evidence, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return dlq.Evidence{
-		At: time.Now(), Copies: slices.Clone(c.copies), Passed: c.passed, PassedKnown: c.passKnown, Online: c.online, Expired: c.expired, Retry: c.retry,
+		Taken: true,
+		At:    time.Now(), Copies: slices.Clone(c.copies), Passed: c.passed, PassedKnown: c.passKnown, Online: c.online, Expired: c.expired, Retry: c.retry,
 	}, c.err
 }
 
@@ -174,7 +175,7 @@ func TestTrackerAssumes(t *testing.T) {
 			t.Errorf("offline time counted: %s", dump(r))
 		}
 		c.set(func() { c.online = true })
-		time.Sleep(10 * time.Minute)
+		time.Sleep(14 * time.Minute)
 		if r, l := store.only(t), store.letter(1); r.Outcome != dlq.OutcomeAssumed || l.Resolution != dlq.ResolvedAssumed {
 			t.Errorf("replay %s, letter %s", dump(r), l.State)
 		}

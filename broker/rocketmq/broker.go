@@ -118,6 +118,8 @@ type Broker struct {
 	gauged    map[counter]*gauge
 	counting  map[counter]time.Time // since when clients are known to count
 
+	popLogs map[string]*popLog // by broker name
+
 	marked marked
 	silent map[string]*silence // brokers that do not answer, by address
 
@@ -151,7 +153,7 @@ func New(o Options) (*Broker, error) {
 		status:  dlq.ClusterStatus{NameServers: addrs, TLS: tlsCheck(o.TLS)},
 		readers: map[dlq.Queue]*running{}, ages: map[dlq.Queue]age{}, known: map[string]traits{},
 		groups: map[string]seen{}, presences: map[string]presence{}, tables: map[string]groupTable{}, routes: map[string]holders{},
-		moves: map[question]*movement{}, gauged: map[counter]*gauge{}, counting: map[counter]time.Time{}, marked: marked{as: map[string]string{}},
+		moves: map[question]*movement{}, gauged: map[counter]*gauge{}, counting: map[counter]time.Time{}, marked: marked{as: map[string]string{}}, popLogs: map[string]*popLog{},
 		met: map[string]time.Time{}, follows: map[string]*following{}, heard: map[whom]hearing{}, straight: map[whither]time.Time{}, busy: map[string]chan struct{}{},
 		silent: map[string]*silence{}, lost: map[string]time.Time{}, addresses: map[string]string{}, served: map[string]map[string]time.Time{},
 	}

@@ -224,6 +224,16 @@ func (m *moment) positions(ctx context.Context, r dlq.Replay, v picture, kind dl
 	ev.Taken = passed || kind == dlq.GroupBroadcast
 	if !offsetSpeaks(r, v, kind) {
 		ev.Online = ev.Online || passed && (kind == dlq.GroupGRPC || kind == dlq.GroupGRPCFIFO)
+		if v.delivered != nil && !v.parked && kind == dlq.GroupGRPC && s.why != KindByPull {
+			switch m.holds(ctx, r.ConsumerGroup, d) {
+			case holdNobody:
+				ev.Taken = false
+			case holdTaken:
+				ev.Held = true
+			case holdDone:
+				ev.Acked = true
+			}
+		}
 		return nil
 	}
 	ev.PassedKnown = true // who never committed an offset there has consumed nothing

@@ -14,6 +14,8 @@ import (
 type traits struct {
 	dlq.Capabilities
 	at time.Time // when it was asked
+
+	popStored bool // check points and acknowledgements of POP are stored as soon as they are made
 }
 
 const traitsStay = time.Minute
@@ -88,6 +90,7 @@ func parseTraits(broker string, cfg, info map[string]string) (traits, error) {
 		}
 		t.TimerMax = dlq.Duration(time.Duration(sec) * time.Second)
 	}
+	t.popStored = t.Timer && cfg["enablePopBufferMerge"] != "true" && cfg["popConsumerKVServiceEnable"] != "true"
 	// Since 5.1.1 a send to %RETRY% of a group with unexpired queue locks goes to the DLQ (SendMessageProcessor.handleRetryAndDLQ).
 	t.OrderlyDiverts = version.atLeast(5, 1, 1)
 	// A 5.x broker answers an empty body with a NullPointerException (measured on 5.3.3, 5.4.0 and 5.5.0).

@@ -21,6 +21,7 @@ type Consumer struct {
 	in    io.WriteCloser
 	heeds chan struct{} // it does as it was told last
 	ended chan struct{} // closed when its output ends
+	shot  bool          // it was killed
 	stop  func()
 
 	mu    sync.Mutex
@@ -68,7 +69,7 @@ func Follow(tb testing.TB, cmd *exec.Cmd) *Consumer {
 	c.stop = sync.OnceFunc(func() {
 		c.in.Close()
 		<-c.ended
-		if err := cmd.Wait(); err != nil {
+		if err := cmd.Wait(); err != nil && !c.shot {
 			tb.Errorf("the consumer ended with %v", err)
 		}
 		if tb.Failed() && errs.Len() > 0 {
@@ -127,6 +128,16 @@ func (c *Consumer) Say(line string) {
 
 // Stop ends the consumer in an orderly way, as the end of the test does. It may be called more than once.
 func (c *Consumer) Stop() { c.stop() }
+
+// Kill ends the consumer as kill -9 does.
+func (c *Consumer) Kill() {
+	c.tb.Helper()
+	c.shot = true
+	if err := c.cmd.Process.Kill(); err != nil {
+		c.tb.Fatal(err)
+	}
+	c.stop()
+}
 
 // Heard returns the deliveries so far that match, oldest first.
 func (c *Consumer) Heard(match func(Delivery) bool) (out []Delivery) {

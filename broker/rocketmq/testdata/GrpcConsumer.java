@@ -4,6 +4,8 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.rocketmq.client.apis.ClientConfiguration;
 import org.apache.rocketmq.client.apis.ClientException;
 import org.apache.rocketmq.client.apis.ClientServiceProvider;
@@ -46,6 +48,7 @@ public class GrpcConsumer {
             consumer = provider.newPushConsumerBuilder().setClientConfiguration(client).setConsumerGroup(args[1])
                 .setSubscriptionExpressions(topics).setMessageListener(m -> {
                     print(m);
+                    work(m);
                     return well ? ConsumeResult.SUCCESS : ConsumeResult.FAILURE;
                 }).build();
         }
@@ -73,6 +76,14 @@ public class GrpcConsumer {
             } catch (IllegalStateException closed) {
                 return;
             }
+        }
+    }
+
+    /** work takes its time with what begins with "slow", as in "slow 3": seconds. */
+    static void work(MessageView m) {
+        String body = StandardCharsets.UTF_8.decode(m.getBody()).toString();
+        if (well && body.startsWith("slow")) {
+            LockSupport.parkNanos(TimeUnit.SECONDS.toNanos(Long.parseLong(body.substring(5))));
         }
     }
 

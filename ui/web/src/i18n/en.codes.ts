@@ -153,6 +153,9 @@ export const enCodes = {
     'The group’s offset is past it; finding out whether its consumers got there or somebody set it.',
   'detail.offset_moved':
     'The group’s offset is past it, but no deliveries explain that: the offset was set by hand, or the group came back behind it. Nobody saw it consumed.',
+  'detail.in_work': 'A consumer has it and has not acknowledged it yet.',
+  'detail.acked_once': 'A consumer acknowledged it; making sure.',
+  'detail.acknowledged': 'A consumer acknowledged it and no newer copy exists.',
   'detail.consumed': 'The group’s offset passed it and no newer copy exists.',
   'detail.being_retried': 'The consumer failed it; the broker tries again.',
   'detail.back_in_dlq': 'It is in the DLQ again.',

@@ -144,6 +144,9 @@ export const zhCodes: Words<typeof enCodes> = {
   'detail.passed_unproved': '消费位点已越过它，正在核实是正常消费还是位点被重置。',
   'detail.offset_moved':
     '消费位点已越过它，但没有相应的投递：位点被重置过，或消费组重新上线时跳过了它，无法确认是否消费。',
+  'detail.in_work': '消费者正在处理，尚未确认（ack）。',
+  'detail.acked_once': '消费者已确认（ack），正在核实。',
+  'detail.acknowledged': '消费者已确认（ack），且没有更新的副本。',
   'detail.consumed': '消费位点已越过，且没有更新的副本。',
   'detail.being_retried': '消费者处理失败，broker 正在重试。',
   'detail.back_in_dlq': '又进入了死信队列。',
