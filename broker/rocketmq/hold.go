@@ -62,7 +62,7 @@ type popLog struct {
 	mu     sync.Mutex
 	since  time.Time
 	begun  bool
-	next   map[lane]int64 // offset to go on from
+	next   map[lane]int64       // offset to go on from
 	groups map[string]time.Time // when each was last asked for
 	marks  map[string][]popMark // by consumer group
 	count  int
