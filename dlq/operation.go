@@ -100,8 +100,12 @@ const (
 	SkipEarlier     = "earlier_failed" // order is kept, and a letter before it with the same sharding key was not delivered
 	SkipCancelled   = "cancelled"      // the operation was called off before its turn
 	SkipRefused     = "refused"
+	SkipGivenUp     = "given_up"    // a person gave it up while it waited
 	SkipBrokerAway  = "broker_away" // only its broker could give it back, and that stayed away
 )
+
+// WaitsBroker is what letters wait for that only a broker which is away could give back, in Operation.WaitsFor.
+const WaitsBroker = "broker_away"
 
 // Operation is one bulk act on a frozen list of letters.
 type Operation struct {
@@ -351,7 +355,7 @@ type OperationPoint struct {
 type OperationEvent struct {
 	ID     int64             `json:"id,string"`
 	At     time.Time         `json:"at"`
-	Kind   string            `json:"kind"` // created, changed, refreshed, started, began, canary_passed, paused, resumed, paced, cancelled, completed, failed, settled
+	Kind   string            `json:"kind"` // created, changed, refreshed, started, began, canary_passed, paused, resumed, paced, gave_up, cancelled, completed, failed, settled
 	Actor  string            `json:"actor"`
 	Note   string            `json:"note,omitempty"`
 	Detail map[string]string `json:"detail,omitempty"`

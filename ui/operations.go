@@ -24,6 +24,7 @@ type OperationControls interface {
 	Pause(ctx context.Context, id string, version int64, note, actor string) (dlq.Operation, error)
 	Resume(ctx context.Context, id string, version int64, note, actor string) (dlq.Operation, error)
 	Cancel(ctx context.Context, id string, version int64, note, actor string) (dlq.Operation, error)
+	Skip(ctx context.Context, id string, version int64, cause, note, actor string) (dlq.Operation, error)
 }
 
 // OperationViews is how bulk acts are looked at, with what only their runner knows: rate and time left.
@@ -364,6 +365,27 @@ func (s *Server) resumeOperation(ctx context.Context, req *steering) (dlq.Operat
 
 func (s *Server) cancelOperation(ctx context.Context, req *steering) (dlq.Operation, error) {
 	return s.steer(ctx, req, Operations.Cancel)
+}
+
+// skipping gives up the letters of an operation that wait for a cause.
+type skipping struct {
+	steering
+	Cause string `json:"cause"`
+}
+
+func (r *skipping) check(now time.Time) error {
+	if r.Cause == "" {
+		return dlq.Errorf(dlq.CodeInvalid, "the field \"cause\" is missing").WithHint("write %q to give up the letters whose broker is away", dlq.WaitsBroker)
+	}
+	if err := oneOf("cause", []string{dlq.WaitsBroker}, []string{r.Cause}); err != nil {
+		return err
+	}
+	return r.steering.check(now)
+}
+
+func (s *Server) skipOperation(ctx context.Context, req *skipping) (dlq.Operation, error) {
+	o, err := s.Operations.Skip(ctx, req.ID, req.Version, req.Cause, req.Note, actor(ctx))
+	return o, s.shownOperation(ctx, req.ID, err)
 }
 
 // steer does one act on an operation.

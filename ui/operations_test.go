@@ -116,6 +116,10 @@ func (s *operationStub) Cancel(_ context.Context, id string, version int64, note
 	return s.change(id, version, func(o *dlq.Operation) { o.State, o.End = dlq.OperationSettled, dlq.EndCancelled }, "cancel: ", note, " by ", actor)
 }
 
+func (s *operationStub) Skip(_ context.Context, id string, version int64, cause, note, actor string) (dlq.Operation, error) {
+	return s.change(id, version, func(*dlq.Operation) {}, "skip ", cause, ": ", note, " by ", actor)
+}
+
 func (s *operationStub) SetPace(_ context.Context, id string, version int64, p dlq.Pace, actor string) (dlq.Operation, error) {
 	return s.change(id, version, func(o *dlq.Operation) { o.Spec.Pace = p }, "pace: ", p.Rate, " by ", actor)
 }

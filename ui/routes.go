@@ -81,6 +81,7 @@ func (s *Server) routes() []route {
 		api(post, "/operations/:id/pause", "pauseOperation", RoleOperator, write(s, writeTimeout, s.pauseOperation)),
 		api(post, "/operations/:id/resume", "resumeOperation", RoleOperator, write(s, writeTimeout, s.resumeOperation)),
 		api(post, "/operations/:id/cancel", "cancelOperation", RoleOperator, write(s, bulkTimeout, s.cancelOperation)),
+		api(post, "/operations/:id/skip", "skipOperation", RoleOperator, write(s, bulkTimeout, s.skipOperation)),
 		api(post, "/operations/:id/pace", "paceOperation", RoleOperator, write(s, writeTimeout, s.paceOperation)),
 
 		api(get, "/automation", "getAutomation", RoleViewer, read(s, s.getAutomation)),

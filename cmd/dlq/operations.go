@@ -16,7 +16,7 @@ import (
 	"deadletteroffice/dlq"
 )
 
-const operationsUsage = "dlq operations list, dlq operations show ID, dlq operations pause|resume|cancel ID, or dlq operations pace ID --rate N"
+const operationsUsage = "dlq operations list, dlq operations show ID, dlq operations pause|resume|cancel ID, dlq operations skip ID --waiting-for broker_away, or dlq operations pace ID --rate N"
 
 // operationsCommand lists operations of a running console, shows one, and steers it.
 func operationsCommand(ctx context.Context, args []string, env environment) error {
@@ -37,6 +37,8 @@ func operationsCommand(ctx context.Context, args []string, env environment) erro
 		return showOperation(ctx, set, to, rest, env)
 	case "pause", "resume", "cancel":
 		return steerOperation(ctx, set, to, name, rest, env)
+	case "skip":
+		return skipOperation(ctx, set, to, rest, env)
 	case "pace":
 		return paceOperation(ctx, set, to, rest, env)
 	default:
@@ -112,6 +114,20 @@ func steerOperation(ctx context.Context, set *flag.FlagSet, to *remote, act stri
 		return err
 	}
 	return steer(ctx, to, id, act, map[string]any{"note": *note}, env)
+}
+
+// skipOperation gives up the letters that wait.
+func skipOperation(ctx context.Context, set *flag.FlagSet, to *remote, args []string, env environment) error {
+	var id string
+	cause := set.String("waiting-for", "", "which letters: broker_away for those that only a broker which is away could give back")
+	note := set.String("note", "", "why")
+	if err := parseClient(set, args, env, "dlq operations skip ID --waiting-for broker_away [flags]", 1, &id); err != nil {
+		return err
+	}
+	if *cause == "" {
+		return usageErrorf("dlq operations skip needs --waiting-for, for example --waiting-for broker_away")
+	}
+	return steer(ctx, to, id, "skip", map[string]any{"cause": *cause, "note": *note}, env)
 }
 
 // steer does one act on whatever the operation is now.

@@ -23,7 +23,7 @@ const actor = dlq.ActorAutomation
 
 // What a running operation waits for, in dlq.Operation.WaitsFor.
 const (
-	waitsBroker = "broker_away"
+	waitsBroker = dlq.WaitsBroker
 	waitsDisk   = dlq.WhyDiskFull
 	waitsCanary = "canary"
 	waitsOrder  = "order" // order is kept: each of its next letters follows one whose outcome is open
@@ -39,6 +39,7 @@ type run struct {
 	mu    sync.Mutex
 	op    dlq.Operation // as it was read last; written by the goroutine alone
 	stale bool          // a person changed it since
+	anew  bool          // letters were taken out of its work: what was read of it before is of no use
 	shown shown
 
 	// Of the goroutine alone.
@@ -72,6 +73,14 @@ func (r *run) poke() {
 	case r.wake <- struct{}{}:
 	default:
 	}
+}
+
+// lookAnew tells the run that letters were taken out of its work.
+func (r *run) lookAnew() {
+	r.mu.Lock()
+	r.anew = true
+	r.mu.Unlock()
+	r.poke()
 }
 
 func (r *run) state() dlq.OperationState {
@@ -344,8 +353,15 @@ func (r *run) acting(ctx context.Context, now time.Time) (time.Duration, error) 
 	if w != nil && !w.open(now) {
 		return 0, r.pause(ctx, dlq.PauseWindow, map[string]string{"opens_at": w.change(now).Format(time.RFC3339)})
 	}
+	r.mu.Lock()
+	anew := r.anew
+	r.anew = false
+	r.mu.Unlock()
 	if r.acts != r.op.State {
-		r.acts, r.began = r.op.State, now
+		r.acts, r.began, anew = r.op.State, now, true
+	}
+	if anew {
+		r.order = nil
 		r.feed.clear()
 	}
 	if tripped, err := r.brake(ctx); err != nil || tripped {

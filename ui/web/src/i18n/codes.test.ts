@@ -126,7 +126,12 @@ describe('every code of the Go sources has words', () => {
 
   it('what operations wait for, what happens to them, and its details', () => {
     const text = sources('replay/operation/')
-    expectWords('operation.waits', found(text, /^\twaits\w+\s+= "(\w+)"/gm))
+    const waits = [
+      ...found(text, /^\twaits\w+\s+= "(\w+)"/gm),
+      ...found(read('dlq/operation.go'), /^const Waits\w+ = "(\w+)"/gm),
+    ]
+    expect(waits.length).toBeGreaterThan(2)
+    expectWords('operation.waits', waits)
     const kinds = new Set(found(text, /OperationEvent\{Kind: "(\w+)"/g))
     expect(kinds.size).toBeGreaterThan(7)
     expectWords('operation.event', [...kinds])

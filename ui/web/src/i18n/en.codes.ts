@@ -281,6 +281,7 @@ export const enCodes = {
   'event.changed': 'Changed',
   'event.detail.detail': 'seen',
   'event.detail.door': 'way',
+  'event.detail.topic': 'as topic',
   'event.detail.target': 'to',
   'event.detail.why': 'why',
   'event.detail.route': 'route',

@@ -32,6 +32,10 @@ export const enOperations = {
   'operation.waits.window': 'waits for its window',
   'operation.waits.broker_away': 'The broker does not answer. It goes on by itself as soon as it does.',
   'operation.waits.disk_full': 'The disk of the console is full. It goes on by itself when there is room.',
+  'operation.waits.short.broker_away': 'a broker that is away',
+  'operation.waits.skip': 'Skip these letters',
+  'operation.waits.skip.text':
+    'Letters that only a broker which is away could give back are taken out of the operation; the others go on.',
   'operation.waits.order': 'The next letters of each order wait for the outcome of those before them.',
   'operation.waits.canary': 'It waits for the outcomes of the canary.',
 
@@ -53,6 +57,7 @@ export const enOperations = {
   'skip.transform': 'The changes cannot be made to the body',
   'skip.earlier_failed': 'A letter before it with the same sharding key was not delivered',
   'skip.cancelled': 'Called off before its turn',
+  'skip.given_up': 'A person gave it up while it waited',
   'skip.broker_away': 'Only its broker could give it back, and that stayed away',
   'skip.refused': 'Refused',
 
@@ -171,6 +176,7 @@ export const enOperations = {
   'operation.event.paused': 'Paused',
   'operation.event.resumed': 'Resumed',
   'operation.event.paced': 'Pace changed',
+  'operation.event.gave_up': 'Gave up letters that waited',
   'operation.event.cancelled': 'Called off',
   'operation.event.completed': 'Came to its last letter',
   'operation.event.failed': 'Could not go on',
@@ -182,6 +188,8 @@ export const enOperations = {
   'operation.detail.failed': 'failed again',
   'operation.detail.of': 'of',
   'operation.detail.above': 'limit %',
+  'operation.detail.waits_for': 'waited for',
+  'operation.detail.brokers': 'brokers',
   'operation.detail.gone': 'no longer eligible',
   'operation.detail.arrived': 'arrived since',
   'operation.detail.opens_at': 'goes on at',

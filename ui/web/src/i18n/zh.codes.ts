@@ -272,6 +272,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'event.changed': '已更改',
   'event.detail.detail': '所见',
   'event.detail.door': '通道',
+  'event.detail.topic': '以主题',
   'event.detail.target': '发往',
   'event.detail.why': '原因',
   'event.detail.route': '处理方式',

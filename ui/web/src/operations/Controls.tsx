@@ -7,7 +7,7 @@ import { Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { NoteField } from '../parts/NoteField'
 import { ProblemBox } from '../parts/Problem'
-import { setPace, turn } from './api'
+import { setPace, skipWaiting, turn } from './api'
 import { faster, slower } from './spec'
 import { acts, inState, type Operation, type Pace } from './types'
 import { causeWords, rateWords } from './words'
@@ -114,6 +114,17 @@ export function Controls({ o }: { o: Operation }) {
               +
             </button>
           </span>
+        )}
+        {o.waits_for === 'broker_away' && (
+          <button
+            type="button"
+            className="button"
+            disabled={busy || !!role}
+            title={role ?? t('operation.waits.skip.text')}
+            onClick={() => run(() => skipWaiting(o))}
+          >
+            {t('operation.waits.skip')}
+          </button>
         )}
         <button
           type="button"

@@ -21,6 +21,7 @@ const icons: Record<string, IconName> = {
   paused: 'pause',
   resumed: 'play',
   paced: 'scale',
+  gave_up: 'stop',
   cancelled: 'stop',
   completed: 'check',
   failed: 'alert',
@@ -104,6 +105,7 @@ function valueWords(kind: string, name: string, v: string): string {
   if (name === 'reason') return codeWords('reason', v) ?? plain(v, 120)
   if (name === 'rate' || (name === 'from' && kind === 'paced')) return rateWords(Number(v))
   if (name === 'from') return code('operation.state', v)
+  if (name === 'waits_for') return code('operation.waits.short', v)
   if (name.endsWith('_at')) return moment(new Date(v))
   return Number.isNaN(parseDuration(v)) ? plain(v, 300) : apiDuration(v)
 }

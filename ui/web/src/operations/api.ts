@@ -144,6 +144,10 @@ export const start = async (o: Operation, note: string): Promise<Operation> =>
 export const turn = async (o: Operation, act: 'pause' | 'resume' | 'cancel', note = ''): Promise<Operation> =>
   keep(await write<Operation>('POST', path(o, act), { ...(note && { note }) }))
 
+/** Gives up the letters that wait for a broker that is away. */
+export const skipWaiting = async (o: Operation): Promise<Operation> =>
+  keep(await write<Operation>('POST', path(o, 'skip'), { cause: 'broker_away' }))
+
 export const setPace = async (o: Operation, pace: Pace): Promise<Operation> =>
   keep(await write<Operation>('POST', path(o, 'pace'), { version: o.version, pace }))
 
