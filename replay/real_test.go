@@ -141,10 +141,12 @@ func TestRealOrderlyGroup(t *testing.T) {
 		o := openOffice(t, join(t, n.NameServer()), "")
 		m.produce("pay 5", map[string]string{})
 		l := o.letter(m.group, patience, dead(1))
-		options, err := o.service.Options(t.Context(), l.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
+		var options dlq.ReplayOptions
+		m.poll("the client tells its listener", func() bool { // the Go client cannot for a while
+			var err error
+			options, err = o.service.Options(t.Context(), l.ID)
+			return err == nil && options.Group.Kind != dlq.GroupUnknown
+		})
 		want, why := dlq.DoorBack, "orderly_online"
 		if n.Version() == node.V4 {
 			want, why = dlq.DoorRetry, "orderly_not_diverted"

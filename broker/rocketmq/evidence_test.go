@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"testing"
@@ -221,6 +222,38 @@ func TestKindOfPullingClients(t *testing.T) {
 		p := presence{
 			online: true, consume: consumeActively, clients: c.clients, subs: map[string]remoting.Subscription{c.subs: {}},
 			configured: true, config: remoting.SubscriptionGroup{Orderly: c.fifo},
+		}
+		if kind, why := b.kind(t.Context(), "g", p, c.m); kind != c.kind || why != c.why {
+			t.Errorf("%s: %s, %s", name, kind, why)
+		}
+	}
+}
+
+// While the only client of a group does not answer, a death at the first attempt does not make the group an orderly one.
+func TestKindOfSilentClients(t *testing.T) {
+	client := dlq.GroupClient{ID: "10.0.0.1@4711#1", Language: "JAVA"}
+	p := presence{online: true, clients: []dlq.GroupClient{client}, subs: map[string]remoting.Subscription{"%RETRY%g": {}}, hosts: map[string]string{}}
+	dead := func(attempts int, props ...string) *dlq.DeadMessage {
+		m := remoting.Message{Reconsumed: attempts, Properties: map[string]string{dlq.PropRetryTopic: "orders"}}
+		for i := 0; i+1 < len(props); i += 2 {
+			m.Properties[props[i]] = props[i+1]
+		}
+		d := convert(queueA, &m, 1)
+		return &d
+	}
+	for name, c := range map[string]struct {
+		m    *dlq.DeadMessage
+		kind dlq.GroupKind
+		why  string
+	}{
+		"first attempt": {dead(1), dlq.GroupUnknown, KindByConnections},
+		"retried":       {dead(17, dlq.PropRealTopic, "%RETRY%g"), dlq.GroupConcurrent, KindByRetryTrace},
+		"Java orderly":  {dead(3, propMaxReconsume, "2", propReconsumeTime, "3"), dlq.GroupOrderly, KindByOrderlyTrace},
+	} {
+		silent := hearing{until: time.Now().Add(time.Hour), err: errors.New("no answer")}
+		b := &Broker{
+			groups: map[string]seen{}, heard: map[whom]hearing{{"g", client.ID}: silent}, busy: map[string]chan struct{}{},
+			now: time.Now, log: slog.New(slog.DiscardHandler),
 		}
 		if kind, why := b.kind(t.Context(), "g", p, c.m); kind != c.kind || why != c.why {
 			t.Errorf("%s: %s, %s", name, kind, why)

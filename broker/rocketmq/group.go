@@ -255,8 +255,10 @@ func (b *Broker) kind(ctx context.Context, group string, p presence, m *dlq.Dead
 		return before, KindRemembered
 	}
 	trace, traceWhy := kindOffline(group, p, m)
-	if p.online && trace != dlq.GroupConcurrent && trace != dlq.GroupOrderly {
-		return dlq.GroupUnknown, why // it has a retry subscription, so it speaks the remoting protocol
+	if p.online && (trace != dlq.GroupConcurrent && trace != dlq.GroupOrderly || traceWhy == KindByFirstAttempt) {
+		// It has a retry subscription, so it speaks the remoting protocol. A death at the first attempt proves nothing: messages of
+		// concurrent groups without retries die so, too. While clients are only slow to answer, nobody guesses.
+		return dlq.GroupUnknown, why
 	}
 	return trace, traceWhy
 }

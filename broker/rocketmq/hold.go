@@ -93,7 +93,7 @@ func (m *moment) holds(ctx context.Context, group string, d *trace) popHolder {
 	m.b.mu.Unlock()
 	log.mu.Lock()
 	defer log.mu.Unlock()
-	if err := log.advance(ctx, m.b, m.c.name, d.broker, group, d.m.StoredAt.Add(-5*time.Second), m.at); err != nil {
+	if err := log.advance(ctx, m.b, m.c.brokers[d.broker].Cluster, d.broker, group, d.m.StoredAt.Add(-5*time.Second), m.at); err != nil {
 		m.b.log.Debug("nobody tells who has a popped message", "consumer_group", group, "broker", d.broker, "error", err)
 		return holdUnknown
 	}
