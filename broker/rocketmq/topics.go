@@ -168,7 +168,7 @@ func (b *Broker) expiring(ctx context.Context, info dlq.TopicInfo, within time.D
 }
 
 // Repair makes a %DLQ% topic readable (permission 6) on every master that holds it, and keeps all else of its
-// configuration. Brokers up to 4.9.1 create these topics write-only, and an upgrade does not change them.
+// configuration. Brokers that are away are in the error, and hold up none of the others. Brokers up to 4.9.1 create these topics write-only, and an upgrade does not change them.
 func (b *Broker) Repair(ctx context.Context, topic string) error {
 	if !strings.HasPrefix(topic, dlq.DLQPrefix) {
 		return dlq.Errorf(dlq.CodeInvalid, "%s is not a dead-letter topic", topic)
@@ -183,13 +183,14 @@ func (b *Broker) Repair(ctx context.Context, topic string) error {
 		return dlq.Errorf(dlq.CodeUnavailable, "a name server does not tell where the topic %s lies: %w", topic, err)
 	}
 	masters := map[string]string{}
+	var errs []error
 	for _, d := range route.Brokers {
 		if d.Master() == "" {
-			return dlq.Errorf(dlq.CodeUnavailable, "the broker %s has no master now", d.Name).WithHint("repair the topic when the master is back")
+			errs = append(errs, dlq.Errorf(dlq.CodeUnavailable, "the broker %s has no master now", d.Name).WithHint("repair the topic when the master is back"))
+			continue
 		}
 		masters[d.Name] = d.Master()
 	}
-	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(masters)) {
 		if err := b.repairOn(ctx, masters[name], topic); err != nil {
 			errs = append(errs, unreachable(name, "to change the topic "+topic, err))

@@ -30,7 +30,8 @@ export const enOperations = {
   'operation.end.cancelled': 'cancelled',
   'operation.end.failed': 'could not go on',
   'operation.waits.window': 'waits for its window',
-  'operation.waits.broker_away': 'The broker does not answer. It goes on by itself as soon as it does.',
+  'operation.waits.broker_away':
+    'A broker that its next letters need does not answer. It goes on by itself as soon as it does; what only one broker can give back is skipped after ten minutes.',
   'operation.waits.disk_full': 'The disk of the console is full. It goes on by itself when there is room.',
   'operation.waits.short.broker_away': 'a broker that is away',
   'operation.waits.skip': 'Skip these letters',

@@ -32,7 +32,8 @@ export const zhOperations: Words<typeof enOperations> = {
   'operation.end.cancelled': '已取消',
   'operation.end.failed': '无法继续',
   'operation.waits.window': '等待时间窗口',
-  'operation.waits.broker_away': 'broker 没有应答，恢复后会自动继续。',
+  'operation.waits.broker_away':
+    '后续死信所需的 broker 没有应答，恢复后会自动继续；只能由某一个 broker 退回的死信，十分钟后跳过。',
   'operation.waits.disk_full': '控制台所在的磁盘已满，有空间后自动继续。',
   'operation.waits.short.broker_away': '无应答的 broker',
   'operation.waits.skip': '跳过这些死信',
