@@ -241,8 +241,7 @@ export const enMore = {
   'body.not.json': 'The body is not JSON.',
   'body.not.text': 'The body is not text.',
   'body.hexed': 'No charset was found in which the body is text: it is shown as hex.',
-  'body.packed':
-    'Compressed by the application ({format}); opened for reading, {size}. A replay sends it compressed, as it came.',
+  'body.packed': 'Compressed ({format}); opened for reading, {size}. A replay sends it compressed, as it came.',
   'body.packed.much': 'Compressed ({format}), and it holds far more than it takes. Open the beginning of it:',
   'body.open': 'Up to {size}',
   'body.packed.more': 'Only the first {size} of what is inside are shown.',

@@ -243,7 +243,7 @@ export const zhMore: Words<typeof enMore> = {
   'body.not.json': '消息体不是 JSON。',
   'body.not.text': '消息体不是文本。',
   'body.hexed': '未识别出文本编码，以十六进制显示。',
-  'body.packed': '消息体由应用压缩（{format}），已解压供查看，共 {size}。重投时仍按原样发送压缩内容。',
+  'body.packed': '消息体为压缩内容（{format}），已解压供查看，共 {size}。重投时仍按原样发送压缩内容。',
   'body.packed.much': '消息体为压缩内容（{format}），解压后远大于压缩大小。可只解压开头部分：',
   'body.open': '至多 {size}',
   'body.packed.more': '仅显示解压内容的前 {size}。',
