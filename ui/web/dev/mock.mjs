@@ -134,7 +134,8 @@ const fields = {
 }
 
 function matches(l, p, but = '') {
-  if (but !== 'tab' && p.get('tab') && tabOf(l.state) !== p.get('tab')) return false
+  const tab = p.get('tab')
+  if (but !== 'tab' && tab && tab !== 'all' && tabOf(l.state) !== tab) return false
   for (const [param, field] of Object.entries(fields)) {
     const want = p.getAll(param)
     if (param !== but && want.length > 0 && !want.includes(l[field] ?? '')) return false
@@ -161,10 +162,7 @@ function page(p) {
     total: { count: all.length, exact: !p.get('q') },
   }
 }
-function facets(all) {
-  // As in the program, counts follow neither text nor times.
-  const p = new URLSearchParams(all)
-  for (const name of ['q', 'died_after', 'died_before']) p.delete(name)
+function facets(p) {
   const of = (param, field) => {
     const by = new Map()
     for (const l of details()) if (matches(l, p, param)) by.set(l[field], (by.get(l[field]) ?? 0) + 1)
@@ -179,7 +177,7 @@ function facets(all) {
     reasons: of('reason', 'reason'),
     rules: of('rule', 'rule'),
     routes: of('route', 'route'),
-    exact: p.size === new URLSearchParams(all).size,
+    exact: true,
   }
 }
 function summary() {

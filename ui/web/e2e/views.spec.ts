@@ -84,7 +84,7 @@ test.describe('the list', () => {
 
   test('says which part of the filter excludes everything', async ({ page }) => {
     await page.goto('/letters?q=nothing-has-this&consumer_group=pay-service')
-    await expect(page.getByRole('heading', { name: 'No letter matches all of this' })).toBeVisible()
+    await expect(page.getByRole('heading', { name: 'No letter of this tab matches all of this' })).toBeVisible()
     const off = page.getByRole('listitem').filter({ hasText: 'Without: contains' })
     await expect(off).toContainText(/\d+ letters/)
     await off.getByRole('button').click()

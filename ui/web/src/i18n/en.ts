@@ -194,7 +194,7 @@ export const en = {
     'Letters whose replay was confirmed, that were compensated, or that somebody resolved by hand stand here until retention removes them.',
   'empty.discarded': 'Nothing is discarded',
   'empty.discarded.text': 'Discarded letters can be restored from here until retention removes them.',
-  'empty.filter': 'No letter matches all of this',
+  'empty.filter': 'No letter of this tab matches all of this',
   'empty.without': 'Without: {what}',
   'empty.broker': 'Not connected to a cluster',
   'empty.broker.text': 'No name server answers at {servers}. Start the console with the address of yours:',

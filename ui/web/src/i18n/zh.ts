@@ -183,7 +183,7 @@ export const zh: Words<typeof en> = {
   'empty.resolved.text': '重投已确认、已补偿或由人工标记解决的死信会保留在这里，直到过期清理。',
   'empty.discarded': '没有丢弃的死信',
   'empty.discarded.text': '丢弃的死信在过期清理之前都可以从这里恢复。',
-  'empty.filter': '没有死信同时符合这些条件',
+  'empty.filter': '此标签页中没有死信同时符合这些条件',
   'empty.without': '去掉：{what}',
   'empty.broker': '尚未连接集群',
   'empty.broker.text': '{servers} 处没有 name server 响应。请用你的地址启动控制台：',
