@@ -417,6 +417,58 @@ const routes = [
     },
   ],
   ['DELETE', /^\/session$/, () => (world.session = { actor: '', role: '', login: 'required' })],
+  [
+    'GET',
+    /^\/sessions$/,
+    () => ({
+      items: [
+        {
+          id: 'A1',
+          actor: 'anna',
+          role: 'admin',
+          address: '10.0.0.7',
+          since: iso(Date.now() - 3e6),
+          used_at: iso(Date.now() - 4e3),
+          ends_at: iso(Date.now() + 4e7),
+          own: true,
+        },
+        {
+          id: 'B2',
+          actor: 'wall-screen',
+          role: 'viewer',
+          address: '10.0.0.9',
+          since: iso(Date.now() - 3e7),
+          used_at: iso(Date.now() - 9e3),
+          ends_at: iso(Date.now() + 1e7),
+          own: false,
+        },
+      ].filter(s => !world.ended?.includes(s.id)),
+    }),
+  ],
+  [
+    'POST',
+    /^\/sessions\/(\w+)\/end$/,
+    m => {
+      world.ended = [...(world.ended ?? []), m[0]]
+      return { items: [] }
+    },
+  ],
+  [
+    'GET',
+    /^\/tokens$/,
+    () => ({
+      items: [
+        { actor: 'anna', role: 'admin', consumer_groups: [], used_at: iso(Date.now() - 4e3), address: '10.0.0.7' },
+        {
+          actor: 'pay-service',
+          role: 'reporter',
+          consumer_groups: ['pay-service', 'refund-service'],
+          expires_at: iso(Date.now() + 5e9),
+        },
+        { actor: 'batch', role: 'reporter', consumer_groups: [] },
+      ],
+    }),
+  ],
   ['GET', /^\/status$/, status],
   ['GET', /^\/summary$/, summary],
   ['GET', /^\/facets$/, (_, __, p) => facets(p)],

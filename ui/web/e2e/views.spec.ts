@@ -477,3 +477,19 @@ test.describe('language, theme and log-in', () => {
     await expect(page.getByLabel('Token')).toBeVisible()
   })
 })
+
+test('an admin sees who is logged in and ends a log-in', async ({ page }) => {
+  await page.goto('/system')
+  const card = page.getByRole('region', { name: 'Access' })
+  await expect(card).toHaveCount(0) // no tokens, no log-ins
+  await steer(page, 'session', { actor: 'anna', role: 'admin', login: 'done' })
+  await page.reload()
+  await expect(card.getByRole('row', { name: /wall-screen viewer/ })).toContainText('10.0.0.9')
+  await expect(card.getByRole('row', { name: /anna admin this one/ })).toBeVisible()
+  await expect(card.getByRole('row', { name: /batch reporter/ })).toContainText('its reports start nothing')
+  await card
+    .getByRole('row', { name: /wall-screen/ })
+    .getByRole('button', { name: 'End' })
+    .click()
+  await expect(card.getByRole('row', { name: /wall-screen/ })).toHaveCount(0)
+})

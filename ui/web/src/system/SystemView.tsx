@@ -1,4 +1,4 @@
-import { useGaps, useStatus, useSummary, useTopics } from '../api/queries'
+import { useGaps, useSession, useStatus, useSummary, useTopics } from '../api/queries'
 import type { BrokerState, Gap } from '../api/types'
 import { Topics } from '../groups/Topics'
 import { count } from '../i18n/format'
@@ -13,6 +13,7 @@ import { Time } from '../parts/Time'
 import { Wait } from '../parts/Wait'
 import '../style/system.css'
 import '../style/view.css'
+import { AccessCard } from './AccessCard'
 import { AutomationCard } from './AutomationCard'
 
 /** How the console itself stands: automation, cluster, intake, gaps, store. */
@@ -21,6 +22,7 @@ export default function SystemView() {
   const topics = useTopics()
   const gaps = useGaps()
   const summary = useSummary().data
+  const session = useSession().data
   const s = status.data
   if (status.error && !s)
     return (
@@ -152,6 +154,7 @@ export default function SystemView() {
             (gaps.data ?? []).length > 0 && <Gaps gaps={gaps.data ?? []} />
           )}
         </section>
+        {session?.login === 'done' && session.role === 'admin' && <AccessCard />}
       </div>
     </div>
   )
