@@ -22,7 +22,7 @@ export const enCodes = {
   'hold.compensation_manual': 'The compensation endpoint asks for a person.',
   'hold.compensation_used_up': 'The compensation endpoint did not answer well in all attempts.',
   'hold.compensation_broken': 'The compensation endpoint answered against the contract.',
-  'hold.no_door': 'No door leads to this consumer group without a person’s choice.',
+  'hold.no_door': 'No way leads to this consumer group unless a person chooses one.',
 
   'hold.send_failed': 'Its automatic replay could not be sent; the replay says why.',
   'hold.quarantined': 'It failed again too often, so a person must look first.',
@@ -81,7 +81,7 @@ export const enCodes = {
     'The orderly group is online (or was a moment ago): the broker would put it straight into the DLQ.',
   'door.shut.broadcast': 'Broadcasting consumers read no retry topic.',
   'door.shut.group_missing': 'No broker knows {group}: nobody would read it.',
-  'door.shut.envelope': 'The dead copy is an envelope; this door cannot take the message out of it.',
+  'door.shut.envelope': 'The dead copy is an envelope; this way cannot take the message out of it.',
   'door.shut.envelope_broken': 'The message inside the envelope cannot be decoded.',
   'door.shut.no_unique_key': 'The dead copy has no UNIQ_KEY, so what became of it could not be found out.',
   'door.shut.dead_copy_gone': 'The broker has deleted the dead copy.',
@@ -119,7 +119,7 @@ export const enCodes = {
   'replay.why.state_compensating': 'Its compensation is being asked.',
   'replay.why.state_resolved': 'Resolved; restore it first.',
   'replay.why.state_discarded': 'Discarded; restore it first.',
-  'replay.why.no_door': 'Every door is shut.',
+  'replay.why.no_door': 'No way is open.',
   'replay.why.broker_away': 'The broker that this needs does not answer now.',
 
   'broker.why.refused': 'Nobody listens at this address. Brokers register what brokerIP1 says.',

@@ -204,7 +204,6 @@ export const enLetter = {
   'said.not_asked': 'The broker could not be asked.',
   'said.no_broker': 'No broker answers ({brokers}).',
   'said.no_server': 'No name server answers ({servers}).',
-  'said.knows_none': 'The name server {server} knows no broker.',
   'said.no_master': 'The broker {broker} has no master now.',
   'said.no_cluster': 'No cluster is connected: no name server is set.',
   'said.diverted': 'The broker {broker} put the message straight into the dead-letter queue.',

@@ -290,7 +290,7 @@ export const en = {
   'origin.unbound_report': 'reported by a token that is not bound to its consumer group',
   'origin.probe': 'from a probe',
   'origin.broker': 'only from the broker',
-  'origin.unknown': 'nobody says',
+  'origin.unknown': 'no source',
   'flag.failed_again': 'failed again',
   'flag.regressed': 'regressed',
   'flag.quarantined': 'quarantined',

@@ -195,7 +195,6 @@ export const zhLetter: Words<typeof enLetter> = {
   'said.not_asked': '无法向 broker 查询。',
   'said.no_broker': '没有 broker 应答（{brokers}）。',
   'said.no_server': '没有 NameServer 应答（{servers}）。',
-  'said.knows_none': 'NameServer {server} 上没有注册任何 broker。',
   'said.no_master': 'broker {broker} 目前没有主节点。',
   'said.no_cluster': '未连接集群：没有配置 NameServer。',
   'said.diverted': 'broker {broker} 直接将消息放进了死信队列。',

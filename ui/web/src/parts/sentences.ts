@@ -9,7 +9,6 @@ const sentences = {
   'said.not_asked': 'the broker could not be asked',
   'said.no_broker': 'no broker answers ({brokers})',
   'said.no_server': 'no name server answers ({servers})',
-  'said.knows_none': 'the name server {server} knows no broker',
   'said.no_master': 'the broker {broker} has no master now',
   'said.no_cluster': 'no cluster is connected: no name server is set',
   'said.diverted': 'the broker {broker} put the message straight into the dead-letter queue',
