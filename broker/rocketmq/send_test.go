@@ -460,7 +460,7 @@ func (s *scene) unanswered(door dlq.Door) dlq.Replay {
 	}
 	// What was known of group and cluster is as of a moment ago, however long the machine took to stop the broker.
 	s.b.mu.Lock()
-	p, now := s.b.presences[s.group], s.b.now()
+	p, now := s.b.presences[s.group], s.b.now().Add(15*time.Second) // longer than what is asked before a send
 	p.at = now
 	s.b.presences[s.group], s.b.cluster.at = p, now
 	table := s.b.tables[s.n.BrokerAddr()]
