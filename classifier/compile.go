@@ -3,6 +3,7 @@ package classifier
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,19 +30,21 @@ const (
 	CodeNoRules             = "no-rules"
 	CodeBadTopic            = "bad-topic"
 	CodeCoveredLimit        = "covered-limit"
+	CodeBadTarget           = "bad-target"
 )
 
 // MaxRules is how many rules a file may have.
 const MaxRules = 2000
 
 // SectionKeys are the top-level keys of rules.yaml that this package compiles.
-var SectionKeys = []string{"facts", "envelopes", "automation", "rules"}
+var SectionKeys = []string{"facts", "envelopes", "automation", "replay_targets", "rules"}
 
 // The keys of each mapping. docs/rules.schema.json says the same; a test holds the two together.
 var (
 	factsKeys      = []string{"reason", "reason_text", "business"}
 	envelopeKeys   = []string{"name", "topic", "body", "encoding", "reason", "business"}
 	automationKeys = []string{"max_age", "rate", "quarantine_after", "stale_after"}
+	targetKeys     = []string{"topics", "consumer_groups"}
 	staleKeys      = []string{"topic", "after"}
 	ruleKeys       = []string{"name", "off", "match", "when", "route", "retry", "manual", "compensate", "discard"}
 	retryKeys      = []string{"delay", "backoff", "max", "max_delay", "earlier_reason"}
@@ -78,6 +81,7 @@ func compileBounded(root *yaml.Node, reachSteps int) (*Ruleset, []dlq.Diagnostic
 	c.facts(top.Get("facts"))
 	c.envelopes(top.Get("envelopes"))
 	c.automation(top.Get("automation"))
+	c.replayTargets(top.Get("replay_targets"))
 	c.rules(top)
 	if c.Errors() > 0 {
 		return nil, c.Diagnostics()
@@ -244,6 +248,39 @@ func (c *compiler) automation(n *yaml.Node) {
 	}
 	c.staleLimits(m.Get("stale_after"))
 }
+
+// replayTargets reads to whom operators may send the letters of which consumer group.
+func (c *compiler) replayTargets(n *yaml.Node) {
+	groups, _ := c.FreeMap(n, "replay_targets")
+	for _, e := range groups.Entries {
+		group, ok := c.Name(e.Key, "consumer group")
+		m, isMap := c.Map(e.Value, "replay_targets", targetKeys)
+		if !ok || !isMap {
+			continue
+		}
+		var may dlq.ReplayTargets
+		for key, into := range map[string]*[]string{"topics": &may.Topics, "consumer_groups": &may.ConsumerGroups} {
+			members := m.Get(key)
+			*into, _ = c.TextList(members, key)
+			for i, name := range *into {
+				at := members
+				if members.Kind == yaml.SequenceNode {
+					at = members.Content[i]
+				}
+				if name != "" && !(key == "topics" && plainTopic(name) || key == "consumer_groups" && groupName.MatchString(name)) {
+					c.Error(at, CodeBadTarget, yamlnode.Say("%q cannot be the name of an application's topic or consumer group; patterns are not allowed here", "“%s” 不能作为业务主题或消费组的名称；此处不支持通配", yamlnode.Show(name)), "")
+				}
+			}
+		}
+		if c.out.targets == nil {
+			c.out.targets = map[string]dlq.ReplayTargets{}
+		}
+		c.out.targets[group] = may
+	}
+}
+
+// groupName is what brokers take for the name of a consumer group (apache/rocketmq common/topic/TopicValidator).
+var groupName = regexp.MustCompile(`^[%|a-zA-Z0-9_-]{1,255}$`)
 
 func (c *compiler) staleLimits(n *yaml.Node) {
 	members, _ := c.List(n, "stale_after")

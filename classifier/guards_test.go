@@ -81,3 +81,27 @@ func TestProbeIsASource(t *testing.T) {
 		})
 	}
 }
+
+func TestReplayTargets(t *testing.T) {
+	r := mustCompile(t, "replay_targets:\n  pay: {topics: [parking, orders], consumer_groups: canary}\n  empty: {}\nrules: [{name: a, route: manual}]")
+	if diff := cmp.Diff(dlq.ReplayTargets{Topics: []string{"parking", "orders"}, ConsumerGroups: []string{"canary"}}, r.ReplayTargets("pay")); diff != "" {
+		t.Error(diff)
+	}
+	if may := r.ReplayTargets("other"); may.Topics != nil || may.ConsumerGroups != nil {
+		t.Errorf("%+v", may)
+	}
+	for text, want := range map[string]string{
+		"pay: {topic: [a]}":               "unknown-key",
+		"pay: [a]":                        "wrong-type",
+		"pay: {topics: ['order*']}":       CodeBadTarget,
+		"pay: {topics: ['%RETRY%g']}":     CodeBadTarget,
+		"pay: {topics: [TBW102]}":         CodeBadTarget,
+		"pay: {consumer_groups: ['a b']}": CodeBadTarget,
+		"pay: {consumer_groups: [[a]]}":   "wrong-type",
+	} {
+		rules, found := compileText("replay_targets: {" + text + "}\nrules: [{name: a, route: manual}]")
+		if rules != nil || found[0].Code != want || found[0].Line != 1 {
+			t.Errorf("%s: %s", text, showFindings(found))
+		}
+	}
+}

@@ -74,5 +74,10 @@ func (l *Live) Unwrap(m *dlq.DeadMessage) (body []byte, topic string, wrapped bo
 // Automation is Ruleset.Automation by the rules in force.
 func (l *Live) Automation() dlq.AutomationPolicy { return l.now.Load().rules.Automation() }
 
+// ReplayTargets is Ruleset.ReplayTargets by the rules in force.
+func (l *Live) ReplayTargets(consumerGroup string) dlq.ReplayTargets {
+	return l.now.Load().rules.ReplayTargets(consumerGroup)
+}
+
 // Rules is Ruleset.Rules by the rules in force.
 func (l *Live) Rules() []RuleInfo { return l.now.Load().rules.Rules() }

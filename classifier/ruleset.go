@@ -13,6 +13,7 @@ type Ruleset struct {
 	envelopes              []envelope
 	retryCount             int // slot of body.retry_count
 	policy                 dlq.AutomationPolicy
+	targets                map[string]dlq.ReplayTargets // by consumer group
 	rules                  []rule
 	byReason               map[string][]int32 // places of rules that take one of some reasons only, see index
 	anyReason              []int32            // places of the other rules; those that are off are in neither
@@ -47,6 +48,11 @@ func (r *Ruleset) Rules() []RuleInfo {
 
 // Automation returns the automation section.
 func (r *Ruleset) Automation() dlq.AutomationPolicy { return r.policy }
+
+// ReplayTargets returns to whom operators may send the letters of a consumer group besides that group itself.
+func (r *Ruleset) ReplayTargets(consumerGroup string) dlq.ReplayTargets {
+	return r.targets[consumerGroup]
+}
 
 // Facts finds out what is known of a dead message. report is the newest report about it, nil for none.
 func (r *Ruleset) Facts(m *dlq.DeadMessage, report *dlq.Report) dlq.Facts {

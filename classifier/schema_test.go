@@ -49,7 +49,7 @@ func TestSchemaIsTheGrammar(t *testing.T) {
 	}
 	keys := func(d schema) []string { return slices.Collect(maps.Keys(d.Properties)) }
 	for name, want := range map[string][]string{
-		"facts": factsKeys, "envelope": envelopeKeys, "automation": automationKeys, "stale": staleKeys, "rule": ruleKeys, "retry": retryKeys, "manual": manualKeys,
+		"facts": factsKeys, "envelope": envelopeKeys, "automation": automationKeys, "stale": staleKeys, "targets": targetKeys, "rule": ruleKeys, "retry": retryKeys, "manual": manualKeys,
 		"discard": discardKeys, "match": append(fieldNames(), "all", "any", "not"),
 	} {
 		same(name, keys(s.Defs[name]), want)

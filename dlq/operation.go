@@ -170,6 +170,14 @@ type ReplaySpec struct {
 	Transform          []TransformStep `json:"transform,omitempty"`
 	IncludeQuarantined bool            `json:"include_quarantined,omitempty"`
 	IncludeStale       bool            `json:"include_stale,omitempty"`
+	Anywhere           bool            `json:"anywhere,omitempty"` // an admin chose the way: it may lead beyond the failed consumer group and its replay_targets
+}
+
+// ReplayTargets are the topics and consumer groups to which operators may send the letters of one consumer group, besides
+// that group itself: its replay_targets in rules.yaml.
+type ReplayTargets struct {
+	Topics         []string
+	ConsumerGroups []string
 }
 
 // TargetKind says to whom a replay goes.

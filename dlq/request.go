@@ -15,6 +15,7 @@ type ReplayRequest struct {
 	Note      string     `json:"note,omitempty"`
 	Actor     string     `json:"-"`
 	Automatic bool       `json:"-"`
+	Anywhere  bool       `json:"-"` // the caller may send beyond the failed consumer group and its replay_targets
 }
 
 // DoorOption is one door with what going through it would do to one letter.

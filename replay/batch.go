@@ -74,7 +74,7 @@ func (s *Service) Doors(ctx context.Context, spec dlq.ReplaySpec, tasks []dlq.Op
 			shut(dlq.SkipTransform)
 			continue
 		}
-		sv := s.survey(ctx, *t.Letter, m, head, spec.Target, history{})
+		sv := s.survey(ctx, *t.Letter, m, head, spec.Target, history{}, spec.Anywhere)
 		if sv.err != nil {
 			away = sv.err
 			shut(ShutBrokerAway)

@@ -118,7 +118,7 @@ func TestBatchSkips(t *testing.T) {
 		{name: "a delay that is too long", spec: dlq.ReplaySpec{Delay: dlq.Duration(1000 * time.Hour)}, want: dlq.SkipRefused},
 		{name: "not JSON", spec: dlq.ReplaySpec{Transform: []dlq.TransformStep{{Do: dlq.TransformRemove, Path: "/a"}}}, want: dlq.SkipTransform},
 		{name: "transformed, orderly", kind: dlq.GroupOrderly, spec: dlq.ReplaySpec{Transform: []dlq.TransformStep{{Do: dlq.TransformSetProperty, Name: "x", Value: "1"}}}, want: ShutOrderlyDiverted},
-		{name: "another group", spec: dlq.ReplaySpec{Target: dlq.Target{Kind: dlq.TargetOtherGroup, Name: "audit"}}, door: "B"},
+		{name: "another group", spec: dlq.ReplaySpec{Anywhere: true, Target: dlq.Target{Kind: dlq.TargetOtherGroup, Name: "audit"}}, door: "B"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			store := newFakeStore()

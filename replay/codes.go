@@ -38,6 +38,7 @@ const (
 	ShutTopicNamed      = "topic_named"         // C: the broker gives its own copy back, under the topic that it carries
 	ShutEditOutdated    = "edit_outdated"       // in errors: the edit was made of an earlier dead copy
 	ShutTopicReserved   = "topic_reserved"      // A: RocketMQ's own topics are not for messages of applications
+	ShutNeedsAdmin      = "needs_admin"         // A, B, P: it leads beyond the failed consumer group and its replay_targets
 	ShutNobodyOnline    = "group_offline"       // D: nobody of the group is connected
 	ShutUntrusted       = "probe_untrusted"     // in errors, D: no connected client would tell the truth; name one to ask it all the same
 	ShutNotGRPC         = "not_grpc"            // P: the door is for gRPC groups
@@ -59,6 +60,7 @@ const (
 	WarnForeignConsole = "foreign_console"    // another console replays on this cluster
 	WarnTooLarge       = "over_size_limit"    // A, B, P: the body is over the broker's limit, which would refuse it
 	WarnNotSubscribed  = "not_subscribed"     // B, P to another group: it does not subscribe to the topic, so its listener may not know the message
+	WarnNamedByMessage = "named_by_message"   // A: the message's own body or property names the topic, to which its consumer group does not subscribe
 	WarnOtherBroker    = "other_broker"       // B: the broker with the dead copy is away, so another takes it, from which the group reads as well
 	WarnBrokersAway    = "brokers_away"       // a broker does not answer: clients that are connected to it alone were not seen
 	WarnUntrusted      = "probe_untrusted"    // D: clients of this kind answer success also when they failed, or never say why
@@ -129,6 +131,7 @@ var sentences = map[string]string{
 	ShutTopicNamed:      "the broker gives its own copy of the message back, under the topic that it carries",
 	ShutEditOutdated:    "the edit was made of an earlier dead copy",
 	ShutTopicReserved:   "the topic is one of RocketMQ's own",
+	ShutNeedsAdmin:      "it leads to somebody else than the failed consumer group, which needs the role admin or an entry of replay_targets in rules.yaml",
 	ShutNobodyOnline:    "nobody of the consumer group is connected",
 	ShutUntrusted:       "the connected clients cannot be trusted to tell whether they failed",
 	ShutNotGRPC:         "this door is for gRPC consumer groups only",

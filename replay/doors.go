@@ -37,6 +37,9 @@ type situation struct {
 	holderAway   bool
 	via          string // broker that takes a send to the retry topic: the holder or, while that is away, another; "" for none
 
+	named   bool // the message's own body or property says the topic, not what RocketMQ wrote
+	bounded bool // the caller may not send beyond the failed consumer group
+
 	maybeSent bool // an earlier send may have arrived
 	confirmed bool // an earlier replay was consumed
 	foreign   bool // another console replays here
@@ -161,7 +164,7 @@ func (s situation) retryTopic() dlq.DoorOption {
 	if s.target == dlq.TargetOtherGroup {
 		d.Why = WhyOtherGroup
 	}
-	return d
+	return s.beyond(d, s.target == dlq.TargetOtherGroup)
 }
 
 // strange warns of a group that has no subscription to the topic under which it would get the message.
@@ -247,6 +250,18 @@ func (s situation) topicDoor() dlq.DoorOption {
 	if !s.complete {
 		d.Warnings = append(d.Warnings, WarnReceivers)
 	}
+	stranger := s.named && s.target != dlq.TargetOtherTopic && !slices.Contains(s.receivers, s.group.Name) && !slices.Contains(s.group.Topics, s.topic)
+	if stranger {
+		d.Warnings = append(d.Warnings, WarnNamedByMessage)
+	}
+	return s.beyond(d, stranger || s.target == dlq.TargetOtherTopic)
+}
+
+// beyond shuts a door that leads to somebody else than the failed consumer group for a caller who may not send there.
+func (s situation) beyond(d dlq.DoorOption, somebodyElse bool) dlq.DoorOption {
+	if somebodyElse && s.bounded {
+		d.Allowed, d.Why = false, ShutNeedsAdmin
+	}
 	return d
 }
 
@@ -290,7 +305,7 @@ func (s situation) popDoor() dlq.DoorOption {
 	if s.target == dlq.TargetOtherGroup {
 		d.Why = WhyOtherGroup
 	}
-	return d
+	return s.beyond(d, s.target == dlq.TargetOtherGroup)
 }
 
 // probeDoor is no way back: one client runs its listener, and nothing is stored.

@@ -159,7 +159,7 @@ func (d *dueRun) prepare(ctx context.Context, l dlq.Letter) (j *job, change *dlq
 			return nil, quarantine(l, m.ReplayCount()), nil
 		}
 	}
-	sv := d.survey(ctx, l, &m, d.unwrap(&m), dlq.Target{}, h)
+	sv := d.survey(ctx, l, &m, d.unwrap(&m), dlq.Target{}, h, false)
 	if sv.err != nil {
 		return nil, nil, sv.err
 	}

@@ -182,12 +182,12 @@ func TestReplayToOthers(t *testing.T) {
 		store, broker := newFakeStore(), &stubBroker{}
 		store.add(1, dlq.StateOpen, nil)
 		s := newService(store, broker)
-		o, err := s.OptionsFor(t.Context(), 1, dlq.Target{Kind: dlq.TargetOtherGroup, Name: "audit"})
+		o, err := s.OptionsFor(t.Context(), 1, dlq.Target{Kind: dlq.TargetOtherGroup, Name: "audit"}, true)
 		if err != nil || !o.Allowed || o.Default != dlq.DoorRetry || o.Group.Name != "audit" || len(o.Doors) != 2 {
 			t.Fatalf("%s %v", dump(o), err)
 		}
 		req := ask(1)
-		req.Target = dlq.Target{Kind: dlq.TargetOtherGroup, Name: "audit"}
+		req.Target, req.Anywhere = dlq.Target{Kind: dlq.TargetOtherGroup, Name: "audit"}, true
 		r, l, err := s.Replay(t.Context(), req)
 		if err != nil || r.ConsumerGroup != "audit" || r.Target != "%RETRY%audit" || r.TargetKind != dlq.TargetOtherGroup || r.Topic != "orders" || l.State != dlq.StateAwaiting {
 			t.Errorf("%s, %s, %v", dump(r), l.State, err)
@@ -205,7 +205,7 @@ func TestReplayToOthers(t *testing.T) {
 		store, broker := newFakeStore(), &stubBroker{}
 		store.add(1, dlq.StateOpen, nil)
 		req := ask(1)
-		req.Target = dlq.Target{Kind: dlq.TargetOtherTopic, Name: "parking"}
+		req.Target, req.Anywhere = dlq.Target{Kind: dlq.TargetOtherTopic, Name: "parking"}, true
 		r, l, err := newService(store, broker).Replay(t.Context(), req)
 		if err != nil || r.Door != dlq.DoorTopic || r.Target != "parking" || r.Topic != "parking" || r.ConsumerGroup != "pay-service" {
 			t.Errorf("%s, %v", dump(r), err)
@@ -230,7 +230,7 @@ func TestReplayToOthers(t *testing.T) {
 		if _, _, err := s.Replay(t.Context(), req); dlq.CodeOf(err) != dlq.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := s.OptionsFor(t.Context(), 1, target); dlq.CodeOf(err) != dlq.CodeInvalid {
+		if _, err := s.OptionsFor(t.Context(), 1, target, true); dlq.CodeOf(err) != dlq.CodeInvalid {
 			t.Errorf("options, %s: %v", name, err)
 		}
 		if res := s.Batch(t.Context(), bulk(store.tasks(), dlq.ReplaySpec{Target: target})); dlq.CodeOf(res[0].Err) != dlq.CodeInvalid {

@@ -465,6 +465,10 @@ func (r stubRules) Unwrap(m *dlq.DeadMessage) ([]byte, string, bool, error) {
 	return r(m)
 }
 
+func (r stubRules) ReplayTargets(string) dlq.ReplayTargets {
+	return dlq.ReplayTargets{Topics: []string{"listed"}, ConsumerGroups: []string{"listed-group"}}
+}
+
 func levels(texts ...string) (out []dlq.Duration) {
 	for _, s := range texts {
 		d, err := dlq.ParseDuration(s)

@@ -79,6 +79,8 @@ type plain struct{}
 
 func (plain) Unwrap(m *dlq.DeadMessage) ([]byte, string, bool, error) { return m.Body, "", false, nil }
 
+func (plain) ReplayTargets(string) dlq.ReplayTargets { return dlq.ReplayTargets{} }
+
 // Position and Accept are the smallest intake that joins returning deaths to their letters.
 func (o *office) Position(ctx context.Context, q dlq.Queue) (dlq.QueuePosition, bool, error) {
 	return o.store.QueuePosition(ctx, q)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"deadletteroffice/dlq"
@@ -73,12 +74,13 @@ func historyOf(d dlq.Detail) (h history) {
 // delays, the consumer group. Brokers that cannot be asked are no error: what needs them is shut, and HolderError and
 // BrokersAway say why; when none can be asked nothing is allowed, and BrokerError says why. Errors are those of the store, dlq.CodeNotFound among them.
 func (s *Service) Options(ctx context.Context, letterID int64) (dlq.ReplayOptions, error) {
-	return s.OptionsFor(ctx, letterID, dlq.Target{})
+	return s.OptionsFor(ctx, letterID, dlq.Target{}, true)
 }
 
 // OptionsFor is Options for a replay to somebody else than the failed consumer group: only doors that lead there are
-// listed, and for another consumer group Group is that one. The error is dlq.CodeInvalid too, for a target that is none.
-func (s *Service) OptionsFor(ctx context.Context, letterID int64, t dlq.Target) (dlq.ReplayOptions, error) {
+// listed, and for another consumer group Group is that one. What leads beyond the failed consumer group and its
+// replay_targets is shut unless the caller may send anywhere. The error is dlq.CodeInvalid too, for a target that is none.
+func (s *Service) OptionsFor(ctx context.Context, letterID int64, t dlq.Target, anywhere bool) (dlq.ReplayOptions, error) {
 	if err := checkTarget(t); err != nil {
 		return dlq.ReplayOptions{}, err
 	}
@@ -91,7 +93,7 @@ func (s *Service) OptionsFor(ctx context.Context, letterID int64, t dlq.Target) 
 		return dlq.ReplayOptions{}, err
 	}
 	h := historyOf(detail)
-	sv := s.survey(ctx, detail.Letter, &m, s.unwrap(&m), t, h)
+	sv := s.survey(ctx, detail.Letter, &m, s.unwrap(&m), t, h, anywhere)
 	o := dlq.ReplayOptions{
 		LetterID: sv.letter.ID, Version: sv.letter.Version, Doors: sv.doors, Default: sv.def,
 		Timer: sv.at.broker.Timer, TimerMax: sv.at.broker.TimerMax, Levels: []dlq.DelayOption{},
@@ -157,8 +159,8 @@ func checkTarget(t dlq.Target) error {
 // topicName is what brokers take for the name of a topic (apache/rocketmq common/topic/TopicValidator).
 var topicName = regexp.MustCompile(`^[%|a-zA-Z0-9_-]{1,127}$`)
 
-// survey asks the cluster about a letter and tells the doors. What the broker cannot be asked is in the survey's error.
-func (s *Service) survey(ctx context.Context, l dlq.Letter, m *dlq.DeadMessage, head letterhead, t dlq.Target, h history) survey {
+// survey asks the cluster about a letter and tells the doors, for a caller who may send anywhere or not. What the broker cannot be asked is in the survey's error.
+func (s *Service) survey(ctx context.Context, l dlq.Letter, m *dlq.DeadMessage, head letterhead, t dlq.Target, h history, anywhere bool) survey {
 	sv := survey{letter: l, message: m, head: head, target: t}
 	key := askKey{m.ConsumerGroup, m.Broker, head.topic}
 	switch t.Kind {
@@ -189,6 +191,17 @@ func (s *Service) survey(ctx context.Context, l dlq.Letter, m *dlq.DeadMessage, 
 		size, err := s.Broker.Size(dlq.SendRequest{Body: head.body, Compress: head.inflated, SysFlag: sysFlag(m.SysFlag, packed)})
 		sv.at.tooLarge, sv.at.packed = err != nil || size > limit, packed
 	}
+	sv.at.named = head.wrapped || m.OriginalTopic == "" || !strings.HasSuffix(m.Properties[dlq.PropRetryTopic], m.OriginalTopic)
+	sv.at.bounded = !anywhere && !s.listed(m.ConsumerGroup, t, sv.at.topic)
 	sv.doors, sv.def = sv.at.doors()
 	return sv
+}
+
+// listed reports whether replay_targets names to whom a replay goes.
+func (s *Service) listed(consumerGroup string, t dlq.Target, topic string) bool {
+	may := s.Rules.ReplayTargets(consumerGroup)
+	if t.Kind == dlq.TargetOtherGroup {
+		return slices.Contains(may.ConsumerGroups, t.Name)
+	}
+	return slices.Contains(may.Topics, topic)
 }

@@ -315,7 +315,7 @@ func (b *batchRun) inquire(ctx context.Context, l *dlq.Letter, m *dlq.DeadMessag
 	if err != nil {
 		return survey{}, err
 	}
-	sv := b.survey(ctx, *l, m, head, b.Spec.Target, h)
+	sv := b.survey(ctx, *l, m, head, b.Spec.Target, h, b.Spec.Anywhere)
 	if sv.err != nil {
 		b.asked.Lock()
 		b.away[key] = sv.err

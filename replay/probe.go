@@ -46,7 +46,7 @@ func (s *Service) Probe(ctx context.Context, req dlq.ProbeRequest) (dlq.Probe, d
 	if err != nil {
 		return none(err)
 	}
-	sv := s.survey(ctx, detail.Letter, &m, s.unwrap(&m), dlq.Target{}, history{})
+	sv := s.survey(ctx, detail.Letter, &m, s.unwrap(&m), dlq.Target{}, history{}, false)
 	if sv.err != nil {
 		return none(sv.err)
 	}

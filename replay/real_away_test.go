@@ -178,7 +178,7 @@ func TestRealBrokerThatIsGone(t *testing.T) {
 			}
 		}
 		other := o.replay(lost[2], func(r *dlq.ReplayRequest) {
-			r.Target = dlq.Target{Kind: dlq.TargetOtherTopic, Name: m.topic}
+			r.Target, r.Anywhere = dlq.Target{Kind: dlq.TargetOtherTopic, Name: m.topic}, true
 		})
 		if other.Receipt.Broker != n.BrokerName() {
 			t.Errorf("to a topic by its name: %+v", other)

@@ -140,10 +140,10 @@ func TestRealOtherTargets(t *testing.T) {
 		l := o.letter(m.group, patience, dead(1))
 		target := dlq.Target{Kind: dlq.TargetOtherGroup, Name: other.group}
 		m.poll("the other group is seen", func() bool {
-			options, err := o.service.OptionsFor(t.Context(), l.ID, target)
+			options, err := o.service.OptionsFor(t.Context(), l.ID, target, true)
 			return err == nil && options.Default == dlq.DoorRetry && slices.Equal(options.Doors[0].Receivers, []string{other.group}) && options.Group.Online
 		})
-		r := o.replay(l, func(r *dlq.ReplayRequest) { r.Target = target })
+		r := o.replay(l, func(r *dlq.ReplayRequest) { r.Target, r.Anywhere = target, true })
 		l = o.letter(m.group, patience, confirmed)
 		if got := other.delivered(r.ID); len(got) != 1 || got[0].Topic != m.topic || len(m.delivered(r.ID)) != 0 {
 			t.Errorf("the other group got %v, the failed one %v", got, m.delivered(r.ID))
@@ -155,18 +155,18 @@ func TestRealOtherTargets(t *testing.T) {
 		m.produce("pay 6", map[string]string{})
 		l = o.letter(m.group, patience, dead(1))
 		target = dlq.Target{Kind: dlq.TargetOtherTopic, Name: elsewhere.topic}
-		r = o.replay(l, func(r *dlq.ReplayRequest) { r.Target = target })
+		r = o.replay(l, func(r *dlq.ReplayRequest) { r.Target, r.Anywhere = target, true })
 		if r.Outcome != dlq.OutcomeUnknown || r.Detail != replay.DetailOtherTopic {
 			t.Errorf("%+v", r)
 		}
 		m.poll("it arrives in the other topic", func() bool { return len(elsewhere.delivered(r.ID)) == 1 })
 		target.Name += "_not_there"
 		l = o.letter(m.group, patience, dead(1))
-		if options, err := o.service.OptionsFor(t.Context(), l.ID, target); err != nil || options.Allowed || options.Doors[0].Why != replay.ShutTopicMissing {
+		if options, err := o.service.OptionsFor(t.Context(), l.ID, target, true); err != nil || options.Allowed || options.Doors[0].Why != replay.ShutTopicMissing {
 			t.Errorf("a topic that is not there: %+v, %v", options, err)
 		}
 		target = dlq.Target{Kind: dlq.TargetOtherGroup, Name: "nobody_" + m.group}
-		if options, err := o.service.OptionsFor(t.Context(), l.ID, target); err != nil || options.Allowed || options.Doors[0].Why != replay.ShutGroupMissing {
+		if options, err := o.service.OptionsFor(t.Context(), l.ID, target, true); err != nil || options.Allowed || options.Doors[0].Why != replay.ShutGroupMissing {
 			t.Errorf("a group that is not there: %+v, %v", options, err)
 		}
 	})

@@ -62,18 +62,18 @@ func TestRealOriginKnownElsewhere(t *testing.T) {
 			t.Errorf("without a topic: %+v, %v", options, err)
 		}
 		for topic, want := range map[string]string{m.topic + "_not_there": replay.ShutTopicMissing} {
-			options, err := o.service.OptionsFor(t.Context(), l.ID, dlq.Target{Topic: topic})
+			options, err := o.service.OptionsFor(t.Context(), l.ID, dlq.Target{Topic: topic}, true)
 			if err != nil || options.Allowed || options.Doors[0].Why != want {
 				t.Errorf("under %s: %+v, %v", topic, options, err)
 			}
 		}
 		stranger := newMarket(t, n, false)
 		m.poll("a topic that the group does not subscribe to is warned of", func() bool {
-			options, err := o.service.OptionsFor(t.Context(), l.ID, dlq.Target{Topic: stranger.topic})
+			options, err := o.service.OptionsFor(t.Context(), l.ID, dlq.Target{Topic: stranger.topic}, true)
 			return err == nil && options.Default == dlq.DoorRetry && slices.Contains(options.Doors[0].Warnings, replay.WarnNotSubscribed)
 		})
 		target := dlq.Target{Topic: m.topic}
-		options, err := o.service.OptionsFor(t.Context(), l.ID, target)
+		options, err := o.service.OptionsFor(t.Context(), l.ID, target, true)
 		if err != nil || options.Default != dlq.DoorRetry || slices.Contains(options.Doors[0].Warnings, replay.WarnNotSubscribed) || !slices.Equal(options.Doors[0].Receivers, []string{m.group}) {
 			t.Errorf("under its own topic: %+v, %v", options, err)
 		}

@@ -94,8 +94,9 @@ type Broker interface {
 	Prober
 }
 
-// Rules takes messages out of their envelopes.
+// Rules takes messages out of their envelopes, and tells where operators may send the letters of a consumer group.
 type Rules interface {
+	ReplayTargets(consumerGroup string) dlq.ReplayTargets
 	Unwrap(m *dlq.DeadMessage) (body []byte, topic string, wrapped bool, err error)
 }
 

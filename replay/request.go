@@ -47,7 +47,7 @@ func (s *Service) Replay(ctx context.Context, req dlq.ReplayRequest) (dlq.Replay
 		}
 	}
 	h := historyOf(detail)
-	sv := s.survey(ctx, detail.Letter, &m, head, req.Target, h)
+	sv := s.survey(ctx, detail.Letter, &m, head, req.Target, h, req.Anywhere)
 	if sv.err != nil {
 		return none(sv.err)
 	}

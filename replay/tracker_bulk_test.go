@@ -143,7 +143,7 @@ func TestTrackerFindsASendToAnotherTopic(t *testing.T) {
 		}})
 		tracked(t, s)
 		req := ask(1)
-		req.Target = dlq.Target{Kind: dlq.TargetOtherTopic, Name: "parking"}
+		req.Target, req.Anywhere = dlq.Target{Kind: dlq.TargetOtherTopic, Name: "parking"}, true
 		if _, _, err := s.Replay(t.Context(), req); err != nil {
 			t.Fatal(err)
 		}

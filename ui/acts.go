@@ -246,7 +246,7 @@ type Replayed struct {
 
 func (s *Server) replayLetter(ctx context.Context, req *replayRequest) (Replayed, error) {
 	wish := req.ReplayRequest
-	wish.LetterID, wish.Actor = req.ID, actor(ctx)
+	wish.LetterID, wish.Actor, wish.Anywhere = req.ID, actor(ctx), maySendAnywhere(ctx)
 	replay, letter, err := s.Replays.Replay(ctx, wish)
 	return Replayed{replay, letter}, s.shown(ctx, req.ID, err)
 }
@@ -386,7 +386,7 @@ func (s *Server) replayOne(ctx context.Context, id int64, req *actions) ActionRe
 		return s.actionResult(id, err)
 	}
 	replay, letter, err := s.Replays.Replay(ctx, dlq.ReplayRequest{LetterID: id, Version: letter.Version, Door: req.Door, Delay: req.Delay,
-		Note: req.Note, Actor: actor(ctx)})
+		Note: req.Note, Actor: actor(ctx), Anywhere: maySendAnywhere(ctx)})
 	result := s.actionResult(id, s.shown(ctx, id, err))
 	if err == nil {
 		result.Replay, result.Letter = &replay, &letter

@@ -89,6 +89,9 @@ func (c caller) speaksFor(group string) (bool, error) {
 	return true, nil
 }
 
+// maySendAnywhere reports whether the caller may send messages to others than the consumer group at which they died.
+func maySendAnywhere(ctx context.Context) bool { return roleOf(ctx).May(RoleAdmin) }
+
 // allow refuses a caller whose role does not reach.
 func allow(c caller, need Role) error {
 	switch {

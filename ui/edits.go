@@ -10,7 +10,7 @@ import (
 
 // Workbench is what can be done to a letter's message before it is sent: look where it would go, change it, try it.
 type Workbench interface {
-	OptionsFor(ctx context.Context, letterID int64, t dlq.Target) (dlq.ReplayOptions, error)
+	OptionsFor(ctx context.Context, letterID int64, t dlq.Target, anywhere bool) (dlq.ReplayOptions, error)
 	Editable(ctx context.Context, letterID int64, charset string) (dlq.Editable, error)
 	Edit(ctx context.Context, e dlq.Edit, version int64) (dlq.Edit, dlq.Letter, error)
 	Probe(ctx context.Context, req dlq.ProbeRequest) (dlq.Probe, dlq.Letter, error)
@@ -33,7 +33,7 @@ func (q *optionsQuery) check(time.Time) error {
 
 // getReplayOptions answers what a replay of the letter to the target would do.
 func (s *Server) getReplayOptions(ctx context.Context, q *optionsQuery) (dlq.ReplayOptions, error) {
-	return s.Replays.OptionsFor(ctx, q.ID, q.target())
+	return s.Replays.OptionsFor(ctx, q.ID, q.target(), maySendAnywhere(ctx))
 }
 
 // editsQuery asks for a letter's message to be edited.

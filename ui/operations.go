@@ -281,9 +281,17 @@ func (s *Server) createOperation(ctx context.Context, req *newOperation) (drafte
 			return drafted{}, err
 		}
 	}
+	admit(ctx, &req.Spec)
 	o, err := s.Operations.Create(ctx, dlq.Operation{ID: req.ID, Kind: req.Kind, Note: req.Note, Query: strings.TrimPrefix(req.Query, "?"),
 		Spec: req.Spec, Actor: actor(ctx)}, req.pick)
 	return drafted{o, fresh}, s.shownOperation(ctx, req.ID, err)
+}
+
+// admit notes in a replay's spec whether who wrote it may send anywhere, whatever it says itself.
+func admit(ctx context.Context, spec *dlq.OperationSpec) {
+	if spec.Replay != nil {
+		spec.Replay.Anywhere = maySendAnywhere(ctx)
+	}
 }
 
 type changeOperation struct {
@@ -307,6 +315,7 @@ func (r *changeOperation) check(time.Time) error {
 }
 
 func (s *Server) changeOperation(ctx context.Context, req *changeOperation) (dlq.Operation, error) {
+	admit(ctx, req.Spec)
 	o, err := s.Operations.Change(ctx, req.ID, req.Version, *req.Spec, req.Note, actor(ctx))
 	return o, s.shownOperation(ctx, req.ID, err)
 }

@@ -42,6 +42,7 @@ type stub struct {
 	alerts   *alertStub
 
 	operations *operationStub
+	anywhere   []bool   // whether those who asked for ways may send anywhere
 	acted      []string // what reached the desk and the replays, in words
 	filters    []dlq.Filter
 
@@ -298,7 +299,8 @@ func (s *stub) SetAutomation(_ context.Context, seen int64, a dlq.Automation) (d
 	return a, nil
 }
 
-func (s *stub) OptionsFor(_ context.Context, id int64, t dlq.Target) (dlq.ReplayOptions, error) {
+func (s *stub) OptionsFor(_ context.Context, id int64, t dlq.Target, anywhere bool) (dlq.ReplayOptions, error) {
+	s.anywhere = append(s.anywhere, anywhere)
 	if t != (dlq.Target{}) {
 		s.note("options", string(t.Kind), t.Name)
 	}

@@ -123,6 +123,8 @@ func (o *office) run() {
 
 type plain struct{}
 
+func (plain) ReplayTargets(string) dlq.ReplayTargets { return dlq.ReplayTargets{} }
+
 func (plain) Unwrap(m *dlq.DeadMessage) ([]byte, string, bool, error) { return m.Body, "", false, nil }
 
 // Position and Accept are the smallest intake that joins returning deaths to their letters.

@@ -89,6 +89,8 @@ export const enCodes = {
   'door.shut.edited': 'The broker gives its own copy back: an edit cannot go this way.',
   'door.shut.edit_outdated': 'The edit was made before the letter died again, of another dead copy.',
   'door.shut.topic_reserved': 'This topic is RocketMQ’s own and not for messages of applications.',
+  'door.shut.needs_admin':
+    'It leads to somebody else than the failed consumer group: an admin may take it, or replay_targets in rules.yaml opens it for operators.',
   'door.shut.group_offline': 'Nobody of {group} is connected.',
   'door.shut.probe_untrusted':
     'No connected client would tell the truth: clients of this kind say success also when they failed.',
@@ -110,6 +112,8 @@ export const enCodes = {
   'door.warning.other_broker':
     'The broker with the dead copy is away: another one takes it, from which {group} reads its retry topic as well.',
   'door.warning.brokers_away': 'Not every broker answers: clients that are connected to the others alone are not seen.',
+  'door.warning.named_by_message':
+    'The message itself names {topic}, and its consumer group does not subscribe to it: whoever produced the message chose who gets it.',
   'door.warning.not_subscribed':
     'This consumer group does not subscribe to {topic}: its listener may not know such messages.',
   'door.warning.probe_untrusted':

@@ -85,6 +85,8 @@ export const zhCodes: Words<typeof enCodes> = {
   'door.shut.edited': 'broker 退回的是它自己的副本，不能携带修改。',
   'door.shut.edit_outdated': '该修改针对更早的死信副本，死信之后又失败过。',
   'door.shut.topic_reserved': '该主题由 RocketMQ 专用，不能存放应用消息。',
+  'door.shut.needs_admin':
+    '消息会发给失败消费组以外的接收者：需由管理员操作，或在 rules.yaml 的 replay_targets 中向操作员开放。',
   'door.shut.group_offline': '{group} 没有客户端在线。',
   'door.shut.probe_untrusted': '在线客户端都不会如实回报：这类客户端失败时也会回报成功。',
   'door.shut.not_grpc': '仅适用于 gRPC 消费组。',
@@ -105,6 +107,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'door.warning.other_broker':
     '存放死信副本的 broker 不可用：改由另一个 broker 接收，{group} 同样会读取其上的重试主题。',
   'door.warning.brokers_away': '有 broker 没有应答：只连接到这些 broker 的客户端无法看到。',
+  'door.warning.named_by_message': '主题 {topic} 由消息自身指定，而该消费组并未订阅它：由谁接收取决于消息的生产者。',
   'door.warning.not_subscribed': '该消费组没有订阅 {topic}，其监听器可能不认识这类消息。',
   'door.warning.probe_untrusted': '这类客户端失败时也会回报成功，或从不说明原因，结果不可靠。',
   'replay.why.state_sending': '正在重投。',
