@@ -31,8 +31,9 @@ import (
 // explained within proofPatience was made by somebody else. What a Go client pulled and did not work on
 // before its offset was set is not told from what it worked on: it does not count reliably (package remoting, ConsumeStatus).
 //
-// A copy that the offset had passed before this process looked at its queue for the first time counts as consumed if the
-// client that reads the queue says that it runs since before the copy was stored; else nobody can tell.
+// A copy that the offset had passed before this process looked at its queue for the first time, or while a broker was started
+// anew and counts from 0, counts as consumed if the client that reads the queue says that it runs since before the copy was
+// stored; else nobody can tell.
 const (
 	proofPatience = 40 * time.Second // counters are up to ten seconds old, in the client and once more here
 	proofEvery    = 3 * time.Second  // between observations while replays are open
@@ -213,7 +214,8 @@ func (m *moment) weighSteps(ctx context.Context, q question, p *movement, s stan
 		}
 	}
 	for len(p.points) > 0 && m.at.Sub(p.points[0].at) > proofPatience && m.at.Sub(p.begun) > 2*proofPatience {
-		p.settle(0, !p.ordinary())
+		lasts := s.online && m.rebooted(ctx, q.broker, p.since) && words.lasts(q, p.since, p.points[0].offset)
+		p.settle(0, !p.ordinary() && !lasts)
 	}
 	if p.ordinary() && s.online && !words.denies(q, p.points[0].offset) {
 		p.settle(0, false)
@@ -236,9 +238,32 @@ func (p *movement) ordinary() bool {
 	return true
 }
 
-// attended says whether somebody of the group was connected between the last look before a step and the n-th point.
+// rebooted says whether a broker was started anew since an instant: it counts from 0 then.
+func (m *moment) rebooted(ctx context.Context, broker string, since time.Time) bool {
+	addr, err := m.b.master(broker)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	info, err := m.b.wire.BrokerRuntimeInfo(ctx, addr)
+	if err != nil {
+		return false
+	}
+	ms, err := strconv.ParseInt(info["bootTimestamp"], 10, 64)
+	return err == nil && time.UnixMilli(ms).After(since)
+}
+
+// lasts says whether the client that reads a queue runs since before an instant, and has come to an offset by itself.
+func (w *words) lasts(q question, since time.Time, offset int64) bool {
+	owner := w.owner(q)
+	return owner != nil && !w.denies(q, offset) && startOf(*owner).Before(since)
+}
+
+// attended says whether somebody of the group was connected between the last look before a step and the n-th point. A broker
+// that was started anew lists its clients after their next heartbeat, half a minute later, while they pull already.
 func (p *movement) attended(n int, last time.Time) bool {
-	return p.online || last.After(p.last) || slices.ContainsFunc(p.points[:n+1], func(q point) bool { return q.online })
+	return p.online || last.After(p.last.Add(-time.Minute)) || slices.ContainsFunc(p.points[:n+1], func(q point) bool { return q.online })
 }
 
 // explains says whether deliveries explain the step to a point.
