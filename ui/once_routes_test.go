@@ -21,7 +21,7 @@ func TestEveryWriteIsDoneOnceUnderItsKey(t *testing.T) {
 		"noteLetter": `{"version":3,"note":"n"}`, "cancelLetter": `{"version":3}`, "routeLetter": `{"version":3}`,
 		"unquarantineLetter": `{"version":3,"note":"n"}`, "actOnLetters": `{"action":"take","ids":["41"]}`,
 		"createOperation": `{"kind":"discard","ids":["41"]}`, "changeOperation": `{"version":1,"spec":{}}`, "refreshOperation": `{"version":1}`,
-		"startOperation": `{"version":1,"note":"n"}`, "pauseOperation": `{}`, "resumeOperation": `{}`, "cancelOperation": `{}`,
+		"startOperation": `{"version":1,"note":"n"}`, "pauseOperation": `{}`, "resumeOperation": `{}`, "cancelOperation": `{}`, "skipOperation": `{"cause":"broker_away"}`,
 		"paceOperation": `{"version":1,"pace":{"rate":1}}`, "setAutomation": `{"version":1,"note":"n","on":true,"stopped":false}`, "repairTopic": "", "adoptFile": "",
 		"saveRules": `{"text":"version: 1\n","note":"n"}`, "addSilence": `{"matchers":{"consumer_group":["g"]},"duration":"1h","note":"n"}`,
 		"endSession": "", "endSilence": "", "testReceiver": "", "resendDelivery": "", "report": `{"consumer_group":"g","key":"k","reason":"r"}`,
