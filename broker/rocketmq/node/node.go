@@ -35,7 +35,7 @@ func Versions() []string { return []string{V4, V5} }
 // ShortDelays keeps the 18 delay levels but makes them 1 s to 4 s, so that retries do not take hours.
 const ShortDelays = "short"
 
-//go:embed rocketmq.sh processes.sh jars.sh pom.xml
+//go:embed rocketmq.sh processes.sh jars.sh loopback.c.txt pom.xml
 var scripts embed.FS
 
 // Options says what node to start. The zero value is a 5.5.0 in a temporary folder.
@@ -52,8 +52,7 @@ type Options struct {
 	AccessKey, SecretKey string
 	// PlainACL is a plain_acl.yml for 4.9.7 in place of one with that account alone.
 	PlainACL string
-	// Proxy puts the gRPC proxy into the broker's process ("local mode"), from 5.x on. Its two ports listen on every
-	// interface, since it has no setting for that.
+	// Proxy puts the gRPC proxy into the broker's process ("local mode"), from 5.x on.
 	Proxy bool
 	// Join is the name server of a node whose cluster a further broker shall join; BrokerName must differ.
 	Join       string

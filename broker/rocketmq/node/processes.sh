@@ -48,13 +48,29 @@ end() {
   rm -f "$dir/$1.pid"
 }
 
+# loopback_only prints the library that keeps a server on loopback which has no setting for it, built once. Where there is
+# no Linux or no C compiler it prints nothing, and says what then holds.
+loopback_only() {
+  local source=$here/loopback.c.txt built
+  built=$cache/loopback-$(cksum <"$source" | tr ' ' -).so
+  if [ ! -f "$built" ]; then
+    if [ "$(uname -s)" != Linux ] || ! mkdir -p "$cache" || ! cc -shared -fPIC -O1 -o "$built.$$" -x c "$source" -ldl 2>"$dir/loopback.log"; then
+      say "no C compiler, or no Linux: parts of RocketMQ listen on every interface"
+      return
+    fi
+    mv "$built.$$" "$built"
+  fi
+  echo "$built"
+}
+
 # launch PART ARGS… starts a JVM in a process group of its own, so that Ctrl-C in a terminal does not reach it.
 launch() {
-  local part=$1
+  local part=$1 preload
   shift
+  preload=$(loopback_only)
   : >"$dir/$part.log" # here, since wait_boot must not find the line of the last run
   set -m
-  nohup java "$@" >"$dir/$part.log" 2>&1 </dev/null 8>&- 9>&- &
+  LD_PRELOAD=$preload${LD_PRELOAD:+:$LD_PRELOAD} nohup java "$@" >"$dir/$part.log" 2>&1 </dev/null 8>&- 9>&- &
   set +m
   echo $! 2>/dev/null >"$dir/$part.pid" || true
   disown $!

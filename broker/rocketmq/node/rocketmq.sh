@@ -46,7 +46,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=jars.sh
 . "$here/jars.sh" # defines need, fetch, lib_of
 # shellcheck source=processes.sh
-. "$here/processes.sh" # defines launch, wait_boot, running, end, start_watch, stop_watch
+. "$here/processes.sh" # defines loopback_only, launch, wait_boot, running, end, start_watch, stop_watch
 short_levels="1s 2s 3s 4s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s"
 
 # ---- asking the servers ----
@@ -142,7 +142,7 @@ write_conf() {
   for name in namesrv broker tools; do
     echo '<configuration><root level="WARN"/></configuration>' >"$dir/conf/logback_$name.xml" # 4.9 does not start without
   done
-  # 5.x can bind loopback; 4.9 has no such setting, and the port of replication (+1) binds every interface in both.
+  # 5.x binds loopback by itself; for 4.9, and for the port of replication (+1) of both, see loopback_only.
   printf 'listenPort=%s\nbindAddress=127.0.0.1\n' "${NAMESRV##*:}" >"$dir/namesrv.conf"
   {
     cat <<EOF
@@ -170,7 +170,7 @@ waitTimeMillsInSendQueue=5000
 EOF
     cat "$dir/extra.conf"
   } >"$dir/broker.conf"
-  # The proxy has no setting for the interface that it listens on. A client that is closed waits for its last poll.
+  # A client that is closed waits for its last poll.
   if [ -n "$PROXY" ]; then
     cat >"$dir/proxy.json" <<EOF
 {"rocketMQClusterName": "$CLUSTER", "namesrvAddr": "$NAMESRV", "localServeAddr": "127.0.0.1",
