@@ -284,6 +284,9 @@ export function makeAlerts(now) {
     ev(dies, 'notified', now - 5 * minute, { receiver: 'ops', delivery_id: id(6) }),
     ev(dies, 'notified', now - 4 * minute, { receiver: 'oncall', delivery_id: id(7) }),
     ev(waits, 'pending', now - 4 * minute),
+    ev(over, 'resolved', now - 8 * hour),
+    ev(over, 'notified', now - 8 * hour, { receiver: 'oncall', delivery_id: id(3) }),
+    ev(over, 'notified', now - 8 * hour, { receiver: 'ops', delivery_id: id(2) }),
   ].reverse()
   const silences = [
     {

@@ -58,6 +58,8 @@ test.describe('accessible in both themes and languages', () => {
       })
 
   test('dialogs, menus, options, strips and log-in', async ({ page }) => {
+    // High enough that no field of the options lies half under their footer, which stays in sight as they scroll.
+    await page.setViewportSize({ width: 1440, height: 1400 })
     await steer(page, 'status', {
       cluster: { simulated: true, reachable: false, error: 'no answer', foreign_console: true },
       rules: { refused: true, errors: 1 },

@@ -57,6 +57,40 @@ test.describe('alerts', () => {
     await expect(page.getByText('neither active nor among the newest')).toBeVisible()
   })
 
+  test('tell a message written from a receiver told', async ({ page }) => {
+    await page.goto('/alerts?alert=0000000000000002')
+    const happened = page.getByRole('region', { name: 'What happened' }).getByRole('listitem')
+    await expect(happened.filter({ hasText: 'ops' })).toContainText('Message to ops sent')
+    await expect(happened.filter({ hasText: 'oncall' })).toContainText('Message to oncall trying again')
+    await page
+      .getByRole('region', { name: 'Over' })
+      .getByRole('link', { name: /unread messages expire soon/ })
+      .click()
+    const told = page.getByRole('region', { name: 'Who was told' })
+    await expect(happened.filter({ hasText: 'oncall' })).toContainText('Message to oncall failed')
+    await expect(told.getByRole('listitem')).toHaveText(/^ops told/)
+  })
+
+  test('name a receiver whose address or secret is missing', async ({ page }) => {
+    const receiver = { name: 'ops', type: 'webhook', format: '', locale: 'en', host: '', per_minute: 0, signed: false }
+    await steer(page, 'alerts', {
+      deliveries: [],
+      receivers: [{ ...receiver, disabled: 'x', needs: 'env:DLQ_OPS_SECRET' }],
+    })
+    await page.goto('/alerts')
+    await expect(page.getByRole('region', { name: 'Firing' })).toContainText(
+      'not told: its address or secret is not set',
+    )
+    await page.goto('/alerts/receivers')
+    const card = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: 'ops', exact: true }) })
+    await expect(card.getByRole('button', { name: 'Send a test' })).toHaveAttribute(
+      'title',
+      'Its address or secret is not set.',
+    )
+    await expect(card).toContainText('DLQ_OPS_SECRET')
+    await expect(card).toContainText('not signed')
+  })
+
   test('say why a rule does not fire', async ({ page }) => {
     await page.goto('/alerts')
     await page.getByRole('navigation', { name: 'Parts of alerts' }).getByRole('link', { name: 'Rules' }).click()

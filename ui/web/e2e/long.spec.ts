@@ -80,6 +80,7 @@ for (const lang of ['en', 'zh'] as const)
       await page.addInitScript(l => localStorage.setItem('dlq.lang', l), lang)
       for (const view of views) {
         await page.goto(view)
+        await expect(page.locator('.live.live')).toBeVisible()
         await expect(page.locator('main .wait')).toHaveCount(0)
         expect.soft(await faults(page), view).toEqual([])
       }

@@ -18,6 +18,7 @@ for (const [view, content] of views)
   test(`${view} comes up by itself when the console answers again`, async ({ page }) => {
     // From another view, so that neither its parts nor its data are there.
     await page.goto(view === 'System' ? '/letters' : '/system')
+    await expect(page.locator('.live.live')).toBeVisible()
     await expect(page.locator('main .wait')).toHaveCount(0)
     await steer(page, 'away', { away: true })
     await page

@@ -16,9 +16,9 @@ test.describe('the rules editor', () => {
     await page.keyboard.type('y')
     await expect(page.getByText('There is no route “retryy”.')).toBeVisible()
     await expect(page.locator('.cm-lint-marker-error')).toBeVisible()
-    await expect(page.getByText('Mend the errors to see it.')).toBeVisible()
+    await expect(page.getByText('Fix the errors to see it.')).toBeVisible()
     await expect(page.getByRole('button', { name: 'Save…' })).toBeDisabled()
-    await expect(page.getByText('Mend the error first.')).toBeVisible()
+    await expect(page.getByText('Fix 1 error to save.')).toBeVisible()
     await page.keyboard.press('Control+s')
     await expect(page.getByRole('dialog')).toHaveCount(0)
     await page.keyboard.press('Control+Home')
@@ -27,6 +27,28 @@ test.describe('the rules editor', () => {
     await page.keyboard.press('End')
     await page.keyboard.press('Backspace')
     await expect(page.getByText('There is no route')).toHaveCount(0)
+  })
+
+  test('a text that cannot be read is not said to be without rules', async ({ page }) => {
+    const sent = (problems: object[]) =>
+      page.route('**/api/v1/rules/check', async route => {
+        const answer = await (await route.fetch()).json()
+        await route.fulfill({ json: { ...answer, rules: [], alerts: [], diagnostics: problems } })
+      })
+    const list = page.getByRole('region', { name: 'Rules in their order' })
+    const at = { line: 1, column: 1, end_line: 1, end_column: 2 }
+    const message = { en: 'The mapping is not closed.', zh: '映射没有结束。' }
+    await sent([{ severity: 'error', code: 'syntax', message, ...at }])
+    await page.locator('.cm-content').click()
+    await page.keyboard.press('Control+Home')
+    await page.keyboard.type('#')
+    await expect(list).toContainText('its rules cannot be listed. The last good version stays in force')
+    await expect(list).not.toContainText('Without rules')
+    await page.unroute('**/api/v1/rules/check')
+    await sent([])
+    await page.keyboard.type('#')
+    await expect(list).toContainText('Without rules every letter is left to a person.')
+    await expect(list).not.toContainText('cannot be listed')
   })
 
   test('keys and values are completed from the schema and from what was seen', async ({ page }) => {

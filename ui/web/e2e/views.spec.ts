@@ -91,6 +91,49 @@ test.describe('the list', () => {
     await expect(rows(page).first()).toContainText('pay-service')
   })
 
+  test('counts by the whole filter in every tab, and leads to the tab that has a letter', async ({ page }) => {
+    const found = await page.request.get('/api/v1/letters?tab=resolved&limit=1')
+    const [letter] = (await found.json()).items
+    await page.goto(`/letters?q=${encodeURIComponent(letter.unique_key)}`)
+    await expect(page.getByRole('heading', { name: 'No letter of this tab matches all of this' })).toBeVisible()
+    await expect(page.getByRole('tab', { name: 'Needs attention 0' })).toBeVisible()
+    await expect(page.getByText('1 more in another tab:')).toBeVisible()
+    await page.getByRole('button', { name: 'Resolved 1' }).click()
+    await expect(rows(page)).toHaveCount(1)
+    await expect(page.getByText('more in another tab')).toHaveCount(0)
+    // As a whole it opens its letter from wherever it is searched for.
+    await page.goto('/system')
+    await page.getByRole('searchbox').fill(letter.unique_key)
+    await page.getByRole('searchbox').press('Enter')
+    await expect(page).toHaveURL(new RegExp(`tab=resolved.*letter=${letter.id}`))
+    await expect(pane(page)).toBeVisible()
+  })
+
+  test('marks a reason that is an earlier death’s, and shows what each death said', async ({ page }) => {
+    const death = (await (await page.request.get('/api/v1/letters/5')).json()).history[0]
+    await steer(page, 'letter', {
+      id: '5',
+      letter: {
+        reason: 'user_data_error',
+        reason_origin: 'property',
+        reason_death: '51',
+        deaths: 2,
+        history: [
+          { ...death, id: '52', reason: 'unknown', reason_origin: 'unknown' },
+          { ...death, id: '51', reason: 'user_data_error', reason_origin: 'property', severity: 'high', rule: 'users' },
+          { ...death, id: '50' },
+        ],
+      },
+    })
+    await page.goto('/letters/5')
+    await expect(pane(page).getByText('from an earlier death', { exact: true })).toBeVisible()
+    await expect(pane(page).getByText('The newest death itself says: unknown reason')).toBeVisible()
+    const deaths = pane(page).getByRole('region', { name: 'Deaths' }).getByRole('listitem')
+    await expect(deaths.nth(0)).toContainText('unknown reason')
+    await expect(deaths.nth(1)).toContainText('gives the letter its reason')
+    await expect(deaths.nth(2)).toContainText('what it said was not kept')
+  })
+
   test('announces what arrives and moves nothing', async ({ page }) => {
     await page.goto('/letters')
     await expect(page.locator('.live.live')).toBeVisible()
@@ -383,10 +426,42 @@ test.describe('the other views', () => {
     await expect(page).toHaveURL(/reason=/)
   })
 
+  test('a bar of the overview counts deaths, and says that it opens letters', async ({ page }) => {
+    await page.goto('/')
+    const card = page.getByRole('region', { name: 'Deaths read in the last 24 hours' })
+    await expect(card.getByRole('heading')).toContainText(/\d+ deaths/)
+    await expect(card).toContainText('Deaths, not letters')
+    const bar = card
+      .locator('a')
+      .filter({ has: page.locator('title', { hasText: /· [1-9]\d* deaths? ·/ }) })
+      .last()
+    await expect(bar.locator('title')).toHaveText(/opens the letters that died in this hour and still need attention$/)
+    await bar.locator('.hit').click()
+    await expect(page).toHaveURL(/died_after=.*died_before=/)
+    const asked = new URL(page.url()).searchParams
+    const [from, to] = [asked.get('died_after') ?? '', asked.get('died_before') ?? '']
+    expect(Date.parse(to) - Date.parse(from)).toBe(3_600_000)
+    const found = await page.request.get(`/api/v1/letters?tab=attention&died_after=${from}&died_before=${to}`)
+    const { total } = await found.json()
+    await expect(page.getByRole('tab', { name: /Needs attention/ })).toHaveAttribute('aria-selected', 'true')
+    await expect(rows(page)).toHaveCount(Math.min(50, total.count))
+  })
+
+  test('system says since when the cluster is reachable', async ({ page }) => {
+    await page.goto('/system')
+    const cluster = page.getByRole('region', { name: 'Cluster' })
+    await expect(cluster).toContainText(/reachable since (\d+ \w+ )?\d\d:\d\d/)
+    await expect(cluster).not.toContainText(/reachable.*ago/)
+    await steer(page, 'status', { cluster: { reachable: false, error: 'no answer' } })
+    await page.reload()
+    await expect(cluster).toContainText(/not reachable since/)
+  })
+
   test('rules show the file, its findings and hits', async ({ page }) => {
     await page.goto('/rules')
     await expect(page.getByRole('region', { name: 'Rules in their order' }).getByRole('listitem')).toHaveCount(5)
     await expect(page.getByText('can never be reached')).toBeVisible()
+    await expect(page.getByRole('link', { name: /^\d+ deaths in 24 h · \d+ letters$/ }).first()).toBeVisible()
     await page.keyboard.press('F8')
     await expect(page.locator('.cm-activeLine')).toContainText('settle')
     await steer(page, 'status', { rules: { refused: true, errors: 1 } })

@@ -88,7 +88,7 @@ export const enAlerts = {
   'alert.rule.where': ' where {all}',
   'alert.rule.where.one': '{label} is {values}',
   'alert.rule.for': ' for {for}',
-  'alert.rule.tells': 'Tells {receivers}',
+  'alert.rule.tells': 'Notifies {receivers}',
   'alert.rule.keeps': 'goes on firing for {d} after the last time',
   'alert.rule.off': 'off',
   'alert.rule.off.text': 'The rule says off: true, so nothing is watched.',
@@ -136,7 +136,7 @@ export const enAlerts = {
   'told.missing': 'is not in rules.yaml',
   'told.disabled': 'not told: its address or secret is not set',
   'told.not': 'not told yet',
-  'told.nobody': 'The rule tells nobody.',
+  'told.nobody': 'The rule notifies nobody.',
 
   'silence.do': 'Silence…',
   'silence.title': 'Silence alerts',
@@ -158,7 +158,7 @@ export const enAlerts = {
   'silence.length.4h': 'for 4 hours',
   'silence.length.tomorrow': 'until tomorrow morning',
   'silence.length.own': 'until',
-  'silence.note.hint': 'Why, and who mends it: those on duty will ask.',
+  'silence.note.hint': 'Why, and who is fixing it: those on duty will ask.',
   'silence.submit': 'Silence',
   'silence.end': 'End now',
   'silence.until': 'until {at}, ends {left}',
@@ -173,7 +173,7 @@ export const enAlerts = {
   'silences.now.none': 'Nothing is silenced now.',
   'silences.none': 'Nothing is silenced',
   'silences.none.text':
-    'While somebody mends a known trouble, a silence keeps its alerts from telling everybody again and again. It ends by itself.',
+    'While somebody fixes a known problem, a silence keeps its alerts from telling everybody again and again. It ends by itself.',
 
   'receivers.untold': 'Nobody is told of alerts',
   'receivers.untold.text': 'The rules name receivers, but none of them can be reached:',

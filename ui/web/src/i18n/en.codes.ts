@@ -119,7 +119,7 @@ export const enCodes = {
   'door.warning.probe_untrusted':
     'Clients of this kind say success also when they failed, or never say why: do not rely on it.',
   'replay.why.state_sending': 'A replay is on its way.',
-  'replay.why.state_awaiting': 'The outcome of the last replay is still open.',
+  'replay.why.state_awaiting': 'Not possible while the outcome is pending.',
   'replay.why.state_compensating': 'Its compensation is being asked.',
   'replay.why.state_resolved': 'Resolved; restore it first.',
   'replay.why.state_discarded': 'Discarded; restore it first.',

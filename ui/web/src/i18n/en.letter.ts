@@ -70,7 +70,7 @@ export const enLetter = {
   'edit.changed.body': 'the body',
   'edit.changed.props': { one: '{n} property', other: '{n} properties' },
   'edit.review': 'Look at the changes…',
-  'edit.mend': 'Mend what is marked first.',
+  'edit.mend': 'Fix what is marked first.',
   'edit.diff': 'What changes',
   'edit.diff.same': 'The body stays as it is.',
   'edit.diff.blanks': 'Only blanks between values change.',
@@ -184,7 +184,7 @@ export const enLetter = {
   'unquarantine.title': 'Release from quarantine',
   'unquarantine.text': 'Rules and operations may replay it again. It died again after every replay so far.',
   'unquarantine.do': 'Release',
-  'note.why.unquarantine': 'What is different now? For example: the consumer was mended in release 4.2',
+  'note.why.unquarantine': 'What is different now? For example: the consumer was fixed in release 4.2',
   'guard.quarantined':
     'Quarantined: it failed again so often that neither rules nor operations replay it. You still can.',
   'guard.quarantined.release': 'Release…',

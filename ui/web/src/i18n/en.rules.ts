@@ -1,12 +1,13 @@
 // English words of the rules view.
 export const enRules = {
   'rules.version': 'Version {n} in force since {at}, by {who}',
+  'rules.version.file': 'Version {n} in force since {at}, changed on disk',
   'rules.none': 'No rules are in force',
   'rules.none.broken': 'The text has an error, so its rules cannot be listed. The last good version stays in force.',
   'rules.none.text': 'Without rules every letter is left to a person.',
   'rules.refused': 'The file as it is now is refused',
   'rules.refused.text':
-    'It was read {at} and changed nothing: version {version} stays in force. Mend the marked lines and save.',
+    'It was read {at} and changed nothing: version {version} stays in force. Fix the marked lines and save.',
   'rules.list': 'Rules in their order',
   'rules.alerts': 'Alerts',
   'rules.file': 'The file',
@@ -29,7 +30,7 @@ export const enRules = {
   'rules.save.admin': 'Saving asks for the role admin.',
   'rules.save.readonly': 'The file cannot be written.',
   'rules.save.same': 'There is nothing to save.',
-  'rules.save.wrong': { one: 'Mend the error first.', other: 'Mend the {n} errors first.' },
+  'rules.save.wrong': { one: 'Fix {n} error to save.', other: 'Fix {n} errors to save.' },
   'rules.save.checking': 'The text is being checked.',
   'rules.saved': 'saved as version {n}',
   'rules.readonly': 'The file cannot be written from here',
@@ -60,7 +61,7 @@ export const enRules = {
   'backtest.none': 'None of the newest {of} letters would take another route',
   'backtest.same': 'The newest {of} letters, by the rules in force',
   'backtest.empty': 'There are no letters yet to try it on.',
-  'backtest.wrong': 'Mend the errors to see it.',
+  'backtest.wrong': 'Fix the errors to see it.',
   'backtest.busy': 'Trying the letters',
   'backtest.matrix': 'Letters by the route that they get now and the one that they would get',
   'backtest.axis': 'now ↓ · then →',

@@ -111,7 +111,7 @@ export const zhCodes: Words<typeof enCodes> = {
   'door.warning.not_subscribed': '该消费组没有订阅 {topic}，其监听器可能不认识这类消息。',
   'door.warning.probe_untrusted': '这类客户端失败时也会回报成功，或从不说明原因，结果不可靠。',
   'replay.why.state_sending': '正在重投。',
-  'replay.why.state_awaiting': '上一次重投结果未定。',
+  'replay.why.state_awaiting': '上一次重投的结果未定，暂不能操作。',
   'replay.why.state_compensating': '正在请求补偿。',
   'replay.why.state_resolved': '已解决，请先恢复。',
   'replay.why.state_discarded': '已丢弃，请先恢复。',

@@ -360,7 +360,7 @@ export const zhMore: Words<typeof enMore> = {
 
   'system.cluster': '集群',
   'system.state': '状态',
-  'system.since': '自 {at} 起',
+  'system.since': '{at} 起',
   'system.reachable': '可连接',
   'system.unreachable': '无法连接',
   'system.servers': 'NameServer 地址',
@@ -405,6 +405,7 @@ export const zhMore: Words<typeof enMore> = {
   'overview.hours': '最近 24 小时拉取到的失败',
   'overview.hours.n': { one: '{count} 次失败', other: '{count} 次失败' },
   'overview.hours.open': '打开该小时内失败且仍待处理的死信',
+  'overview.hours.text': '统计的是失败次数，同一条死信可能失败多次。点击柱子，查看该小时内失败且仍待处理的死信。',
   'overview.hours.first': '24 小时前',
   'overview.hours.last': '现在',
   'overview.hours.max': '单小时最多 {n}',

@@ -4,6 +4,7 @@ import type { Words } from './i18n'
 // Chinese words of the rules view.
 export const zhRules: Words<typeof enRules> = {
   'rules.version': '版本 {n} 自 {at} 起生效，由 {who} 保存',
+  'rules.version.file': '版本 {n} 自 {at} 起生效，由磁盘上的文件更改',
   'rules.none': '没有生效的规则',
   'rules.none.broken': '文本有错误，无法列出其中的规则；仍使用上一个有效版本。',
   'rules.none.text': '没有规则时，所有死信都交由人工处理。',
@@ -30,7 +31,7 @@ export const zhRules: Words<typeof enRules> = {
   'rules.save.admin': '保存需要 admin 角色。',
   'rules.save.readonly': '文件不可写。',
   'rules.save.same': '没有需要保存的修改。',
-  'rules.save.wrong': { one: '请先修正错误。', other: '请先修正 {n} 处错误。' },
+  'rules.save.wrong': { one: '修正 {n} 处错误后才能保存。', other: '修正 {n} 处错误后才能保存。' },
   'rules.save.checking': '正在检查文本。',
   'rules.saved': '已保存为版本 {n}',
   'rules.readonly': '无法从这里写入该文件',

@@ -12,7 +12,7 @@ const hour = 3_600_000
 export const hourOf = (now: number, bars: number, i: number): number =>
   Math.floor(now / hour) * hour - (bars - 1 - i) * hour
 
-/** Deaths of the last 24 hours, a bar for each. A bar opens those letters of its hour that still need attention. */
+/** Deaths read in the last 24 hours, a bar for each. A bar opens the letters that died in its hour and still need attention. */
 export function Hours({ hours }: { hours: readonly number[] }) {
   const now = useNow(60_000)
   const max = Math.max(1, ...hours)
@@ -44,6 +44,7 @@ export function Hours({ hours }: { hours: readonly number[] }) {
         <span>{t('overview.hours.max', { n: max })}</span>
         <span>{t('overview.hours.last')}</span>
       </figcaption>
+      <p className="quiet small">{t('overview.hours.text')}</p>
       <table className="off-screen">
         <caption>{t('overview.hours')}</caption>
         <tbody>

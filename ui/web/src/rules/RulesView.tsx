@@ -4,7 +4,7 @@ import { useLocation, useSearch } from 'wouter'
 import { ask, asProblem, get, type Problem } from '../api/client'
 import { client, useRights, useRules } from '../api/queries'
 import { useKeys } from '../app/keys'
-import { currentLang, t, tx } from '../i18n/i18n'
+import { code, currentLang, t, tx } from '../i18n/i18n'
 import { Copy } from '../parts/Copy'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
@@ -183,10 +183,10 @@ function Rules({ r }: { r: RulesInForce }) {
         <h1>{t('nav.rules')}</h1>
         <p className="quiet">
           {r.version.version > 0
-            ? tx('rules.version', {
+            ? tx(r.version.author === 'file' ? 'rules.version.file' : 'rules.version', {
                 n: r.version.version,
                 at: <Time at={r.version.at} form="moment" />,
-                who: <Foreign text={r.version.author} />,
+                who: <Foreign text={code('actor', r.version.author)} />,
               })
             : t('rules.none')}
           {r.version.note && (

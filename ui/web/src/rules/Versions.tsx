@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { get } from '../api/client'
-import { t } from '../i18n/i18n'
+import { code, t } from '../i18n/i18n'
 import { Copy } from '../parts/Copy'
 import { Dialog } from '../parts/Dialog'
 import { More } from '../parts/More'
@@ -60,7 +60,12 @@ export function Versions({
                   {v.reverts ? <span className="quiet"> {t('versions.reverts', { n: v.reverts })}</span> : null}
                 </span>
                 <span className="quiet">
-                  <Foreign text={v.author} /> · <Time at={v.at} form="moment" />
+                  {v.author !== 'file' && (
+                    <>
+                      <Foreign text={code('actor', v.author)} /> ·{' '}
+                    </>
+                  )}
+                  <Time at={v.at} form="moment" />
                 </span>
               </button>
               {open === v.version && <Changed v={v} onBack={v.version === now ? undefined : onBack} />}
