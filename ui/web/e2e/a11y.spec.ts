@@ -58,6 +58,7 @@ test.describe('accessible in both themes and languages', () => {
       })
 
   test('dialogs, menus, options, strips and log-in', async ({ page }) => {
+    test.setTimeout(240_000)
     // High enough that no field of the options lies half under their footer, which stays in sight as they scroll.
     await page.setViewportSize({ width: 1440, height: 1400 })
     await steer(page, 'status', {

@@ -379,6 +379,7 @@ test.describe('accessible in both themes and languages', () => {
     for (const locale of ['en-GB', 'zh-CN'])
       for (const width of [1440, 420])
         test(`${colorScheme} ${locale} ${width}`, async ({ browser }) => {
+          test.setTimeout(240_000)
           const page = await browser.newPage({ colorScheme, locale, viewport: { width, height: 900 } })
           const found: string[] = []
           const look = async (what: string) => {

@@ -357,6 +357,17 @@ test.describe('one letter', () => {
     await expect(pane(page).locator('.hex')).toContainText('7b 22 6f 72 64 65 72')
   })
 
+  test('says why nothing can be done while its outcome is open', async ({ page }) => {
+    await steer(page, 'letter', { id: '5', letter: { state: 'awaiting' } })
+    await page.goto('/letters/5')
+    await expect(pane(page).getByText('Not possible while the outcome is pending.')).toBeVisible()
+    await page.keyboard.press('.')
+    await expect(page.getByRole('menuitem', { name: /^Discard/ })).toContainText('while the outcome is pending')
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('d')
+    await expect(page.getByRole('dialog')).toHaveCount(0)
+  })
+
   test('may only be looked at by a viewer, and says so', async ({ page }) => {
     await steer(page, 'session', { role: 'viewer', actor: 'guest' })
     await page.goto('/letters?letter=5')

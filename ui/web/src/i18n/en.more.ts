@@ -43,7 +43,7 @@ export const enMore = {
   'act.cancel': 'Call off',
   'act.restore': 'Restore',
   'act.discard': 'Discard…',
-  'why.state': 'Not while it is: {state}.',
+  'why.state': 'Not possible while the letter is {state}.',
   'why.pending': 'A replay of this letter is about to be sent.',
   'why.admin': 'Only an admin may do this.',
 

@@ -4,7 +4,7 @@ import type { Words } from './i18n'
 // Chinese words of the rules view.
 export const zhRules: Words<typeof enRules> = {
   'rules.version': '版本 {n} 自 {at} 起生效，由 {who} 保存',
-  'rules.version.file': '版本 {n} 自 {at} 起生效，由磁盘上的文件更改',
+  'rules.version.file': '版本 {n} 自 {at} 起生效（在磁盘上修改）',
   'rules.none': '没有生效的规则',
   'rules.none.broken': '文本有错误，无法列出其中的规则；仍使用上一个有效版本。',
   'rules.none.text': '没有规则时，所有死信都交由人工处理。',

@@ -18,6 +18,9 @@ import { buttonWords, hasEdits, risky } from './replayWords'
 const EditSheet = part(() => import('./EditSheet'))
 const ProbeDialog = part(() => import('./ProbeDialog'))
 
+/** States that end by themselves: what cannot be done now may be soon. */
+const moving: ReadonlySet<string> = new Set(['sending', 'awaiting', 'compensating'])
+
 /** What can be done with one letter. What may not be done stays in sight and says why. */
 export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
   const rights = useRights()
@@ -45,7 +48,9 @@ export function Actions({ letter, quiet }: { letter: Detail; quiet: boolean }) {
     !rights.act
       ? t('why.role')
       : !mayStart(act, letter.state)
-        ? t('why.state', { state: code('state', letter.state) })
+        ? moving.has(letter.state)
+          ? code('replay.why', `state_${letter.state}`)
+          : t('why.state', { state: code('state', letter.state) })
         : pending
           ? t('why.pending')
           : undefined

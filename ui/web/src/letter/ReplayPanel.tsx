@@ -244,9 +244,11 @@ function DoorChoice({ d, params, name, other, checked, isDefault, onChoose }: Do
             {t('replay.receivers')}
             {t('colon')}
             {receivers.map((g, i) => (
-              <span key={g} className={g === params.group ? 'strong' : undefined}>
-                {i > 0 ? ', ' : ''}
-                <Foreign text={g} />
+              <span key={g}>
+                {i > 0 ? t('alert.comma') : ''}
+                <span className={g === params.group ? 'strong' : undefined}>
+                  <Foreign text={g} />
+                </span>
               </span>
             ))}
             {!d.complete && ` ${t('replay.receivers.more')}`}
