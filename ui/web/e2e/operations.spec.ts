@@ -108,7 +108,7 @@ test.describe('the sheet', () => {
     await expect(s.getByRole('region', { name: 'Skipped, and why' })).toContainText('Older than the limit')
     await expect(s.getByRole('region', { name: 'Is the cause gone?' })).toContainText('offline, last seen')
     await expect(s.getByRole('region', { name: 'Who receives it' })).toContainText('waits at the broker')
-    await expect(s.getByRole('region', { name: 'What to mind' })).toBeVisible()
+    await expect(s.getByRole('region', { name: 'Check before sending' })).toBeVisible()
     await expect(s.getByRole('region', { name: 'Which letters' })).toContainText('notifications')
     await expect(go).toBeDisabled()
     await expect(s).toContainText('A note is needed')
