@@ -32,7 +32,7 @@ test.describe('accessible in both themes and languages', () => {
   for (const locale of ['en-GB', 'zh-CN'])
     for (const part of [0, 1])
       test(`${locale}, ${part === 0 ? 'the first half' : 'the second half'}`, async ({ browser }) => {
-        test.setTimeout(180_000)
+        test.setTimeout(400_000)
         const page = await browser.newPage({ locale })
         const found: string[] = []
         for (const [name, path] of views.filter((_, i) => i % 2 === part)) {
