@@ -121,7 +121,10 @@ func TestFilteredByTags(t *testing.T) {
 			req.Properties["TAGS"] = tag
 			r := s.send(req)
 			eventually(t, 40*time.Second, func() string {
-				if ev := s.look(r); !ev.Passed || !ev.PassedKnown || ev.Filtered != filtered {
+				// What the broker leaves out is given to nobody, so nothing shows how the offset came behind it.
+				ev := s.look(r)
+				by := ev.Passed || filtered && (ev.Weighing || ev.Moved)
+				if !by || !ev.PassedKnown || ev.Filtered != filtered {
 					return fmt.Sprintf("tag %s: %+v", tag, ev)
 				}
 				return ""
@@ -152,7 +155,8 @@ func TestGroupBehindProxies(t *testing.T) {
 		if err := bn.wire.UpdateConsumerOffset(bn.ctx(), n.BrokerAddr(), s.group, s.topic, r.Receipt.Queue, r.Receipt.Offset+1); err != nil {
 			t.Fatal(err)
 		}
-		if ev := s.look(r); ev.Online != pops || ev.Passed || ev.PassedKnown {
+		// Of a group that pops the offset tells nothing; of any other it moved without anybody that the broker knows.
+		if ev := s.look(r); ev.Online != pops || ev.Passed || ev.PassedKnown == pops || ev.Moved == pops {
 			t.Errorf("%s, the offset passed: %+v", name, ev)
 		}
 	}
