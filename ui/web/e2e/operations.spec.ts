@@ -116,9 +116,18 @@ test.describe('the sheet', () => {
     await expect(go).toBeEnabled()
     const before = await go.innerText()
     const asked = page.waitForRequest(r => r.method() === 'PUT')
+    let count = () => {}
+    const held = new Promise<void>(go => {
+      count = go
+    })
+    await page.route('**/api/v1/operations/*', async route => {
+      if (route.request().method() === 'PUT') await held
+      await route.fallback()
+    })
     await s.getByLabel(/^Include 1 quarantined letter/).check()
     await expect(go).toBeDisabled()
     expect((await asked).postDataJSON().spec.replay.include_quarantined).toBe(true)
+    count()
     await expect(go).toBeEnabled()
     const n = (text: string) => Number(text.replace(/\D/g, ''))
     expect(n(await go.innerText())).toBe(n(before) + 1)
