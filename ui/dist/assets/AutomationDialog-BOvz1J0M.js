@@ -1,0 +1,1 @@
+export{t as default}from"./AutomationDialog-Bgp41Bu9.js";

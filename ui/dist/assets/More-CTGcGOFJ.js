@@ -1,1 +1,0 @@
-import{I as e,St as t}from"./base-n1U48q1Z.js";var n=t();function r({query:t}){return t.hasNextPage?(0,n.jsx)(`button`,{type:`button`,className:`button`,disabled:t.isFetchingNextPage,onClick:()=>t.fetchNextPage(),children:e(`list.more`)}):null}export{r as t};

@@ -1,1 +1,0 @@
-import{A as e,D as t,St as n}from"./base-n1U48q1Z.js";import{i as r}from"./Problem-i3bnT2jF.js";var i=n();function a({text:n}){return r(n)??(0,i.jsx)(`span`,{lang:e()===`en`?void 0:`en`,children:t(n,600)})}export{a as t};

@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{C as t,Ct as n,F as r,St as i,W as a,ht as o,i as s,j as c,xt as l}from"./base-n1U48q1Z.js";var u=e(n(),1),d=o(),f=i(),p=document.getElementById(`root`);p&&(await r(c(),!1),(0,d.createRoot)(p).render((0,f.jsx)(u.StrictMode,{children:(0,f.jsx)(l,{client:a,children:(0,f.jsx)(t,{place:``,children:(0,f.jsx)(s,{})})})})));

@@ -1,0 +1,1 @@
+export{r as tabOf}from"./base-vJy701m0.js";
