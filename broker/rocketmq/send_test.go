@@ -467,6 +467,12 @@ func (s *scene) unanswered(door dlq.Door) dlq.Replay {
 	table.at = now
 	s.b.tables[s.n.BrokerAddr()] = table
 	s.b.mu.Unlock()
+	for _, target := range []string{s.topic, dlq.RetryPrefix + s.group} {
+		g := s.b.gaugeOf(counter{s.group, s.n.BrokerName(), target})
+		g.mu.Lock()
+		g.samples = append(g.samples, sample{at: now})
+		g.mu.Unlock()
+	}
 	req := s.request(door)
 	req.Replay.DelayLevel = 18
 	_, result, err := s.b.Send(t.Context(), req)

@@ -217,6 +217,9 @@ func (c *client) draft(ctx context.Context, w *replayWish) (o dlq.Operation, raw
 	if !w.tuned && o.Letters <= smallOperation {
 		w.spec.Canary, w.spec.Brake = dlq.Canary{}, dlq.Brake{}
 	}
+	if w.spec.Replay != nil && o.Spec.Replay != nil {
+		w.spec.Replay.Anywhere = o.Spec.Replay.Anywhere // the console's own note, which is no wish
+	}
 	if o.State != dlq.OperationDraft || reflect.DeepEqual(o.Spec, w.spec) {
 		return o, raw, nil
 	}
