@@ -38,10 +38,14 @@ const (
 	proofPatience = 40 * time.Second // counters are up to ten seconds old, in the client and once more here
 	proofEvery    = 3 * time.Second  // between observations while replays are open
 	proofWords    = 5 * time.Second  // how old a client's word may be
-	proofClients  = 16               // clients of a group that are asked
-	gaugeWindow   = time.Minute      // that brokers and clients count over
-	counting      = 10 * time.Second // how often they look at their counters
-	gaugeKeeps    = 600              // samples
+
+	// unseenPatience is how long after a step a client may be seen first: what is known of a group's clients is older than
+	// what is known of its offset.
+	unseenPatience = 2*presenceStays + proofEvery
+	proofClients   = 16               // clients of a group that are asked
+	gaugeWindow    = time.Minute      // that brokers and clients count over
+	counting       = 10 * time.Second // how often they look at their counters
+	gaugeKeeps     = 600              // samples
 )
 
 // passing is what is known of how an offset came behind a copy.
@@ -206,7 +210,9 @@ func (m *moment) weighSteps(ctx context.Context, q question, p *movement, s stan
 	for n := len(p.points) - 1; n >= 0; n-- {
 		switch at := p.points[n]; {
 		case !p.attended(n, m.b.lastOnline(q.group)):
-			p.settle(n, true)
+			if m.at.Sub(at.at) > unseenPatience {
+				p.settle(n, true)
+			}
 			return
 		case m.explains(ctx, q, p, at, s, words, gave, counted):
 			p.settle(n, false)

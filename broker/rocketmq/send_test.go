@@ -458,6 +458,14 @@ func (s *scene) unanswered(door dlq.Door) dlq.Replay {
 	if err := s.n.PauseBroker(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, 20*time.Second, func() string { // a signal takes effect a little later
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		if _, err := s.bn.wire.BrokerRuntimeInfo(ctx, s.n.BrokerAddr()); err == nil {
+			return "it still answers"
+		}
+		return ""
+	})
 	// What was known of group and cluster is as of a moment ago, however long the machine took to stop the broker.
 	s.b.mu.Lock()
 	p, now := s.b.presences[s.group], s.b.now().Add(15*time.Second) // longer than what is asked before a send
