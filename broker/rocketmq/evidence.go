@@ -237,6 +237,9 @@ func (m *moment) positions(ctx context.Context, r dlq.Replay, v picture, kind dl
 		return nil
 	}
 	ev.PassedKnown = true // who never committed an offset there has consumed nothing
+	if !known && !v.parked {
+		m.untouched(r.ConsumerGroup, s, d)
+	}
 	if known && !v.parked {
 		switch m.passed(ctx, r.ConsumerGroup, s, d, committed) {
 		case passedByUse:

@@ -185,6 +185,22 @@ func (m *moment) passed(ctx context.Context, group string, s standing, d *trace,
 	return passedMoved
 }
 
+// untouched notes that a group never committed an offset where a copy lies, so that it has not consumed it yet.
+func (m *moment) untouched(group string, s standing, d *trace) {
+	p := m.b.movementOf(question{group: group, broker: d.broker, topic: d.m.Topic, queue: d.m.QueueID})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	x := d.m.QueueOffset
+	switch {
+	case p.begun.IsZero():
+		p.begun, p.since, p.seen, p.floor, p.sure = m.at, m.at, true, x, x
+	case len(p.points) > 0 || p.sure != p.floor:
+		return
+	}
+	p.floor = min(p.floor, x)
+	p.sure, p.last, p.online = p.floor, m.at, s.online
+}
+
 func (b *Broker) movementOf(q question) *movement {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -275,15 +291,17 @@ func (p *movement) attended(n int, last time.Time) bool {
 // explains says whether deliveries explain the step to a point.
 func (m *moment) explains(ctx context.Context, q question, p *movement, to point, s standing, words words, gave *gauge, counted bool) bool {
 	step := float64(to.offset - p.sure)
-	if sub, ok := s.subs[q.topic]; ok && (sub.ExpressionType == "SQL92" || len(sub.Tags) > 0 && !slices.Contains(sub.Tags, "*")) {
-		step = 1 // what a filter drops is not given out
+	sub, ok := s.subs[q.topic]
+	filters := ok && (sub.ExpressionType == "SQL92" || len(sub.Tags) > 0 && !slices.Contains(sub.Tags, "*"))
+	if filters {
+		step = 1 // what a filter drops is not given out, and not counted among what was given
 	}
 	given := func() bool {
 		count, from := gave.fresh(p.since)
 		if !counted || count < step {
 			return !counted
 		}
-		if step == 1 && to.offset-p.sure > 1 {
+		if filters {
 			return true
 		}
 		newest, at := gave.newest()
