@@ -13,31 +13,37 @@ import (
 )
 
 // cutter stands between the console and a broker. Armed, it lets the next replay through to the broker and cuts the
-// connection before the answer comes back. The console is led to it by a name server whose answers name it in place of
-// the broker.
+// connection before the answer comes back, or, with reached, calls that before it lets the replay through, and cuts
+// nothing. The console is led to it by a name server whose answers name it in place of the broker.
 type cutter struct {
 	nameServer string
 	armed      atomic.Bool
+	reached    func()
 	cuts       atomic.Int64
 }
 
 func newCutter(t *testing.T, n *node.Node) *cutter {
 	t.Helper()
 	c := &cutter{}
-	broker := c.listen(t, n.BrokerAddr(), func(frame []byte, toBroker bool, doomed *atomic.Bool) ([]byte, bool) {
+	addr := n.BrokerAddr()
+	broker := c.listen(t, addr, func(frame []byte, toBroker bool, doomed *atomic.Bool) ([]byte, bool) {
 		if toBroker && bytes.Contains(frame, []byte(dlq.PropReplayID)) && c.armed.CompareAndSwap(true, false) {
-			doomed.Store(true)
+			if c.reached != nil {
+				c.reached()
+			} else {
+				doomed.Store(true)
+			}
 		} else if !toBroker && doomed.Load() {
 			c.cuts.Add(1)
 			return nil, false
 		}
 		return frame, true
 	})
-	if len(broker) != len(n.BrokerAddr()) {
-		t.Fatalf("%s cannot stand for %s: the lengths differ", broker, n.BrokerAddr())
+	if len(broker) != len(addr) {
+		t.Fatalf("%s cannot stand for %s: the lengths differ", broker, addr)
 	}
 	c.nameServer = c.listen(t, n.NameServer(), func(frame []byte, _ bool, _ *atomic.Bool) ([]byte, bool) {
-		return bytes.ReplaceAll(frame, []byte(n.BrokerAddr()), []byte(broker)), true
+		return bytes.ReplaceAll(frame, []byte(addr), []byte(broker)), true
 	})
 	return c
 }

@@ -12,19 +12,17 @@ import (
 	"deadletteroffice/dlq"
 )
 
-// cluster lets an office work on a real broker. before runs before each send, and may change its result.
+// cluster lets an office work on a real broker. One that loses sends nothing, and says that nobody knows.
 type cluster struct {
 	*rocketmq.Broker
-	before func(dlq.SendRequest) (dlq.SendResult, bool)
+	loses bool
 }
 
 func (c cluster) run(ctx context.Context, in *office) error { return c.Run(ctx, in) }
 
 func (c cluster) Send(ctx context.Context, req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error) {
-	if c.before != nil {
-		if result, instead := c.before(req); instead {
-			return dlq.Receipt{}, result, dlq.Errorf(dlq.CodeUnavailable, "the answer was lost")
-		}
+	if c.loses {
+		return dlq.Receipt{}, dlq.SentUnknown, dlq.Errorf(dlq.CodeUnavailable, "the answer was lost")
 	}
 	return c.Broker.Send(ctx, req)
 }
@@ -200,24 +198,28 @@ func TestRealOfflineGroupWaits(t *testing.T) {
 // It runs alone: other tests use the same broker.
 func TestRealUnknownSendIsFound(t *testing.T) {
 	onBoth(t, func(t *testing.T, n *node.Node) {
-		m := newMarket(t, n, false)
-		m.connect()
-		c := join(t, n.NameServer())
-		c.before = func(dlq.SendRequest) (dlq.SendResult, bool) {
-			if err := n.PauseBroker(t.Context()); err != nil {
+		c := newCutter(t, n)
+		c.reached = func() {
+			if err := n.PauseBroker(context.Background()); err != nil {
 				t.Error(err)
 			}
-			return "", false
 		}
-		o := openOffice(t, c, "")
+		resume := func() {
+			if err := n.ResumeBroker(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+		t.Cleanup(resume) // a test that fails leaves the others a broker
+		m := newMarket(t, n, false)
+		m.connect()
+		o := openOffice(t, join(t, c.nameServer), "")
 		m.produce("pay 5", map[string]string{})
 		l := o.letter(m.group, patience, dead(1))
 		m.heal()
+		c.armed.Store(true)
 		r := o.replay(l, nil)
 		state := o.letter(m.group, time.Second, func(dlq.Letter) bool { return true }).State
-		if err := n.ResumeBroker(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		resume()
 		if r.Outcome != dlq.OutcomeSending || r.Detail != "send_unknown" || state != dlq.StateSending {
 			t.Errorf("letter %s, replay %+v", state, r)
 		}
@@ -235,7 +237,7 @@ func TestRealUnknownSendIsAbsent(t *testing.T) {
 		m := newMarket(t, n, false)
 		m.connect()
 		c := join(t, n.NameServer())
-		c.before = func(dlq.SendRequest) (dlq.SendResult, bool) { return dlq.SentUnknown, true }
+		c.loses = true
 		o := openOffice(t, c, "")
 		m.produce("pay 5", map[string]string{})
 		l := o.letter(m.group, patience, dead(1))
