@@ -36,22 +36,7 @@ public class GrpcConsumer {
         ClientServiceProvider provider = ClientServiceProvider.loadService();
         ClientConfiguration client = ClientConfiguration.newBuilder().setEndpoints(args[0]).enableSsl(false).build();
         Map<String, FilterExpression> topics = Collections.singletonMap(args[2], FilterExpression.SUB_ALL);
-        AutoCloseable consumer;
-        if (args[3].equals("simple")) {
-            SimpleConsumer c = provider.newSimpleConsumerBuilder().setClientConfiguration(client).setConsumerGroup(args[1])
-                .setSubscriptionExpressions(topics).setAwaitDuration(Duration.ofSeconds(5)).build();
-            Thread t = new Thread(() -> poll(c));
-            t.setDaemon(true);
-            t.start();
-            consumer = c;
-        } else {
-            consumer = provider.newPushConsumerBuilder().setClientConfiguration(client).setConsumerGroup(args[1])
-                .setSubscriptionExpressions(topics).setMessageListener(m -> {
-                    print(m);
-                    work(m);
-                    return well ? ConsumeResult.SUCCESS : ConsumeResult.FAILURE;
-                }).build();
-        }
+        AutoCloseable consumer = start(provider, client, topics, args);
         System.out.println("{\"started\":true}");
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
@@ -59,6 +44,36 @@ public class GrpcConsumer {
             System.out.println("{\"heeds\":true}");
         }
         consumer.close();
+    }
+
+    /** start tries for a minute: the client gives up when the proxy is not ready within three seconds. */
+    static AutoCloseable start(ClientServiceProvider provider, ClientConfiguration client, Map<String, FilterExpression> topics, String[] args)
+        throws Exception {
+        long end = System.currentTimeMillis() + 60_000;
+        while (true) {
+            try {
+                if (args[3].equals("simple")) {
+                    SimpleConsumer c = provider.newSimpleConsumerBuilder().setClientConfiguration(client).setConsumerGroup(args[1])
+                        .setSubscriptionExpressions(topics).setAwaitDuration(Duration.ofSeconds(5)).build();
+                    Thread t = new Thread(() -> poll(c));
+                    t.setDaemon(true);
+                    t.start();
+                    return c;
+                }
+                return provider.newPushConsumerBuilder().setClientConfiguration(client).setConsumerGroup(args[1])
+                    .setSubscriptionExpressions(topics).setMessageListener(m -> {
+                        print(m);
+                        work(m);
+                        return well ? ConsumeResult.SUCCESS : ConsumeResult.FAILURE;
+                    }).build();
+            } catch (ClientException | IllegalStateException e) {
+                if (System.currentTimeMillis() > end) {
+                    throw e;
+                }
+                System.err.println("not started: " + e);
+                Thread.sleep(1000);
+            }
+        }
     }
 
     /** poll receives for ever; what is not acknowledged comes back when its invisible time is over, 10 s at the least. */
