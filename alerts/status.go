@@ -49,7 +49,7 @@ func describeRules(c *Config) []dlq.AlertRule {
 		}
 		out = append(out, dlq.AlertRule{
 			Name: r.name, Signal: r.signal.name, Unit: r.signal.unit, Below: r.signal.below, Threshold: r.threshold,
-			For: dlq.Duration(r.hold), KeepFiringFor: dlq.Duration(r.keep), Severity: r.severity, By: by, Where: where,
+			For: dlq.Duration(r.hold), KeepFiringFor: dlq.Duration(r.keep), Severity: r.severity, By: by, Where: where, Labels: r.labels,
 			Receivers: r.receivers, Off: r.off, Line: r.line, Values: []dlq.AlertValue{},
 		})
 	}

@@ -264,6 +264,7 @@ type AlertRule struct {
 	Severity      AlertSeverity       `json:"severity"`
 	By            []string            `json:"by"`
 	Where         map[string][]string `json:"where"`
+	Labels        map[string]string   `json:"labels,omitempty"` // which the rule gives its alerts, beside those of `by`
 	Receivers     []string            `json:"receivers"`
 	Off           bool                `json:"off"`                    // kept in the file, but not looked at
 	Line          int                 `json:"line"`                   // in rules.yaml, from 1

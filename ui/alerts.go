@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -208,7 +209,27 @@ func (r *newSilence) check(now time.Time) error {
 	return checkNote(&r.Note, true)
 }
 
+// checkMatchers refuses a label that no alert of the rules in force has: such a silence would hold nothing back, and who
+// made it would not know.
+func (s *Server) checkMatchers(matchers map[string][]string) error {
+	known := []string{"rule", "severity"}
+	for _, r := range s.Engine.Rules() {
+		known = append(append(known, r.By...), slices.Collect(maps.Keys(r.Labels))...)
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
+	for _, label := range slices.Sorted(maps.Keys(matchers)) {
+		if !slices.Contains(known, label) {
+			return unknownName("label", label, known)
+		}
+	}
+	return nil
+}
+
 func (s *Server) addSilence(ctx context.Context, req *newSilence) (dlq.Silence, error) {
+	if err := s.checkMatchers(req.Matchers); err != nil {
+		return dlq.Silence{}, err
+	}
 	silence := dlq.Silence{ID: "sil_" + rand.Text(), Matchers: req.Matchers, StartsAt: storable(*req.StartsAt), EndsAt: storable(*req.EndsAt),
 		Author: actor(ctx), Note: req.Note, CreatedAt: storable(s.Now())}
 	err := s.Alerts.AddSilence(ctx, silence)

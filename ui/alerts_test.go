@@ -125,7 +125,7 @@ func newAlertStub() *alertStub {
 		events:     []dlq.AlertEvent{{ID: 3, AlertID: "old", Kind: dlq.AlertEventNotified, At: noon, Receiver: "ops", DeliveryID: "dlv_1"}, {ID: 2, AlertID: "old", Kind: dlq.AlertEventFiring, At: noon}, {ID: 1, AlertID: "bad", Kind: dlq.AlertEventPending, At: noon}},
 		silences:   []dlq.Silence{{ID: "sil_1", Matchers: map[string][]string{"consumer_group": {"silenced"}}, StartsAt: noon.Add(-time.Hour), EndsAt: noon.Add(time.Hour), Author: "anna", Note: "bank outage", CreatedAt: noon}},
 		deliveries: map[string]dlq.Delivery{},
-		rules:      []dlq.AlertRule{{Name: "dead letters pile up", Signal: "open_letters", Unit: dlq.UnitCount, Threshold: 100, Severity: dlq.AlertWarning, Line: 40, Values: []dlq.AlertValue{{Value: 7}}}},
+		rules:      []dlq.AlertRule{{Name: "dead letters pile up", Signal: "open_letters", Unit: dlq.UnitCount, Threshold: 100, Severity: dlq.AlertWarning, By: []string{"consumer_group"}, Labels: map[string]string{"team": "pay"}, Line: 40, Values: []dlq.AlertValue{{Value: 7}}}},
 		receivers:  []dlq.Receiver{{Name: "ops", Type: "webhook", Locale: "en", Host: "https://hooks.example"}, {Name: "值班/夜间", Type: "dingtalk", Locale: "zh", Disabled: "the variable DLQ_DING is not set", Needs: "env:DLQ_DING"}},
 	}
 }
@@ -171,6 +171,9 @@ func TestAlertsAPI(t *testing.T) {
 		{name: "silence for ever", method: "POST", url: "/silences", body: `{` + matched + `,"duration":"400d","note":"x"}`, status: 400, must: []string{"year"}},
 		{name: "silence for longer than time counts", method: "POST", url: "/silences", body: `{` + matched + `,"duration":"1000000d","note":"x"}`, status: 400},
 		{name: "silence everything", method: "POST", url: "/silences", body: `{"matchers":{},"duration":"1h","note":"x"}`, status: 400, must: []string{"matchers"}},
+		{name: "silence by a label that a rule gives", method: "POST", url: "/silences", body: `{"matchers":{"team":["pay"],"rule":["x"],"severity":["warning"]},"duration":"1h","note":"x"}`},
+		{name: "silence by a label that no alert has", method: "POST", url: "/silences", body: `{"matchers":{"consumer_grup":["pay"]},"duration":"1h","note":"x"}`, status: 400, must: []string{"consumer_grup", `did you mean \"consumer_group\"`}},
+		{name: "silence by a label that resembles none", method: "POST", url: "/silences", body: `{"matchers":{"q":["pay"]},"duration":"1h","note":"x"}`, status: 400, must: []string{"known are: consumer_group, rule, severity, team"}},
 		{name: "a matcher without values", method: "POST", url: "/silences", body: `{"matchers":{"rule":[]},"duration":"1h","note":"x"}`, status: 400},
 		{name: "a matcher of one text", method: "POST", url: "/silences", body: `{"matchers":{"rule":"x"},"duration":"1h","note":"x"}`, status: 400, must: []string{"an object of lists of text"}},
 		{name: "too long a value", method: "POST", url: "/silences", body: `{"matchers":{"rule":["` + strings.Repeat("x", 256) + `"]},"duration":"1h","note":"x"}`, status: 400},
