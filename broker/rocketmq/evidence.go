@@ -119,6 +119,7 @@ type offset struct {
 	at    int64
 	known bool
 	err   error
+	read  time.Time // when the broker had answered
 }
 
 func (b *Broker) moment(c *cluster) *moment {
@@ -149,9 +150,17 @@ func (m *moment) ask(ctx context.Context, q question) (int64, bool, error) {
 	o, ok := m.offsets[q]
 	if !ok {
 		o = m.b.askOffset(ctx, q)
+		o.read = m.b.now().UTC()
 		m.offsets[q] = o
 	}
 	return o.at, o.known, o.err
+}
+
+// readAt is when an offset was read that was asked for.
+func (m *moment) readAt(q question) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.offsets[q].read
 }
 
 func (b *Broker) askOffset(ctx context.Context, q question) offset {

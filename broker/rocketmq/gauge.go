@@ -64,6 +64,13 @@ func (g *gauge) fresh(since time.Time) (count float64, from time.Time) {
 	return g.samples[n-1].total - first.total + first.window, first.at
 }
 
+// between is how much was counted between two instants.
+func (g *gauge) between(from, to time.Time) float64 {
+	all, _ := g.fresh(from)
+	later, _ := g.fresh(to)
+	return all - later
+}
+
 // counter names something that is counted.
 type counter struct{ group, broker, topic string }
 

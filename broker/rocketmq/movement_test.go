@@ -18,9 +18,9 @@ func TestMovement(t *testing.T) {
 	if how, _ := p.of(7, 8); how != passedMaybe {
 		t.Error("passed, not weighed:", how)
 	}
-	p.settle(0, false)
+	p.settle(0, false, nil)
 	p.observe(at(6), 20, false, 7, at(-1))
-	p.settle(0, true)
+	p.settle(0, true, nil)
 	if how, _ := p.of(7, 20); how != passedByUse {
 		t.Error("passed by use:", how)
 	}
@@ -35,7 +35,7 @@ func TestMovement(t *testing.T) {
 		t.Error("set back:", how)
 	}
 	p.observe(at(12), 13, true, 12, at(-1))
-	p.settle(0, false)
+	p.settle(0, false, nil)
 	if how, _ := p.of(12, 13); how != passedByUse {
 		t.Error("consumed after it was set back:", how)
 	}
@@ -58,7 +58,7 @@ func TestMovementAttended(t *testing.T) {
 		p := &movement{}
 		p.observe(start, 1, c.before, 1, start.Add(-time.Second))
 		p.observe(start.Add(3*time.Second), 2, c.after, 1, start.Add(-time.Second))
-		if got := p.attended(0, c.last); got != c.want {
+		if got := p.attended(c.last); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -1,0 +1,211 @@
+package rocketmq
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// scale is what the steps of an offset are weighed with.
+type scale struct {
+	standing
+	words   words
+	gave    *gauge
+	counted bool // the broker says what it gave out
+	filters bool // what is given out is not all that the offset passes
+}
+
+func (m *moment) scale(ctx context.Context, q question, s standing) scale {
+	w := scale{standing: s, words: m.b.words(ctx, q.group, s.presence)}
+	w.gave, w.counted = m.b.gauge(ctx, q)
+	sub, ok := s.subs[q.topic]
+	w.filters = ok && (sub.ExpressionType == "SQL92" || len(sub.Tags) > 0 && !slices.Contains(sub.Tags, "*"))
+	return w
+}
+
+// ledger is the count that what explains a step is taken from; nil when there is none.
+func (w *scale) ledger() *gauge {
+	if !w.counted || w.filters {
+		return nil
+	}
+	return w.gave
+}
+
+// heard is until when everything that was told covers what happened, but for the lag of counters.
+func (w *scale) heard() time.Time {
+	if w.counted {
+		return earlier(w.words.at, w.gave.youngest())
+	}
+	return w.words.at
+}
+
+// weighSteps finds out what explains the steps that were observed. The caller holds the lock of p.
+func (m *moment) weighSteps(ctx context.Context, q question, p *movement, s standing) {
+	if len(p.points) == 0 || p.judged.Equal(m.at) {
+		return
+	}
+	p.judged = m.at
+	w := m.scale(ctx, q, s)
+	for len(p.points) > 0 {
+		newest, first := len(p.points)-1, p.points[0]
+		n := slices.IndexFunc(p.points, func(to point) bool { return p.weighable(to, w.heard()) && m.explains(ctx, q, p, to, &w) })
+		switch {
+		case n >= 0:
+			p.settle(n, false, w.ledger())
+		case !p.attended(m.b.lastOnline(q.group)):
+			if !w.toldOf(p.points[newest].at) {
+				return
+			}
+			p.settle(newest, true, nil)
+		case m.at.Sub(first.at) > proofPatience && m.at.Sub(p.begun) > 2*proofPatience:
+			lasts := s.online && m.rebooted(ctx, q.broker, p.since) && w.words.lasts(q, p.since, first.offset)
+			p.settle(0, !p.ordinary() && !lasts, nil)
+		case p.ordinary() && s.online && !w.words.denies(q, first.offset):
+			p.settle(0, false, nil)
+		default:
+			return
+		}
+	}
+}
+
+// toldOf says whether who made a step that was read at an instant would be known by now: a list of clients was asked for
+// later, and everything is counted that was given out before.
+func (w *scale) toldOf(at time.Time) bool {
+	return w.at.After(at.Add(askPatience)) && (!w.counted || !w.gave.youngest().Before(at.Add(countLag)))
+}
+
+// weighable says whether all steps to a point may be explained together: to the newest and, where the offset moves on, to the
+// newest of those that counters have reached.
+func (p *movement) weighable(to point, heard time.Time) bool {
+	newest := p.points[len(p.points)-1]
+	if heard.Sub(p.points[0].at) > 2*countLag {
+		for _, q := range p.points {
+			if !q.at.After(heard.Add(-countLag)) {
+				newest = q
+			}
+		}
+		return to == newest || to == p.points[len(p.points)-1]
+	}
+	return to == newest
+}
+
+// ordinary says whether the first step is like the three that follow it: a group that is busy all the time.
+func (p *movement) ordinary() bool {
+	if len(p.points) < 4 {
+		return false
+	}
+	first := p.points[0]
+	pace := float64(first.offset-p.sure) / max(first.at.Sub(p.last), time.Second).Seconds()
+	for i, next := range p.points[1:4] {
+		prior := p.points[i]
+		if float64(next.offset-prior.offset)/max(next.at.Sub(prior.at), time.Second).Seconds() < pace/2 {
+			return false
+		}
+	}
+	return true
+}
+
+// rebooted says whether a broker was started anew since an instant: it counts from 0 then.
+func (m *moment) rebooted(ctx context.Context, broker string, since time.Time) bool {
+	addr, err := m.b.master(broker)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	info, err := m.b.wire.BrokerRuntimeInfo(ctx, addr)
+	if err != nil {
+		return false
+	}
+	ms, err := strconv.ParseInt(info["bootTimestamp"], 10, 64)
+	return err == nil && time.UnixMilli(ms).After(since)
+}
+
+// lasts says whether the client that reads a queue runs since before an instant, and has come to an offset by itself.
+func (w *words) lasts(q question, since time.Time, offset int64) bool {
+	owner := w.owner(q)
+	return owner != nil && !w.denies(q, offset) && startOf(*owner).Before(since)
+}
+
+// attended says whether somebody of the group was seen connected since the last look before the steps. A broker that was
+// started anew lists its clients after their next heartbeat, half a minute later, while they pull already.
+func (p *movement) attended(last time.Time) bool {
+	return last.After(p.last.Add(-time.Minute)) || p.online || slices.ContainsFunc(p.points, func(q point) bool { return q.online })
+}
+
+// explains says whether deliveries explain the steps to a point.
+func (m *moment) explains(ctx context.Context, q question, p *movement, to point, w *scale) bool {
+	step := float64(to.offset - p.sure)
+	if w.filters {
+		step = 1 // what a filter drops is not given out, and not counted among what was given
+	}
+	given := func() bool {
+		if !w.counted {
+			return false
+		}
+		count, from := w.gave.fresh(p.since)
+		if count+p.credit < step {
+			return false
+		}
+		if w.filters {
+			return true
+		}
+		window, at := w.gave.newest()
+		return window >= 0.8*m.recent(ctx, q, to.offset, at) && (from.IsZero() || count+p.credit >= 0.8*m.recent(ctx, q, to.offset, from))
+	}
+	words := &w.words
+	switch {
+	case !w.online:
+		return given() // they had it, and left
+	case !p.online && !p.points[0].online && w.counted && !given():
+		return false // whoever is there now came later
+	}
+	if words.at.Before(to.at) || words.denies(q, to.offset) {
+		return false
+	}
+	// A queue changes hands, or a client cannot tell now: what was set meanwhile it sets back.
+	late := m.at.Sub(to.at)
+	if words.owner(q) == nil && (late < proofPatience/4 || words.answered == 0 && late < proofPatience) {
+		return false
+	}
+	if !words.java {
+		return !w.counted || given()
+	}
+	work, pulled := words.rates(q.topic)
+	if work == 0 {
+		return false
+	}
+	elapsed := max(gaugeWindow, m.at.Sub(p.since))
+	enough := given()
+	if !w.counted {
+		enough = work*elapsed.Seconds() >= 0.8*step
+	}
+	step += p.consumed(m.at.Add(-elapsed)) // it has been counted in the same minute
+	// A client divides by the time since it counts the topic, ten seconds to a minute.
+	worked := func(n float64) bool {
+		return work*counting.Seconds() >= nearly*n || work*gaugeWindow.Seconds() >= nearly*n && m.at.Sub(m.b.counts(q)) > gaugeWindow
+	}
+	switch {
+	case work >= nearly*pulled: // they worked on all that they pulled
+		return enough || worked(step)
+	default:
+		return worked(max(step, 0.8*m.recent(ctx, q, to.offset, words.at)))
+	}
+}
+
+// recent is how many of the messages before an offset were stored in the minute before an instant, and a little earlier, since
+// counters lag. All of them must have been counted in that minute, or nearly all where they come steadily.
+func (m *moment) recent(ctx context.Context, q question, offset int64, at time.Time) float64 {
+	addr, err := m.b.master(q.broker)
+	if err != nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	from, err := m.b.wire.SearchOffset(ctx, addr, q.topic, q.queue, at.Add(-gaugeWindow-counting))
+	if err != nil {
+		return 0
+	}
+	return float64(max(0, offset-from))
+}
