@@ -19,10 +19,12 @@ type Filter struct {
 	Outcomes       []Outcome // of the newest replay
 	DiedAfter      *time.Time
 	DiedBefore     *time.Time
+	ArrivedAfter   *time.Time // with ArrivedBefore: a death of the letter, not always the newest, was read in this window
+	ArrivedBefore  *time.Time
 	Query          string // full text over keys, reason, body; also an id, a UNIQ_KEY or a key as a whole
 }
 
-// Count is a number of letters and whether it is exact. A capped count prints with a plus, "10 000+".
+// Count is a number of letters or deaths and whether it is exact. A capped count prints with a plus, "10 000+".
 type Count struct {
 	Count int64 `json:"count"`
 	Exact bool  `json:"exact"`
@@ -33,6 +35,7 @@ type Page struct {
 	Items     []Letter `json:"items"`
 	Next      string   `json:"next,omitempty"` // cursor of the next page; "" at the end
 	Total     Count    `json:"total"`
+	Deaths    *Count   `json:"deaths,omitempty"`     // of a filter with a window of arrival and no text: the deaths of these letters in it
 	Examined  int      `json:"examined,omitempty"`   // when a cap on what is examined bent the result: how many of the newest were looked at
 	SearchLag int64    `json:"search_lag,omitempty"` // letters that full text does not know yet
 }
@@ -64,9 +67,9 @@ type Summary struct {
 	Tabs            map[Tab]int64   `json:"tabs"`
 	States          map[State]int64 `json:"states"`
 	OldestOpen      *time.Time      `json:"oldest_open,omitempty"` // DiedAt of the oldest open letter
-	Arrived24h      int64           `json:"arrived_24h"`
-	ArrivedHours    []int64         `json:"arrived_hours"` // by hour, oldest first, 24 of them
-	Unread          int64           `json:"unread"`        // dead messages at the broker not yet read
+	Arrived24h      int64           `json:"arrived_24h"`           // deaths of letters that are kept
+	ArrivedHours    []int64         `json:"arrived_hours"`         // by hour, oldest first, 24 of them
+	Unread          int64           `json:"unread"`                // dead messages at the broker not yet read
 	UnreadExpiresAt *time.Time      `json:"unread_expires_at,omitempty"`
 	Gaps            int64           `json:"gaps"`
 	SearchLag       int64           `json:"search_lag"`

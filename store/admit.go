@@ -230,7 +230,7 @@ func (t *tx) admitOne(p place, epoch int64, a *arrival) error {
 	}
 	t.count(before, r)
 	t.span(r.died, r.seq)
-	t.hours[hourKey{floorHour(t.now), r.group, r.rule}]++
+	t.arrivedNow(r)
 	t.arrived[r.failure()]++
 	return t.log(event)
 }

@@ -102,16 +102,12 @@ func (s *Store) Summary(ctx context.Context) (dlq.Summary, error) {
 	sum.Gaps, sum.SearchLag, sum.LastEvent = s.mem.gaps, s.mem.lag(), s.mem.event
 	s.mem.mu.RUnlock()
 	err := s.snapshot(ctx, func(ctx context.Context, q querier) error {
-		hours, err := s.arrivals(ctx, q)
-		if err != nil {
+		var err error
+		if sum.ArrivedHours, err = s.stillHere(ctx, q); err != nil {
 			return err
 		}
-		sum.ArrivedHours = make([]int64, hoursShown)
-		for _, byHour := range hours {
-			for i, n := range byHour {
-				sum.ArrivedHours[i] += n
-				sum.Arrived24h += n
-			}
+		for _, n := range sum.ArrivedHours {
+			sum.Arrived24h += n
 		}
 		oldest, err := s.oldestOpen(ctx, q)
 		for _, at := range oldest {
@@ -124,11 +120,26 @@ func (s *Store) Summary(ctx context.Context) (dlq.Summary, error) {
 	return sum, err
 }
 
+// stillHere returns how many deaths of the last 24 hours are those of letters that are kept, in hours, oldest first; the last
+// hour is the present one.
+func (s *Store) stillHere(ctx context.Context, q querier) ([]int64, error) {
+	since := floorHour(s.now().UnixMilli()) - hoursShown + 1
+	hours := make([]int64, hoursShown)
+	query := "SELECT hour, sum(n-gone) FROM hour WHERE hour BETWEEN ? AND ? GROUP BY hour"
+	err := each(ctx, q, query, []any{since, since + hoursShown - 1}, func(rows *sql.Rows) error {
+		var hour, n int64
+		err := rows.Scan(&hour, &n)
+		hours[hour-since] = n
+		return err
+	})
+	return hours, err
+}
+
 // arrivals returns the arrivals of the last 24 hours by rule, in hours, oldest first; the last hour is the present one.
 func (s *Store) arrivals(ctx context.Context, q querier) (map[int64][]int64, error) {
 	since := floorHour(s.now().UnixMilli()) - hoursShown + 1
 	byRule := map[int64][]int64{}
-	err := each(ctx, q, "SELECT hour, rule, sum(n) FROM hour WHERE hour>=? GROUP BY hour, rule", []any{since}, func(rows *sql.Rows) error {
+	err := each(ctx, q, "SELECT hour, rule, sum(n) FROM hour WHERE hour>=? AND n>0 GROUP BY hour, rule", []any{since}, func(rows *sql.Rows) error {
 		var hour, rule, n int64
 		if err := rows.Scan(&hour, &rule, &n); err != nil {
 			return err

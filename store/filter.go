@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"deadletteroffice/dlq"
 )
@@ -44,6 +45,7 @@ type wish struct {
 	flags                          int64
 	owners, fingerprints, outcomes []int64
 	diedAfter, diedBefore          *int64 // from, and to without it
+	arrivedAfter, arrivedBefore    *int64 // likewise
 	text                           string
 }
 
@@ -74,7 +76,7 @@ func (m *memory) compile(f *dlq.Filter) *wish {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	w := &wish{text: strings.TrimSpace(f.Query)}
-	w.counted = w.text == "" && f.DiedAfter == nil && f.DiedBefore == nil &&
+	w.counted = w.text == "" && f.DiedAfter == nil && f.DiedBefore == nil && f.ArrivedAfter == nil && f.ArrivedBefore == nil &&
 		len(f.Flags)+len(f.Owners)+len(f.Fingerprints)+len(f.Outcomes) == 0
 	choose := func(kind wordKind, values []string) []int64 {
 		if len(values) == 0 {
@@ -101,16 +103,18 @@ func (m *memory) compile(f *dlq.Filter) *wish {
 	w.none = w.none || len(f.Fingerprints) > 0 && w.fingerprints == nil
 	w.flags = flagBits(f.Flags)
 	w.none = w.none || len(f.Flags) > 0 && w.flags == 0
-	if f.DiedAfter != nil {
-		ms := f.DiedAfter.UnixMilli()
-		w.diedAfter = &ms
-	}
-	if f.DiedBefore != nil {
-		ms := f.DiedBefore.UnixMilli()
-		w.diedBefore = &ms
-	}
+	w.diedAfter, w.diedBefore = millis(f.DiedAfter), millis(f.DiedBefore)
+	w.arrivedAfter, w.arrivedBefore = millis(f.ArrivedAfter), millis(f.ArrivedBefore)
 	w.compileStates(f)
 	return w
+}
+
+func millis(at *time.Time) *int64 {
+	if at == nil {
+		return nil
+	}
+	ms := at.UnixMilli()
+	return &ms
 }
 
 // withOther lets a filter reach the letters of texts that are not in the dictionary because there were too many.
@@ -215,16 +219,21 @@ func (w *wish) conditions(settled string) (c cond) {
 	if w.diedBefore != nil {
 		c.and("+l.died<?", *w.diedBefore)
 	}
+	if w.windowed() && settled != "arrived" {
+		in := w.arrivedIn()
+		c.and("EXISTS (SELECT 1 FROM death d WHERE d.letter=l.id AND "+in.text+")", in.args...)
+	}
 	return c
 }
 
 // cursor is where the next page of one filter begins.
 type cursor struct {
-	seq   int64 // only letters below it; 0 at the start
-	total dlq.Count
+	seq    int64 // only letters below it; 0 at the start
+	total  dlq.Count
+	deaths *dlq.Count
 }
 
-const cursorSize = 8 + 8 + 8 + 1
+const cursorSize = 8 + 8 + 8 + 1 + 8 + 1
 
 // text makes a cursor that only the same filter accepts.
 func (c cursor) text(f *dlq.Filter) string {
@@ -232,11 +241,20 @@ func (c cursor) text(f *dlq.Filter) string {
 	b = binary.BigEndian.AppendUint64(b, filterHash(f))
 	b = binary.BigEndian.AppendUint64(b, uint64(c.seq))
 	b = binary.BigEndian.AppendUint64(b, uint64(c.total.Count))
-	exact := byte(0)
-	if c.total.Exact {
-		exact = 1
+	b = append(b, exactByte(&c.total))
+	deaths := c.deaths
+	if deaths == nil {
+		deaths = &dlq.Count{Count: -1}
 	}
-	return base64.RawURLEncoding.EncodeToString(append(b, exact))
+	b = binary.BigEndian.AppendUint64(b, uint64(deaths.Count))
+	return base64.RawURLEncoding.EncodeToString(append(b, exactByte(deaths)))
+}
+
+func exactByte(c *dlq.Count) byte {
+	if c.Exact {
+		return 1
+	}
+	return 0
 }
 
 func readCursor(text string, f *dlq.Filter) (c cursor, err error) {
@@ -244,10 +262,13 @@ func readCursor(text string, f *dlq.Filter) (c cursor, err error) {
 		return c, nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(b) != cursorSize || binary.BigEndian.Uint64(b) != filterHash(f) || b[24] > 1 {
+	if err != nil || len(b) != cursorSize || binary.BigEndian.Uint64(b) != filterHash(f) || b[24] > 1 || b[33] > 1 {
 		return c, dlq.Errorf(dlq.CodeInvalid, "the cursor does not belong to this filter").WithHint("begin at the first page, without a cursor")
 	}
 	c.seq, c.total.Count, c.total.Exact = int64(binary.BigEndian.Uint64(b[8:])), int64(binary.BigEndian.Uint64(b[16:])), b[24] == 1
+	if n := int64(binary.BigEndian.Uint64(b[25:])); n >= 0 {
+		c.deaths = &dlq.Count{Count: n, Exact: b[33] == 1}
+	}
 	if c.seq <= 0 || c.total.Count < 0 {
 		return c, dlq.Errorf(dlq.CodeInvalid, "the cursor is damaged").WithHint("begin at the first page, without a cursor")
 	}

@@ -22,11 +22,12 @@ const (
 // to be tested on each letter. The store chooses the index, because SQLite without statistics, and at times with them,
 // takes one that makes it examine everything.
 type walk struct {
-	index      string
+	index      string // "": through the deaths of a window of arrival
 	settled    cond
 	rest       cond
-	candidates int64 // how many letters the index leads to at most; -1 when that is not known
-	from, to   int64 // seq, to without it
+	candidates int64    // how many letters the index leads to at most; -1 when that is not known
+	from, to   int64    // seq, to without it
+	deaths     [2]int64 // ids of the first and the last death of a window of arrival, and more between them
 }
 
 // Letters returns a page of the letters that a filter chooses, newest death first. The cursor is "" for the first page,
@@ -51,6 +52,9 @@ func (s *Store) Letters(ctx context.Context, f dlq.Filter, after string, limit i
 		s.mem.mu.RLock()
 		page.SearchLag = s.mem.lag()
 		s.mem.mu.RUnlock()
+	}
+	if w.windowed() && w.text == "" {
+		page.Deaths = &dlq.Count{Exact: true}
 	}
 	if w.none {
 		page.Total.Exact = true
@@ -84,6 +88,13 @@ func (s *Store) Letters(ctx context.Context, f dlq.Filter, after string, limit i
 		}
 		if found.counting {
 			at.total = found.total
+			if page.Deaths != nil {
+				n, err := w.countDeaths(ctx, q, k)
+				if err != nil {
+					return err
+				}
+				at.deaths = &n
+			}
 		}
 		rows, err := rowsByID(ctx, q, found.ids)
 		if err != nil {
@@ -93,11 +104,11 @@ func (s *Store) Letters(ctx context.Context, f dlq.Filter, after string, limit i
 		page.Items = s.mem.nouns(rows)
 		page.Examined = found.examined
 		if found.next > 0 {
-			page.Next = cursor{found.next, at.total}.text(&f)
+			page.Next = cursor{found.next, at.total, at.deaths}.text(&f)
 		}
 		return nil
 	})
-	page.Total = at.total
+	page.Total, page.Deaths = at.total, at.deaths
 	return page, err
 }
 
@@ -241,9 +252,16 @@ func keysOf(set map[int64]bool) []int64 {
 	return keys
 }
 
-// narrow turns the window of time into a range of seq. It is a wider range: each letter is still tested for its time.
+// narrow turns windows of time into a range of seq. It is a wider range: each letter is still tested for its time.
 func (s *Store) narrow(ctx context.Context, q querier, w *wish, k *walk) error {
 	k.from, k.to = 1, 1<<62
+	if err := s.narrowDied(ctx, q, w, k); err != nil || !w.windowed() {
+		return err
+	}
+	return w.narrowArrivals(ctx, q, k)
+}
+
+func (s *Store) narrowDied(ctx context.Context, q querier, w *wish, k *walk) error {
 	if w.diedAfter == nil && w.diedBefore == nil {
 		return nil
 	}
@@ -271,7 +289,11 @@ func (k *walk) query(what string, withRest bool, tail string, args ...any) (stri
 	if withRest && k.rest.text != "" {
 		c.and(k.rest.text, k.rest.args...)
 	}
-	return "SELECT " + what + " FROM letter l INDEXED BY " + k.index + " WHERE " + c.text + tail, append(c.args, args...)
+	from := " FROM letter l"
+	if k.index != "" {
+		from += " INDEXED BY " + k.index
+	}
+	return "SELECT " + what + from + " WHERE " + c.text + tail, append(c.args, args...)
 }
 
 // nearPages is how many pages' worth of letters are looked at before all that a page may look at: most filters that

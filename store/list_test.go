@@ -131,7 +131,7 @@ func TestPlans(t *testing.T) {
 		"reports":       "SELECT k.hash FROM report_key k JOIN report r ON r.id=k.report WHERE k.hash IN (1, 2) AND k.report>=0",
 		"events":        "SELECT id FROM event WHERE letter=1 ORDER BY id DESC LIMIT 5",
 		"deaths":        "SELECT id FROM death WHERE letter=1 ORDER BY id DESC LIMIT 5",
-		"hours":         "SELECT hour, rule, sum(n) FROM hour WHERE hour>=1 GROUP BY hour, rule",
+		"hours":         "SELECT hour, rule, sum(n) FROM hour WHERE hour>=1 AND n>0 GROUP BY hour, rule",
 		"newest replay": "SELECT outcome FROM replay WHERE letter=1 ORDER BY number DESC LIMIT 1",
 		"full text":     "SELECT rowid FROM search WHERE search MATCH 'a' AND rowid<9 AND rowid>=1 ORDER BY rowid DESC LIMIT 5",
 	} {

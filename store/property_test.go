@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -295,12 +296,20 @@ func (o *office) check() {
 // checkFilters compares lists and facets with what the letters themselves say.
 func (o *office) checkFilters(letters map[int64]dlq.Letter) {
 	t := o.t
+	arrivals := o.s.arrivalsOf(t)
+	o.s.checkBars(t)
+	everything := letters
 	for range 25 {
 		f := o.filter()
+		o.window(&f)
+		letters := maps.Clone(everything)
+		maps.DeleteFunc(letters, func(id int64, _ dlq.Letter) bool { return windowed(&f) && deathsIn(&f, arrivals[id]) == 0 })
 		want := []int64{}
+		var deaths int64
 		for id, l := range letters {
 			if chooses(&f, &l) {
 				want = append(want, id)
+				deaths += deathsIn(&f, arrivals[id])
 			}
 		}
 		got := []int64{}
@@ -312,6 +321,9 @@ func (o *office) checkFilters(letters map[int64]dlq.Letter) {
 				t.Fatal(err)
 			}
 			total = p.Total
+			if (p.Deaths != nil) != windowed(&f) || p.Deaths != nil && *p.Deaths != (dlq.Count{Count: deaths, Exact: true}) {
+				t.Fatalf("filter %+v has the deaths %+v, want %d", f, p.Deaths, deaths)
+			}
 			for _, l := range p.Items {
 				got = append(got, l.ID)
 			}

@@ -108,6 +108,9 @@ func (t *tx) deleteLetters(old []*row) error {
 		if !r.is(dlq.StateResolved) && !r.is(dlq.StateDiscarded) {
 			return dlq.Errorf(dlq.CodeInternal, "letter %d is %s and would have been deleted", r.id, dlq.States[r.state])
 		}
+		if err := t.goneByHour(r.id); err != nil {
+			return err
+		}
 		for _, query := range []string{
 			"DELETE FROM attempt WHERE call IN (SELECT id FROM call WHERE letter=?)", "DELETE FROM call WHERE letter=?", "DELETE FROM replay WHERE letter=?", "DELETE FROM edit WHERE letter=?",
 			"DELETE FROM event WHERE letter=?", "DELETE FROM death_reason WHERE letter=?", "DELETE FROM death WHERE letter=?", "DELETE FROM body WHERE letter=?", "DELETE FROM letter WHERE id=?",

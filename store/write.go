@@ -191,7 +191,8 @@ type tx struct {
 	places   map[dlq.Queue]place
 	newPlace bool               // one of the places is a queue that was not known
 	tally    map[tallyKey]int64 // differences
-	hours    map[hourKey]int64
+	hours    map[hourKey]hourCount
+	gone     map[int64]int64 // deaths that go, by hour of arrival
 	spans    map[int64][2]int64
 
 	letter, death, event int64
@@ -216,7 +217,7 @@ func newTx(s *Store) *tx {
 	return &tx{
 		s: s, at: at, now: at.UnixMilli(),
 		ids: map[word]int64{}, kinds: map[wordKind]int{}, places: map[dlq.Queue]place{}, tally: map[tallyKey]int64{},
-		hours: map[hourKey]int64{}, spans: map[int64][2]int64{}, arrived: map[sameFailure]int64{}, settled: map[groupInCluster]settledCount{},
+		hours: map[hourKey]hourCount{}, gone: map[int64]int64{}, spans: map[int64][2]int64{}, arrived: map[sameFailure]int64{}, settled: map[groupInCluster]settledCount{},
 		pending: map[string]int{}, dropped: map[string]int{}, items: map[itemState]int64{}, entered: map[itemState]int64{},
 		rows: map[int64]*row{}, standings: map[int64]namedStanding{},
 		letter: m.letter, death: m.death, event: m.event, search: m.search, gaps: m.gaps, report: m.report, back: m.back,
@@ -306,10 +307,8 @@ func (t *tx) flush() error {
 			return err
 		}
 	}
-	for k, n := range t.hours {
-		if _, err := t.exec("INSERT INTO hour VALUES(?,?,?,?) ON CONFLICT DO UPDATE SET n=n+excluded.n", k.hour, k.group, k.rule, n); err != nil {
-			return err
-		}
+	if err := t.flushHours(); err != nil {
+		return err
 	}
 	for hour, span := range t.spans {
 		if _, err := t.exec("INSERT INTO span VALUES(?,?,?) ON CONFLICT DO UPDATE SET first=min(first, excluded.first), last=max(last, excluded.last)", hour, span[0], span[1]); err != nil {

@@ -45,13 +45,16 @@ type filter struct {
 	Outcomes       []dlq.Outcome      `query:"outcome"`
 	DiedAfter      *time.Time         `query:"died_after"`
 	DiedBefore     *time.Time         `query:"died_before"`
+	ArrivedAfter   *time.Time         `query:"arrived_after"`
+	ArrivedBefore  *time.Time         `query:"arrived_before"`
 	Query          string             `query:"q"`
 }
 
 func (f *filter) filter() dlq.Filter {
 	return dlq.Filter{Tab: f.tab(), States: f.States, ConsumerGroups: f.ConsumerGroups, Topics: f.Topics, Reasons: f.Reasons,
 		Origins: f.Origins, Rules: f.Rules, Routes: f.Routes, Severities: f.Severities, Flags: f.Flags, Owners: f.Owners,
-		Fingerprints: f.Fingerprints, Outcomes: f.Outcomes, DiedAfter: f.DiedAfter, DiedBefore: f.DiedBefore, Query: f.Query}
+		Fingerprints: f.Fingerprints, Outcomes: f.Outcomes, DiedAfter: f.DiedAfter, DiedBefore: f.DiedBefore,
+		ArrivedAfter: f.ArrivedAfter, ArrivedBefore: f.ArrivedBefore, Query: f.Query}
 }
 
 // allTabs is the tab that stands for every tab, as leaving it out does.
@@ -95,6 +98,9 @@ func (f *filter) check(time.Time) error {
 	}
 	if f.DiedAfter != nil && f.DiedBefore != nil && !f.DiedAfter.Before(*f.DiedBefore) {
 		return dlq.Errorf(dlq.CodeInvalid, "died_after is not before died_before")
+	}
+	if f.ArrivedAfter != nil && f.ArrivedBefore != nil && !f.ArrivedAfter.Before(*f.ArrivedBefore) {
+		return dlq.Errorf(dlq.CodeInvalid, "arrived_after is not before arrived_before")
 	}
 	return nil
 }

@@ -173,7 +173,7 @@ CREATE TABLE hour(
   hour           INTEGER, -- hours since 1970
   consumer_group INTEGER, -- word
   rule           INTEGER, -- word
-  n              INTEGER NOT NULL,
+  n              INTEGER NOT NULL, first INTEGER NOT NULL DEFAULT 0, last  INTEGER NOT NULL DEFAULT 0, gone  INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY(hour, consumer_group, rule)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE instance(
