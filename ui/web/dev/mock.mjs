@@ -133,6 +133,14 @@ const fields = {
   fingerprint: 'fingerprint',
 }
 
+const windowed = p => p.has('arrived_after') || p.has('arrived_before')
+const deathsIn = (l, p) => {
+  const [after, before] = [p.get('arrived_after'), p.get('arrived_before')]
+  return l.history.filter(
+    d => (!after || d.arrived_at >= iso(Date.parse(after))) && (!before || d.arrived_at < iso(Date.parse(before))),
+  ).length
+}
+
 function matches(l, p, but = '') {
   const tab = p.get('tab')
   if (but !== 'tab' && tab && tab !== 'all' && tabOf(l.state) !== tab) return false
@@ -144,6 +152,7 @@ function matches(l, p, but = '') {
   if (flags.length > 0 && !flags.some(f => l.flags.includes(f))) return false
   if (p.get('died_after') && l.died_at < iso(Date.parse(p.get('died_after')))) return false
   if (p.get('died_before') && l.died_at >= iso(Date.parse(p.get('died_before')))) return false
+  if (windowed(p) && deathsIn(l, p) === 0) return false
   const q = p.get('q')?.toLowerCase()
   return !q || [l.id, l.unique_key, l.reason, l.reason_text, ...(l.keys ?? [])].some(x => x?.toLowerCase().includes(q))
 }
@@ -160,6 +169,7 @@ function page(p) {
     items: all.slice(from, from + limit).map(brief),
     ...(next && { next }),
     total: { count: all.length, exact: !p.get('q') },
+    ...(windowed(p) && !p.get('q') && { deaths: { count: all.reduce((n, l) => n + deathsIn(l, p), 0), exact: true } }),
   }
 }
 function facets(p) {
@@ -183,9 +193,10 @@ function facets(p) {
 function summary() {
   const all = details()
   const hours = Array(24).fill(0)
-  for (const l of all) {
-    const h = Math.floor((Date.now() - Date.parse(l.died_at)) / hour)
-    if (h < 24) hours[23 - h]++
+  const now = Math.floor(Date.now() / hour)
+  for (const d of all.flatMap(l => l.history)) {
+    const h = now - Math.floor(Date.parse(d.arrived_at) / hour)
+    if (h >= 0 && h < 24) hours[23 - h]++
   }
   const states = {}
   for (const l of all) states[l.state] = (states[l.state] ?? 0) + 1

@@ -13,6 +13,8 @@ export type State =
   | 'resolved'
   | 'discarded'
 export type Tab = 'attention' | 'in_flight' | 'snoozed' | 'resolved' | 'discarded'
+/** What a list can show: one tab, or the letters of all. */
+export type ListTab = Tab | 'all'
 export type Route = 'retry' | 'manual' | 'compensate' | 'discard'
 export type Severity = 'critical' | 'high' | 'normal' | 'low'
 export type Door = 'A' | 'B' | 'C' | 'P' | 'D'
@@ -20,6 +22,7 @@ export type Outcome = 'sending' | 'waiting' | 'confirmed' | 'assumed' | 'failed_
 export type Role = 'viewer' | 'operator' | 'admin' | 'reporter'
 
 export const tabs: readonly Tab[] = ['attention', 'in_flight', 'snoozed', 'resolved', 'discarded']
+export const listTabs: readonly ListTab[] = [...tabs, 'all']
 export const states: readonly State[] = [
   'open',
   'snoozed',
@@ -220,6 +223,8 @@ export interface Page {
   items: Letter[] | null
   next?: string
   total: { count: number; exact: boolean }
+  /** Deaths of these letters in the window of arrival, where the filter has one. */
+  deaths?: { count: number; exact: boolean }
   examined?: number
   search_lag?: number
 }

@@ -408,9 +408,9 @@ export const enMore = {
   'overview.replaying.none': 'nothing is being replayed',
   'overview.hours': 'Deaths read in the last 24 hours',
   'overview.hours.n': { one: '{count} death', other: '{count} deaths' },
-  'overview.hours.open': 'opens the letters that died in this hour and still need attention',
+  'overview.hours.open': 'opens the letters of these deaths',
   'overview.hours.text':
-    'Deaths, not letters: a letter can die more than once. A bar opens the letters that died in its hour and still need attention.',
+    'Deaths, not letters: a letter can die more than once. A bar opens the letters of its deaths, in whatever state they are now.',
   'overview.hours.first': '24 h ago',
   'overview.hours.last': 'now',
   'overview.hours.max': 'most in an hour: {n}',

@@ -1,6 +1,6 @@
 import { Suspense, useState } from 'react'
 import { useRights } from '../api/queries'
-import type { Letter, Tab } from '../api/types'
+import type { Letter, ListTab } from '../api/types'
 import { useKeys } from '../app/keys'
 import { count } from '../i18n/format'
 import { loadMore, t } from '../i18n/i18n'
@@ -20,7 +20,7 @@ export type BulkAction = 'take' | 'unquarantine'
 
 interface Props {
   selection: Selection
-  tab: Tab
+  tab: ListTab
   /** How many letters match the list's filter; undefined while it is not known. */
   total: { count: number; exact: boolean } | undefined
   onAll: () => void

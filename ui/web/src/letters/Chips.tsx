@@ -12,6 +12,8 @@ export function chipWords(c: Chip): string {
       return t(`filter.${c.field}`, { d: apiDuration(c.value) })
     case 'after':
     case 'before':
+    case 'arrivedAfter':
+    case 'arrivedBefore':
       return t(`filter.${c.field}`, { at: moment(new Date(c.value)) })
     case 'q':
       return t('filter.q', { q: plain(c.value, 40) })

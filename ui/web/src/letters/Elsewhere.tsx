@@ -11,7 +11,7 @@ interface Props {
 
 /** Says that the same filter has letters in other tabs, and leads there. */
 export function Elsewhere({ filter, counts, onChange }: Props) {
-  if (!counts || chips(filter).length === 0) return null
+  if (!counts || filter.tab === 'all' || chips(filter).length === 0) return null
   const others = tabs.filter(tab => tab !== filter.tab && (counts.tabs[tab] ?? 0) > 0)
   if (others.length === 0) return null
   const n = others.reduce((sum, tab) => sum + (counts.tabs[tab] ?? 0), 0)
@@ -23,6 +23,9 @@ export function Elsewhere({ filter, counts, onChange }: Props) {
           {t(`tab.${tab}`)} <span className="num">{count(counts.tabs[tab] ?? 0, counts.exact)}</span>
         </button>
       ))}
+      <button type="button" className="button small" onClick={() => onChange({ ...filter, tab: 'all' })}>
+        {t('tab.all')}
+      </button>
     </p>
   )
 }

@@ -1,7 +1,7 @@
 import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
 import { useFacets, useRights } from '../api/queries'
-import { type Facets as Counts, type Letter, tabOf, tabs } from '../api/types'
+import { type Facets as Counts, type Letter, type ListTab, listTabs, tabOf, tabs } from '../api/types'
 import { useKeys } from '../app/keys'
 import { usePanes } from '../app/width'
 import { count } from '../i18n/format'
@@ -124,6 +124,8 @@ export default function LettersView({ whole: alone }: { whole?: string | undefin
     ...Object.fromEntries(tabs.map((tab, i) => [String(i + 1), () => setFilter({ ...filter, tab })])),
   })
 
+  // All tabs as one are shown to those who came by a link that asks for them.
+  const shownTabs: readonly ListTab[] = filter.tab === 'all' ? listTabs : tabs
   const counts = wrong ? undefined : facets.data?.tabs
   const facetPane = <Facets counts={wrong ? none : facets.data} filter={filter} onChange={setFilter} />
   return (
@@ -136,7 +138,7 @@ export default function LettersView({ whole: alone }: { whole?: string | undefin
       <section className="list-pane" aria-label={t('list')} inert={!!whole}>
         <h1 className="off-screen">{t('nav.letters')}</h1>
         <div className="tabs" role="tablist" aria-label={t('tabs')}>
-          {tabs.map(tab => (
+          {shownTabs.map(tab => (
             <button
               key={tab}
               type="button"
@@ -146,7 +148,7 @@ export default function LettersView({ whole: alone }: { whole?: string | undefin
               aria-controls="list"
               onClick={() => (tab === filter.tab ? list.refresh() : setFilter({ ...filter, tab }))}
             >
-              {t(`tab.${tab}`)} {counts && <TabCount n={counts[tab] ?? 0} of={facets.data} />}
+              {t(`tab.${tab}`)} {counts && <TabCount n={countOf(counts, tab)} of={facets.data} />}
             </button>
           ))}
         </div>
@@ -168,7 +170,7 @@ export default function LettersView({ whole: alone }: { whole?: string | undefin
         )}
         <News
           list={list}
-          moved={items.reduce((n, l) => n + (tabOf(l.state) === filter.tab ? 0 : 1), 0)}
+          moved={items.reduce((n, l) => n + (filter.tab === 'all' || tabOf(l.state) === filter.tab ? 0 : 1), 0)}
           still={marking}
           onShow={() => scroller.current?.scrollTo(0, 0)}
         />
@@ -241,6 +243,9 @@ export default function LettersView({ whole: alone }: { whole?: string | undefin
     </div>
   )
 }
+
+const countOf = (counts: Counts['tabs'], tab: ListTab): number =>
+  tab === 'all' ? tabs.reduce((n, one) => n + (counts[one] ?? 0), 0) : (counts[tab] ?? 0)
 
 /** The letters of a tab, under the whole filter. Where only the newest were looked at, there may be more. */
 function TabCount({ n, of }: { n: number; of: Counts | undefined }) {

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'react'
-import type { Letter, Tab } from '../api/types'
+import type { Letter, ListTab } from '../api/types'
 import { count } from '../i18n/format'
 import { t } from '../i18n/i18n'
 import { ProblemBox } from '../parts/Problem'
@@ -9,13 +9,22 @@ import type { useLetters } from './useLetters'
 
 interface Props {
   list: ReturnType<typeof useLetters>
-  tab: Tab
+  tab: ListTab
   cursor: string
   selection: Selection
   address: (id: string, whole: boolean) => string
   onPick: (l: Letter) => void
   onSelect: (l: Letter, range: boolean) => void
   onSelectAll: () => void
+}
+
+type Total = NonNullable<ReturnType<typeof useLetters>['total']>
+
+/** How many letters the list has, and of a window of arrival how many deaths of theirs were read in it. */
+function totalWords(total: Total, deaths: Total | undefined): string {
+  const letters = t('letters', { n: total.count, count: count(total.count, total.exact) })
+  if (!deaths) return letters
+  return t('list.deaths', { n: deaths.count, count: count(deaths.count, deaths.exact), letters })
 }
 
 export function List({ list, tab, cursor, selection, address, onPick, onSelect, onSelectAll }: Props) {
@@ -42,11 +51,7 @@ export function List({ list, tab, cursor, selection, address, onPick, onSelect, 
               </label>
             </th>
             <th scope="col" className="c-main">
-              {total ? (
-                <span className="num">{t('letters', { n: total.count, count: count(total.count, total.exact) })}</span>
-              ) : (
-                t('list.letter')
-              )}
+              {total ? <span className="num">{totalWords(total, list.deaths)}</span> : t('list.letter')}
             </th>
             <th scope="col" className="c-where">
               {t('list.where')}

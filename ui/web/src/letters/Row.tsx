@@ -1,6 +1,6 @@
 import { memo } from 'react'
 import { Link } from 'wouter'
-import { type Letter, type Tab, tabOf, titleOf } from '../api/types'
+import { type Letter, type ListTab, tabOf, titleOf } from '../api/types'
 import { code, t } from '../i18n/i18n'
 import { plain } from '../parts/mask'
 import { Foreign, Name } from '../parts/Text'
@@ -9,7 +9,7 @@ import { EarlierMark, FlagChip, initials, Origin, Reason, RouteMark, SeverityMar
 
 interface Props {
   letter: Letter
-  tab: Tab
+  tab: ListTab
   href: string
   current: boolean
   selected: boolean
@@ -20,7 +20,7 @@ interface Props {
 /** One letter in the list: a line of facts, a line of reason. In narrow lists the cells form three lines by style alone. */
 export const Row = memo(function Row({ letter: l, tab, href, current, selected, onPick, onSelect }: Props) {
   const title = titleOf(l)
-  const left = tabOf(l.state) !== tab
+  const left = tab !== 'all' && tabOf(l.state) !== tab
   const failedAgain = l.flags?.includes('failed_again')
   return (
     <tr
@@ -55,7 +55,9 @@ export const Row = memo(function Row({ letter: l, tab, href, current, selected, 
             <Name text={title} />
           </Link>
           <span className="marks">
-            {(left || tab === 'in_flight' || tab === 'resolved') && <StateChip letter={l} short={!left} />}
+            {(left || tab === 'all' || tab === 'in_flight' || tab === 'resolved') && (
+              <StateChip letter={l} short={!left} />
+            )}
             {l.flags
               ?.filter(f => f !== 'failed_again')
               .map(f => (

@@ -8,6 +8,8 @@ const full: Filter = {
   older: '5m',
   after: '2026-11-20T00:00:00.000Z',
   before: '2026-11-21T00:00:00.000Z',
+  arrivedAfter: '2026-11-20T03:00:00.000Z',
+  arrivedBefore: '2026-11-20T04:00:00.000Z',
   q: 'order 42 + 1',
 }
 
@@ -81,8 +83,8 @@ describe('what people type', () => {
 describe('taking filters off', () => {
   it('leaves the rest as it was', () => {
     const all = chips(full)
-    expect(all).toHaveLength(10)
-    for (const c of all) expect(chips(c.without)).toHaveLength(9)
+    expect(all).toHaveLength(12)
+    for (const c of all) expect(chips(c.without)).toHaveLength(11)
     expect(all.find(c => c.value === 'a&b=c')?.without.any.consumer_group).toEqual(['pay-service'])
   })
 })

@@ -1,4 +1,4 @@
-import { type Tab, tabs } from '../api/types'
+import { type ListTab, listTabs } from '../api/types'
 import { parseDuration } from '../i18n/format'
 
 /** Fields of a filter that take several values, any of which will do. They are named as in the API. */
@@ -20,7 +20,7 @@ export type Field = (typeof fields)[number]
 
 /** Which letters the list shows. It lives in the page's address and nowhere else. */
 export interface Filter {
-  tab: Tab
+  tab: ListTab
   any: Partial<Record<Field, readonly string[]>>
   /** Only letters that died within this time: a duration such as 2h. */
   within: string
@@ -29,10 +29,23 @@ export interface Filter {
   /** Only letters that died at or after / before an instant (RFC 3339). */
   after: string
   before: string
+  /** Only letters of which a death was read at or after / before an instant. */
+  arrivedAfter: string
+  arrivedBefore: string
   q: string
 }
 
-export const emptyFilter: Filter = { tab: 'attention', any: {}, within: '', older: '', after: '', before: '', q: '' }
+export const emptyFilter: Filter = {
+  tab: 'attention',
+  any: {},
+  within: '',
+  older: '',
+  after: '',
+  before: '',
+  arrivedAfter: '',
+  arrivedBefore: '',
+  q: '',
+}
 
 /** Reads the filter from the page's address, narrowings in its search text too. mistakesIn says what is not understood. */
 export function parseFilter(search: string): Filter {
@@ -41,7 +54,7 @@ export function parseFilter(search: string): Filter {
 }
 
 function narrowings(p: URLSearchParams): Filter {
-  const tab = p.get('tab') as Tab
+  const tab = p.get('tab') as ListTab
   const any: Filter['any'] = {}
   for (const f of fields) {
     const values = [...new Set(p.getAll(f))]
@@ -56,12 +69,14 @@ function narrowings(p: URLSearchParams): Filter {
     return Number.isNaN(Date.parse(v)) ? '' : v
   }
   return {
-    tab: tabs.includes(tab) ? tab : 'attention',
+    tab: listTabs.includes(tab) ? tab : 'attention',
     any,
     within: duration('within'),
     older: duration('older'),
     after: instant('died_after'),
     before: instant('died_before'),
+    arrivedAfter: instant('arrived_after'),
+    arrivedBefore: instant('arrived_before'),
     q: '',
   }
 }
@@ -75,6 +90,8 @@ export function filterSearch(f: Filter): URLSearchParams {
   if (f.older) p.set('older', f.older)
   if (f.after) p.set('died_after', f.after)
   if (f.before) p.set('died_before', f.before)
+  if (f.arrivedAfter) p.set('arrived_after', f.arrivedAfter)
+  if (f.arrivedBefore) p.set('arrived_before', f.arrivedBefore)
   if (f.q) p.set('q', f.q)
   return p
 }
@@ -104,9 +121,12 @@ export function toggle(f: Filter, field: Field, value: string): Filter {
   return { ...f, any }
 }
 
+// Narrowings that have one value.
+const single = ['within', 'older', 'after', 'before', 'arrivedAfter', 'arrivedBefore', 'q'] as const
+
 /** One narrowing of the list, with the filter that is left without it. */
 export interface Chip {
-  field: Field | 'within' | 'older' | 'after' | 'before' | 'q'
+  field: Field | (typeof single)[number]
   value: string
   without: Filter
 }
@@ -115,8 +135,7 @@ export function chips(f: Filter): Chip[] {
   const all: Chip[] = []
   for (const field of fields)
     for (const value of f.any[field] ?? []) all.push({ field, value, without: toggle(f, field, value) })
-  for (const field of ['within', 'older', 'after', 'before', 'q'] as const)
-    if (f[field]) all.push({ field, value: f[field], without: { ...f, [field]: '' } })
+  for (const field of single) if (f[field]) all.push({ field, value: f[field], without: { ...f, [field]: '' } })
   return all
 }
 

@@ -1,4 +1,4 @@
-import { routes, type State, states, tabs } from '../api/types'
+import { listTabs, routes, type State, states } from '../api/types'
 import { parseDuration } from '../i18n/format'
 import { fields, typed, words } from './filter'
 import { shows } from './show'
@@ -21,7 +21,7 @@ export interface Mistake {
 
 // Values of the filters that have a closed set of them; the twin of the lists in the Go package dlq.
 const closed: Readonly<Record<string, readonly string[]>> = {
-  tab: tabs,
+  tab: listTabs,
   show: shows,
   state: states satisfies readonly State[],
   route: routes,
@@ -31,7 +31,7 @@ const closed: Readonly<Record<string, readonly string[]>> = {
   outcome: ['sending', 'waiting', 'confirmed', 'assumed', 'failed_again', 'send_failed', 'unknown'],
 }
 const ages = ['within', 'older']
-const instants = ['died_after', 'died_before']
+const instants = ['died_after', 'died_before', 'arrived_after', 'arrived_before']
 // Parameters of the view that narrow nothing.
 const others = ['letter', 'q', 'show']
 const names: readonly string[] = [...fields, 'tab', ...ages, ...instants, ...others]

@@ -103,6 +103,7 @@ export function useLetters(filter: Filter, enabled = true) {
   return {
     items,
     total: first?.total,
+    deaths: first?.deaths,
     examined: first?.examined,
     searchLag: first?.search_lag,
     /** Letters that arrived since the list was read; `whole` is false when there are more than one page of them. */

@@ -12,7 +12,7 @@ const hour = 3_600_000
 export const hourOf = (now: number, bars: number, i: number): number =>
   Math.floor(now / hour) * hour - (bars - 1 - i) * hour
 
-/** Deaths read in the last 24 hours, a bar for each. A bar opens the letters that died in its hour and still need attention. */
+/** Deaths read in the last 24 hours, a bar for each. A bar opens the letters of these deaths, in whatever state they are. */
 export function Hours({ hours }: { hours: readonly number[] }) {
   const now = useNow(60_000)
   const max = Math.max(1, ...hours)
@@ -21,7 +21,7 @@ export function Hours({ hours }: { hours: readonly number[] }) {
   const step = width / Math.max(1, hours.length)
   const start = (i: number) => hourOf(now, hours.length, i)
   const link = (i: number) =>
-    `/letters?died_after=${encodeURIComponent(new Date(start(i)).toISOString())}&died_before=${encodeURIComponent(new Date(start(i) + hour).toISOString())}`
+    `/letters?tab=all&arrived_after=${encodeURIComponent(new Date(start(i)).toISOString())}&arrived_before=${encodeURIComponent(new Date(start(i) + hour).toISOString())}`
   return (
     <figure className="hours">
       <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" aria-hidden="true">
