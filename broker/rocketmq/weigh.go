@@ -158,7 +158,7 @@ func (m *moment) explains(ctx context.Context, q question, p *movement, to point
 	switch {
 	case !w.online:
 		return given() // they had it, and left
-	case !p.online && !p.points[0].online && w.counted && !given():
+	case !p.online && !p.points[0].online && !given():
 		return false // whoever is there now came later
 	}
 	if words.at.Before(to.at) || words.denies(q, to.offset) {

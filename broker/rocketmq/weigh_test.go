@@ -26,7 +26,7 @@ type watched struct {
 }
 
 func watch(t *testing.T) *watched {
-	w := &watched{t: t, q: question{"g", "b", dlq.RetryPrefix + "g", 0}, p: &movement{}, start: time.Now()}
+	w := &watched{t: t, q: question{"g", "b", dlq.RetryPrefix + "g", 0}, p: &movement{used: time.Now()}, start: time.Now()}
 	w.now = w.start
 	w.b = &Broker{
 		now: func() time.Time { return w.now }, log: slog.New(slog.DiscardHandler), groups: map[string]seen{}, heard: map[whom]hearing{},
