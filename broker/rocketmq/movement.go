@@ -138,17 +138,13 @@ func (p *movement) observe(at time.Time, committed int64, online bool, x int64, 
 	}
 }
 
-// waits notes that the copy where the offset is was stored at an instant. Nothing was given out of it before. It was the first
-// that the offset waited for if it came later than the offset; and what was given out between then and the first look counts, too.
+// waits notes that the copy where the offset is was stored at an instant. If it came long after the offset, nothing was given
+// out between. If it is the first that the offset waited for, what was given out between then and the first look counts, too.
 func (p *movement) waits(stored time.Time) {
 	switch {
-	case p.since.Before(stored):
-		p.credit = min(p.credit, 0)
-		if stored.Sub(p.since) > countLag {
-			p.credit = 0 // everything is counted by now
-		}
-		p.since = stored
-	case p.since.Equal(p.begun):
+	case stored.Sub(p.since) > countLag: // everything before is counted by now
+		p.since, p.credit = stored, 0
+	case stored.Before(p.since) && p.since.Equal(p.begun):
 		p.since = stored
 	}
 }

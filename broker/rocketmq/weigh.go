@@ -57,16 +57,30 @@ func (m *moment) weighSteps(ctx context.Context, q question, p *movement, s stan
 			if !w.toldOf(p.points[newest].at) {
 				return
 			}
+			m.unexplained(q, p, newest, &w)
 			p.settle(newest, true, nil)
 		case m.at.Sub(first.at) > proofPatience && m.at.Sub(p.begun) > 2*proofPatience:
 			lasts := s.online && m.rebooted(ctx, q.broker, p.since) && w.words.lasts(q, p.since, first.offset)
-			p.settle(0, !p.ordinary() && !lasts, nil)
+			moved := !p.ordinary() && !lasts
+			if moved {
+				m.unexplained(q, p, 0, &w)
+			}
+			p.settle(0, moved, nil)
 		case p.ordinary() && s.online && !w.words.denies(q, first.offset):
 			p.settle(0, false, nil)
 		default:
 			return
 		}
 	}
+}
+
+// unexplained logs what is known of steps that no deliveries explain.
+func (m *moment) unexplained(q question, p *movement, n int, w *scale) {
+	count, _ := w.gave.fresh(p.since)
+	work, pulled := w.words.rates(q.topic)
+	m.b.log.Info("an offset moved, and no deliveries explain it", "consumer_group", q.group, "broker", q.broker, "topic", q.topic, "queue", q.queue,
+		"from", p.sure, "to", p.points[n].offset, "since", p.since.UTC(), "seen", p.points[n].at.UTC(), "online", w.online, "counted", w.counted, "given", count,
+		"credit", p.credit, "clients", w.words.online, "answered", w.words.answered, "reads", w.words.owner(q) != nil, "worked", work, "pulled", pulled)
 }
 
 // toldOf says whether who made a step that was read at an instant would be known by now: a list of clients was asked for

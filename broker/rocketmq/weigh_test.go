@@ -307,3 +307,22 @@ func TestCountsBeforeTheFirstLook(t *testing.T) {
 	w.every(15, 40, true, 6)
 	w.is(5, 6, passedByUse)
 }
+
+// Two copies that are stored one after the other, while the broker had not yet counted the first when that was passed.
+func TestLateCountIsNotLost(t *testing.T) {
+	w := watch(t)
+	w.look(8, true, 5, 0)
+	w.now = w.at(8.5)
+	w.give(1)
+	w.look(9, true, 6, 0)
+	w.now = w.at(10.5)
+	w.count()
+	w.look(13, true, 6, 0)
+	stored := w.at(11)
+	w.is(5, 6, passedByUse)
+	w.now = w.at(13.1)
+	w.p.observe(w.now, 6, true, 6, stored)
+	w.give(1)
+	w.every(18, 40, true, 7)
+	w.is(6, 7, passedByUse)
+}
