@@ -18,11 +18,15 @@ const (
 
 // GroupInfo is what a cluster says about a consumer group.
 type GroupInfo struct {
-	Name     string        `json:"name"`
-	Exists   bool          `json:"exists"` // a broker has its subscription group or its retry topic
-	Kind     GroupKind     `json:"kind"`
-	KindWhy  string        `json:"kind_why"` // stable code of how the kind was told
-	Online   bool          `json:"online"`
+	Name    string    `json:"name"`
+	Exists  bool      `json:"exists"` // a broker has its subscription group or its retry topic
+	Kind    GroupKind `json:"kind"`
+	KindWhy string    `json:"kind_why"` // stable code of how the kind was told
+	Online  bool      `json:"online"`
+
+	// ReadsRetry says of a group of unknown kind that it is a concurrent or an orderly one: both read their retry topic.
+	ReadsRetry bool `json:"reads_retry,omitempty"`
+
 	LastSeen *time.Time    `json:"last_seen,omitempty"` // when this console last saw it online
 	Clients  []GroupClient `json:"clients,omitempty"`
 	Topics   []string      `json:"topics,omitempty"` // topics that it subscribes to, as far as known

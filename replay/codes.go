@@ -9,6 +9,9 @@ const (
 	WhyPopReadsRetry      = "pop_reads_retry"      // B: Java POP consumers read the retry topic beside popping
 	WhyOrderlyNotDiverted = "orderly_not_diverted" // B: an orderly group, on a broker that does not divert (before 5.1.1)
 	WhyOrderlyOffline     = "orderly_offline"      // B: an orderly group that holds no queue lock any more
+	WhyEitherKind         = "either_kind"          // B: nobody can say whether it is a concurrent or an orderly group; right for both
+	WhyMayDivert          = "may_be_diverted"      // B: likewise, and the broker would put it straight into the DLQ if it is an orderly one
+	WhyEitherBack         = "either_back"          // C: likewise; right for both
 	WhyKindUnknown        = "kind_unknown"         // B: nobody can say what kind of group it is; right for all but gRPC groups
 	WhyOrderlyOnline      = "orderly_online"       // C: an orderly group that is online, where the broker would divert B to the DLQ
 	WhyDeadCopy           = "dead_copy"            // C: the broker gives its own dead copy back, as it is

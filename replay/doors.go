@@ -14,6 +14,9 @@ import (
 // retry topic meanwhile (apache/rocketmq RebalanceLockManager, rocketmq.broker.rebalance.lockMaxLiveTime).
 const lockLife = 60 * time.Second
 
+// seenLate is how long a group may have been there after it was last seen: it is looked at so often.
+const seenLate = 20 * time.Second
+
 // situation is all that the choice of a door depends on.
 type situation struct {
 	target     dlq.TargetKind
@@ -49,12 +52,17 @@ type situation struct {
 	now       time.Time
 }
 
-// diverts reports whether the broker would put a send to the group's retry topic into the DLQ.
+// either reports whether the group is a concurrent or an orderly one, and nobody can say which.
+func (s situation) either() bool {
+	return (s.group.Kind == dlq.GroupUnknown || s.group.Kind == "") && s.group.ReadsRetry
+}
+
+// diverts reports whether the broker would put a send to the group's retry topic into the DLQ, if it is an orderly one.
 func (s situation) diverts() bool {
-	if s.group.Kind != dlq.GroupOrderly || !s.broker.OrderlyDiverts && s.broker.Major != 0 {
+	if s.group.Kind != dlq.GroupOrderly && !s.either() || !s.broker.OrderlyDiverts && s.broker.Major != 0 {
 		return false
 	}
-	return s.group.Online || s.group.LastSeen != nil && s.now.Sub(*s.group.LastSeen) < lockLife
+	return s.group.Online || s.group.LastSeen != nil && s.now.Sub(*s.group.LastSeen) < lockLife+seenLate
 }
 
 // doors tells of every door that leads to the target what it would do, and which one the console would take; "" when
@@ -78,7 +86,11 @@ func (s situation) doors() (doors []dlq.DoorOption, def dlq.Door) {
 		}
 		return s.warn(doors), ""
 	}
-	for _, want := range []dlq.Door{dlq.DoorRetry, dlq.DoorPop, dlq.DoorBack, dlq.DoorTopic} {
+	order := []dlq.Door{dlq.DoorRetry, dlq.DoorPop, dlq.DoorBack, dlq.DoorTopic}
+	if b.Why == WhyMayDivert {
+		order = []dlq.Door{dlq.DoorBack, dlq.DoorRetry, dlq.DoorTopic}
+	}
+	for _, want := range order {
 		if slices.ContainsFunc(doors, func(d dlq.DoorOption) bool { return d.Door == want && d.Allowed }) {
 			return s.warn(doors), want
 		}
@@ -139,7 +151,7 @@ func (s situation) retryTopic() dlq.DoorOption {
 	if s.via != s.holder {
 		d.Warnings = append(d.Warnings, WarnOtherBroker)
 	}
-	if s.diverts() {
+	if s.diverts() && !s.either() {
 		d.Why = ShutOrderlyDiverted
 		return d
 	}
@@ -156,8 +168,15 @@ func (s situation) retryTopic() dlq.DoorOption {
 			d.Why = WhyOrderlyNotDiverted
 		}
 	case dlq.GroupUnknown, "":
-		d.Why = WhyKindUnknown
-		d.Warnings = append(d.Warnings, WarnKindUnknown)
+		switch {
+		case s.either() && s.diverts():
+			d.Why = WhyMayDivert
+		case s.either():
+			d.Why = WhyEitherKind
+		default:
+			d.Why = WhyKindUnknown
+			d.Warnings = append(d.Warnings, WarnKindUnknown)
+		}
 	default:
 		d.Why = WhyOnlyThisGroup
 	}
@@ -207,11 +226,14 @@ func (s situation) backward() dlq.DoorOption {
 		return d
 	}
 	d.Allowed, d.Why = true, WhyDeadCopy
-	if s.diverts() {
+	switch {
+	case s.either() && s.diverts():
+		d.Why = WhyEitherBack
+	case s.diverts():
 		d.Why = WhyOrderlyOnline
 	}
 	d.Warnings = append(d.Warnings, WarnOneAttempt)
-	if s.group.Kind == dlq.GroupUnknown || s.group.Kind == "" {
+	if (s.group.Kind == dlq.GroupUnknown || s.group.Kind == "") && !s.either() {
 		d.Warnings = append(d.Warnings, WarnKindUnknown)
 	}
 	if s.deadOld {
@@ -366,7 +388,8 @@ func automatic(doors []dlq.DoorOption, def dlq.Door) (door dlq.DoorOption, ok bo
 		if d.Door != def {
 			continue
 		}
-		right := d.Door == dlq.DoorRetry && d.Why != WhyKindUnknown || d.Door == dlq.DoorBack && d.Why == WhyOrderlyOnline || d.Door == dlq.DoorPop
+		right := d.Door == dlq.DoorRetry && d.Why != WhyKindUnknown && d.Why != WhyMayDivert ||
+			d.Door == dlq.DoorBack && (d.Why == WhyOrderlyOnline || d.Why == WhyEitherBack) || d.Door == dlq.DoorPop
 		return d, right
 	}
 	for _, d := range doors {

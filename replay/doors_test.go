@@ -21,6 +21,9 @@ func TestDoorChoice(t *testing.T) {
 	off := func(kind dlq.GroupKind, seen *time.Time) dlq.GroupInfo {
 		return dlq.GroupInfo{Name: "g", Exists: true, Kind: kind, LastSeen: seen}
 	}
+	either := func(online bool, seen *time.Time) dlq.GroupInfo {
+		return dlq.GroupInfo{Name: "g", Exists: true, Kind: dlq.GroupUnknown, ReadsRetry: true, Online: online, LastSeen: seen}
+	}
 	unknown := five()
 	unknown.Major, unknown.Version, unknown.OrderlyDiverts = 0, "", false
 	for _, tt := range []struct {
@@ -40,7 +43,8 @@ func TestDoorChoice(t *testing.T) {
 		{"orderly online 4", on(dlq.GroupOrderly), four(), nil, "B", true, WhyOrderlyNotDiverted, WhyDeadCopy, WhyEveryGroup},
 		{"orderly online, version unknown", on(dlq.GroupOrderly), unknown, nil, "C", true, ShutOrderlyDiverted, WhyOrderlyOnline, WhyEveryGroup},
 		{"orderly crashed 30 s ago 5", off(dlq.GroupOrderly, ago(30*time.Second)), five(), nil, "C", true, ShutOrderlyDiverted, WhyOrderlyOnline, WhyEveryGroup},
-		{"orderly gone for 61 s 5", off(dlq.GroupOrderly, ago(61*time.Second)), five(), nil, "B", true, WhyOrderlyOffline, WhyDeadCopy, WhyEveryGroup},
+		{"orderly last seen 61 s ago 5, gone later", off(dlq.GroupOrderly, ago(61*time.Second)), five(), nil, "C", true, ShutOrderlyDiverted, WhyOrderlyOnline, WhyEveryGroup},
+		{"orderly gone for 81 s 5", off(dlq.GroupOrderly, ago(81*time.Second)), five(), nil, "B", true, WhyOrderlyOffline, WhyDeadCopy, WhyEveryGroup},
 		{"orderly never seen 5", off(dlq.GroupOrderly, nil), five(), nil, "B", true, WhyOrderlyOffline, WhyDeadCopy, WhyEveryGroup},
 		{"orderly crashed 30 s ago 4", off(dlq.GroupOrderly, ago(30*time.Second)), four(), nil, "B", true, WhyOrderlyNotDiverted, WhyDeadCopy, WhyEveryGroup},
 		{"grpc online 5", on(dlq.GroupGRPC), five(), nil, "P", true, ShutGRPC, ShutGRPC, WhyEveryGroup},
@@ -51,6 +55,12 @@ func TestDoorChoice(t *testing.T) {
 		{"grpc fifo 5", on(dlq.GroupGRPCFIFO), five(), nil, "A", false, ShutGRPC, ShutGRPC, WhyOnlyTopic},
 		{"broadcast 5", on(dlq.GroupBroadcast), five(), nil, "A", false, ShutBroadcast, ShutBroadcast, WhyEveryGroup},
 		{"unknown kind offline 5", off(dlq.GroupUnknown, nil), five(), nil, "B", false, WhyKindUnknown, WhyDeadCopy, WhyEveryGroup},
+		{"concurrent or orderly, offline 5", either(false, nil), five(), nil, "B", true, WhyEitherKind, WhyDeadCopy, WhyEveryGroup},
+		{"concurrent or orderly, gone for 61 s 5", either(false, ago(61*time.Second)), five(), nil, "C", true, WhyMayDivert, WhyEitherBack, WhyEveryGroup},
+		{"concurrent or orderly, gone for 61 s 4", either(false, ago(61*time.Second)), four(), nil, "B", true, WhyEitherKind, WhyDeadCopy, WhyEveryGroup},
+		{"concurrent or orderly, online 5", either(true, nil), five(), nil, "C", true, WhyMayDivert, WhyEitherBack, WhyEveryGroup},
+		{"concurrent or orderly, online 4", either(true, nil), four(), nil, "B", true, WhyEitherKind, WhyDeadCopy, WhyEveryGroup},
+		{"concurrent or orderly, online 5, edited", either(true, nil), five(), func(s *situation) { s.changed = true }, "B", false, WhyMayDivert, ShutEdited, WhyEveryGroup},
 		{"no such group", dlq.GroupInfo{Name: "g", Kind: dlq.GroupConcurrent}, five(), nil, "A", false, ShutGroupMissing, ShutGroupMissing, WhyEveryGroup},
 		{"topic unknown", on(dlq.GroupConcurrent), five(), func(s *situation) { s.topic = "" }, "", false, ShutTopicUnknown, ShutTopicUnknown, ShutTopicUnknown},
 		{"topic gone", on(dlq.GroupConcurrent), five(), func(s *situation) { s.topicMissing = true }, "B", true, WhyOnlyThisGroup, WhyDeadCopy, ShutTopicMissing},
@@ -88,7 +98,7 @@ func TestDoorChoice(t *testing.T) {
 				if d.Warnings == nil || d.Receivers == nil {
 					t.Errorf("door %s has a nil list", d.Door)
 				}
-				if open := slices.Contains([]string{WhyOnlyThisGroup, WhyPopReadsRetry, WhyOrderlyNotDiverted, WhyOrderlyOffline, WhyKindUnknown, WhyOrderlyOnline, WhyDeadCopy, WhyEveryGroup, WhyOnlyTopic, WhyPopRetry, WhyProbe}, d.Why); open != d.Allowed {
+				if open := slices.Contains([]string{WhyOnlyThisGroup, WhyPopReadsRetry, WhyOrderlyNotDiverted, WhyOrderlyOffline, WhyKindUnknown, WhyEitherKind, WhyMayDivert, WhyEitherBack, WhyOrderlyOnline, WhyDeadCopy, WhyEveryGroup, WhyOnlyTopic, WhyPopRetry, WhyProbe}, d.Why); open != d.Allowed {
 					t.Errorf("door %s: allowed %v because %q", d.Door, d.Allowed, d.Why)
 				}
 				if !d.Allowed && sentences[d.Why] == "" {

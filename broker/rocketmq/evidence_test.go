@@ -187,9 +187,9 @@ func TestKindOffline(t *testing.T) {
 		"gRPC by pop time":       {presence{}, dead(4, propFirstPop, "1"), dlq.GroupGRPC, KindByPopTrace},
 		"gRPC by origin group":   {presence{}, dead(4, propOriginGroup, "g"), dlq.GroupGRPC, KindByPopTrace},
 		"Java orderly":           {presence{}, dead(3, propMaxReconsume, "2", propReconsumeTime, "3"), dlq.GroupOrderly, KindByOrderlyTrace},
-		"Go orderly":             {presence{}, dead(1), dlq.GroupOrderly, KindByFirstAttempt},
+		"at the first attempt":   {presence{}, dead(1), dlq.GroupUnknown, KindByFirstAttempt},
 		"concurrent":             {presence{}, dead(17, dlq.PropRealTopic, "%RETRY%g"), dlq.GroupConcurrent, KindByRetryTrace},
-		"gRPC producer, orderly": {presence{}, dead(1, propReconsumeTime, "0", "PGROUP", "orders"), dlq.GroupOrderly, KindByFirstAttempt},
+		"gRPC producer, orderly": {presence{}, dead(1, propReconsumeTime, "0", "PGROUP", "orders"), dlq.GroupUnknown, KindByFirstAttempt},
 		"never tried":            {presence{}, dead(0), dlq.GroupUnknown, KindNoTrace},
 	} {
 		if kind, why := kindOffline("g", c.p, c.m); kind != c.kind || why != c.why {

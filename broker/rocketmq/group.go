@@ -25,7 +25,7 @@ const (
 	KindByPopQueues    = "online_pop_queues"    // one of its clients pops
 	KindByPopTrace     = "dead_copy_pop"        // its dead message came through a POP retry topic
 	KindByOrderlyTrace = "dead_copy_orderly"    // its dead message has what a Java orderly consumer writes
-	KindByFirstAttempt = "dead_copy_first"      // its dead message died at the first attempt, as those of Go orderly consumers do
+	KindByFirstAttempt = "dead_copy_first"      // its dead message died at the first attempt, as those of Go orderly consumers and of concurrent ones without retries do
 	KindByRetryTrace   = "dead_copy_retried"    // its dead message went through the retry topic
 	KindRemembered     = "seen_before"          // this console saw it online before
 	KindNoTrace        = "offline_without_sign" // offline, and nothing tells
@@ -203,6 +203,7 @@ func (b *Broker) Group(ctx context.Context, group string, m *dlq.DeadMessage) (d
 		info.MaxRetry = p.config.RetryMaxTimes
 	}
 	info.Kind, info.KindWhy = b.kind(ctx, group, p, m)
+	info.ReadsRetry = info.Kind == dlq.GroupUnknown && (info.KindWhy == KindByConnections || info.KindWhy == KindByFirstAttempt)
 	b.mu.Lock()
 	if s := b.groups[group]; !s.online.IsZero() {
 		at := s.online
@@ -255,9 +256,8 @@ func (b *Broker) kind(ctx context.Context, group string, p presence, m *dlq.Dead
 		return before, KindRemembered
 	}
 	trace, traceWhy := kindOffline(group, p, m)
-	if p.online && (trace != dlq.GroupConcurrent && trace != dlq.GroupOrderly || traceWhy == KindByFirstAttempt) {
-		// It has a retry subscription, so it speaks the remoting protocol. A death at the first attempt proves nothing: messages of
-		// concurrent groups without retries die so, too. While clients are only slow to answer, nobody guesses.
+	if p.online && trace != dlq.GroupConcurrent && trace != dlq.GroupOrderly {
+		// It has a retry subscription, so it speaks the remoting protocol. While clients are only slow to answer, nobody guesses.
 		return dlq.GroupUnknown, why
 	}
 	return trace, traceWhy
@@ -318,7 +318,9 @@ func kindOffline(group string, p presence, m *dlq.DeadMessage) (dlq.GroupKind, s
 	case m.Properties[dlq.PropRealTopic] == dlq.RetryPrefix+group:
 		return dlq.GroupConcurrent, KindByRetryTrace
 	case m.ReconsumeTimes == 1:
-		return dlq.GroupOrderly, KindByFirstAttempt
+		// Of a Go orderly consumer, or of a concurrent one without retries or whose listener gave it up at once (a delay level
+		// below 0): the dead copies are alike (apache/rocketmq AbstractSendMessageProcessor.consumerSendMsgBack).
+		return dlq.GroupUnknown, KindByFirstAttempt
 	case m.ReconsumeTimes > 1:
 		return dlq.GroupConcurrent, KindByRetryTrace
 	}

@@ -333,6 +333,7 @@ export interface GroupInfo {
   kind: string
   kind_why: string
   online: boolean
+  reads_retry?: boolean
   last_seen?: string
   clients?: { id: string; address: string; language: string; version: string }[]
   topics?: string[]

@@ -59,6 +59,11 @@ export const enCodes = {
   'door.why.pop_reads_retry': 'Only {group} gets it: POP consumers read the retry topic too.',
   'door.why.orderly_not_diverted': 'Only {group} gets it. This broker does not turn away retries of orderly groups.',
   'door.why.orderly_offline': 'Only {group} gets it: the orderly group is offline and holds no queue locks.',
+  'door.why.either_kind': 'Only {group} gets it, whether it consumes in order or not; nobody can say which.',
+  'door.why.may_be_diverted':
+    'Only {group} gets it. Nobody can say whether it consumes in order; if it does, the message lands in the DLQ again at once.',
+  'door.why.either_back':
+    'The broker gives its own dead copy back to {group}: that works whether it consumes in order or not, and nobody can say which.',
   'door.why.kind_unknown': 'Only {group} gets it, unless it is a gRPC group; nobody can say, because it is offline.',
   'door.why.orderly_online':
     '{group} consumes in order and is online: the broker gives its own dead copy back, because a retry would land in the DLQ at once.',
@@ -184,7 +189,8 @@ export const enCodes = {
   'group.why.online_pop_queues': 'one of its clients pops',
   'group.why.dead_copy_pop': 'its dead message came through a POP retry topic',
   'group.why.dead_copy_orderly': 'told by its dead message',
-  'group.why.dead_copy_first': 'its dead message died at the first attempt',
+  'group.why.dead_copy_first':
+    'its dead message died at the first attempt, which does not tell whether it consumes in order',
   'group.why.dead_copy_retried': 'its dead message went through the retry topic',
   'group.why.seen_before': 'as it was when last online',
   'group.why.offline_without_sign': 'offline, and nothing tells',
