@@ -1,10 +1,11 @@
 import { apiDuration } from '../i18n/format'
-import { currentLang, t } from '../i18n/i18n'
+import { t } from '../i18n/i18n'
 import { Copy } from '../parts/Copy'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { Foreign } from '../parts/Text'
 import '../style/deliveries.css'
+import { Said } from '../parts/Said'
 import { pretty } from './logic'
 import type { Attempt, Delivery } from './types'
 import { When } from './words'
@@ -43,8 +44,8 @@ function One({ a, open }: { a: Attempt; open: boolean }) {
         </span>
       </summary>
       {a.error && (
-        <p className="bad small" lang={currentLang() === 'en' ? undefined : 'en'}>
-          {plain(a.error, 600)}
+        <p className="bad small">
+          <Said text={a.error} />
         </p>
       )}
       <div className="exchange">

@@ -3,11 +3,12 @@ import { Link, useLocation } from 'wouter'
 import { asProblem, type Problem } from '../api/client'
 import { useRights } from '../api/queries'
 import { useKeys } from '../app/keys'
-import { code, currentLang, t, tx } from '../i18n/i18n'
+import { code, t, tx } from '../i18n/i18n'
 import { Id } from '../parts/Copy'
 import { Icon } from '../parts/Icon'
 import { plain } from '../parts/mask'
 import { ProblemBox } from '../parts/Problem'
+import { Said } from '../parts/Said'
 import { Foreign } from '../parts/Text'
 import { Time, useNow } from '../parts/Time'
 import { Wait } from '../parts/Wait'
@@ -97,8 +98,8 @@ function Shown({ d }: { d: Delivery }) {
         {d.error && d.state !== 'sent' && (
           <>
             <dt>{t('delivery.error')}</dt>
-            <dd className="bad" lang={currentLang() === 'en' ? undefined : 'en'}>
-              {plain(d.error, 600)}
+            <dd className="bad">
+              <Said text={d.error} />
             </dd>
           </>
         )}

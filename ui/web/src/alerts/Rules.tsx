@@ -1,9 +1,9 @@
 import { type ReactNode, useEffect, useRef } from 'react'
 import { Link, useSearch } from 'wouter'
 import { apiDuration, parseDuration } from '../i18n/format'
-import { code, currentLang, t, tx } from '../i18n/i18n'
+import { code, t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'
-import { plain } from '../parts/mask'
+import { Said } from '../parts/Said'
 import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import type { Shared } from './AlertsView'
@@ -119,8 +119,8 @@ function Values({ r, alerts }: { r: AlertRule; alerts: readonly Alert[] }) {
   return (
     <div className="rule-values">
       {r.error && (
-        <p className="note-amber" lang={currentLang() === 'en' ? undefined : 'en'}>
-          {plain(r.error, 600)}
+        <p className="note-amber">
+          <Said text={r.error} />
         </p>
       )}
       {r.evaluated_at && <p className="small quiet">{tx('alerts.looked', { at: <Time at={r.evaluated_at} /> })}</p>}

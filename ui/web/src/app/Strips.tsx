@@ -5,6 +5,7 @@ import type { Status } from '../api/types'
 import { code, t, tx } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
 import { middle, plain } from '../parts/mask'
+import { Said } from '../parts/Said'
 import { Foreign } from '../parts/Text'
 import { Time, useNow } from '../parts/Time'
 import { FileStrip } from './FileStrip'
@@ -34,8 +35,18 @@ export function stripsOf(s: Status): Strip[] {
           : t('strip.broker')}{' '}
         <span className="quiet">
           {(s.cluster.name_servers ?? []).join(', ')}
-          {s.cluster.error ? ` · ${plain(s.cluster.error, 600)}` : ''}
-          {s.cluster.hint ? ` · ${plain(s.cluster.hint, 300)}` : ''}
+          {s.cluster.error && (
+            <>
+              {' · '}
+              <Said text={s.cluster.error} />
+            </>
+          )}
+          {s.cluster.hint && (
+            <>
+              {' · '}
+              <Said text={s.cluster.hint} />
+            </>
+          )}
         </span>
       </>,
     )

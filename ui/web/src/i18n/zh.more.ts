@@ -1,3 +1,4 @@
+import { learn } from '../parts/sentences'
 import type { enMore } from './en.more'
 import type { Words } from './i18n'
 import { zhAlerts } from './zh.alerts'
@@ -5,6 +6,9 @@ import { zhCodes } from './zh.codes'
 import { zhLetter } from './zh.letter'
 import { zhOperations } from './zh.operations'
 import { zhRules } from './zh.rules'
+import { zhSaid } from './zh.said'
+
+learn(zhSaid)
 
 // 死信详情、对话框和其他页面的文字。
 export const zhMore: Words<typeof enMore> = {

@@ -10,6 +10,7 @@ import { Foreign } from '../parts/Text'
 import { Time } from '../parts/Time'
 import type { ProbeVerdict } from './types'
 import '../style/timeline.css'
+import { Said } from '../parts/Said'
 import { VerdictChip } from './probe'
 import { ReplayMarks } from './ReplayMarks'
 
@@ -97,7 +98,7 @@ function Entry({ e, letter }: { e: LetterEvent; letter: Detail }) {
             <Foreign text={e.note} />
           </p>
         )}
-        {e.kind === 'probed' && <Said d={all} />}
+        {e.kind === 'probed' && <ProbeSaid d={all} />}
         {details.length > 0 && (
           <p className="small quiet entry-details">
             {details.map(([k, v]) => (
@@ -156,7 +157,7 @@ const answer: Record<string, true> = {
 }
 
 /** What the probed consumer said. */
-function Said({ d }: { d: Record<string, string> }) {
+function ProbeSaid({ d }: { d: Record<string, string> }) {
   const trusted = d.trusted === 'true'
   return (
     <>
@@ -220,7 +221,11 @@ function CallLog({ c }: { c: Call }) {
           <Foreign text={c.reason} />
         </p>
       )}
-      {c.error && <p className="bad">{plain(c.error)}</p>}
+      {c.error && (
+        <p className="bad">
+          <Said text={c.error} />
+        </p>
+      )}
       {(c.refs ?? []).map(r => (
         <p key={`${r.kind} ${r.id}`} className="small">
           <Foreign text={r.kind} />
@@ -243,7 +248,12 @@ function CallLog({ c }: { c: Call }) {
             <span className="num">{t('call.attempt', { n: a.number })}</span> <Time at={a.at} form="clock" />{' '}
             <span className="num">{a.status > 0 ? `HTTP ${a.status}` : t('call.no_answer')}</span>{' '}
             <span className="quiet num">{apiDuration(a.duration)}</span>
-            {a.error && <span className="bad"> {plain(a.error)}</span>}
+            {a.error && (
+              <span className="bad">
+                {' '}
+                <Said text={a.error} />
+              </span>
+            )}
             {a.answer && (
               <pre className="answer">
                 <Foreign text={a.answer.slice(0, 4000)} />

@@ -111,7 +111,7 @@ describe('an error', () => {
     const found = saidByTheProgram()
     expect(found.length).toBeGreaterThan(250)
     const wrong = found.filter(({ code, text }) => {
-      const w = problemWords({ code, detail: text, hint: `${text}; look at it`, request_id: 'r-1' })
+      const w = problemWords({ code, detail: text, hint: `look at ${text} as it is`, request_id: 'r-1' })
       const shown = [w.title, w.detail, w.hint].join(' ')
       return !/\p{Script=Han}/u.test(w.title) || /[a-z]+ [a-z]+ [a-z]+/.test(shown.replace(/"[^"]*"|%\w/g, ''))
     })

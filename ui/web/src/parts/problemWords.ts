@@ -73,11 +73,12 @@ export function problemWords(body: ProblemBody, about: Params = {}): ProblemWord
   const names = { group: t('problem.group'), topic: t('problem.topic'), ...about }
   const why = given.why && whyWords(given.why, names)
   const known = sentenceWords(detail)
+  const todo = body.hint && sentenceWords(body.hint)
   return {
     title: why ? `${title}${t('colon')}${why}` : title,
     detail: known ?? '',
-    hint,
-    original: [known === undefined && detail, body.hint].filter(Boolean).join(' · '),
+    hint: todo || hint,
+    original: [known === undefined && detail, !todo && body.hint].filter(Boolean).join(' · '),
   }
 }
 
