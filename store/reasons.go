@@ -16,14 +16,18 @@ func (t *tx) cause(r *row) *dlq.Cause {
 	}
 }
 
+// causeNumbers is how a cause's origin, field and fingerprint are written down.
+func (t *tx) causeNumbers(c *dlq.Cause) (origin, field, print int64, err error) {
+	if print, err = fingerprintNumber(c.Fingerprint); err != nil {
+		return 0, 0, 0, err
+	}
+	return origin, field, print, t.words(wordInto{&origin, wordOrigin, string(c.Origin)}, wordInto{&field, wordField, c.Field})
+}
+
 // keepReason writes down what a death says of itself, with the verdict of its letter.
 func (t *tx) keepReason(r *row, c *dlq.Cause) error {
-	print, err := fingerprintNumber(c.Fingerprint)
+	origin, field, print, err := t.causeNumbers(c)
 	if err != nil {
-		return err
-	}
-	var origin, field int64
-	if err := t.words(wordInto{&origin, wordOrigin, string(c.Origin)}, wordInto{&field, wordField, c.Field}); err != nil {
 		return err
 	}
 	_, err = t.exec("REPLACE INTO death_reason VALUES(?,?,?,?,?,?,?,?,?,?)",
@@ -53,12 +57,8 @@ func (t *tx) setReasonDeath(r, before *row, f *dlq.Facts) error {
 
 // learnEarlier takes over what became known of an earlier death of a letter. The verdict of then stays.
 func (t *tx) learnEarlier(r *row, c *dlq.Cause) error {
-	print, err := fingerprintNumber(c.Fingerprint)
+	origin, field, print, err := t.causeNumbers(c)
 	if err != nil {
-		return err
-	}
-	var origin, field int64
-	if err := t.words(wordInto{&origin, wordOrigin, string(c.Origin)}, wordInto{&field, wordField, c.Field}); err != nil {
 		return err
 	}
 	_, err = t.exec(`INSERT INTO death_reason SELECT letter, id, ?, ?, ?, 0, 0, 0, ?, ? FROM death WHERE id=? AND letter=?

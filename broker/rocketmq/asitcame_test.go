@@ -18,12 +18,7 @@ import (
 // hands the value to its listener with the separator in it; so does a replay, by every way.
 func TestPropertiesOfAgentsReachTheConsumer(t *testing.T) {
 	onBoth(t, func(t *testing.T, n *node.Node) {
-		s := &scene{t: t, n: n, bn: newBench(t, n), desk: newDesk(), topic: unique("orders"), group: unique("stock")}
-		s.bn.topic(s.topic, 1, 6)
-		s.bn.group(s.group, 1)
-		s.b = open(t, n)
-		start(t, s.b, s.desk)
-		s.shop = consumeInJava(t, n, s.group, s.topic, "concurrent")
+		s := javaShop(t, n, "concurrent")
 		key := newKey()
 		raw := "UNIQ_KEY\x01" + key + "\x02WAIT\x01true\x02KEYS\x01SW-1\x02TAGS\x01examsw8-x\x010\x02sw8\x011-MDA=\x02last\x01without separator"
 		s.produceRaw(raw)
@@ -108,12 +103,7 @@ func TestSendRefusesWhatNoFrameCarries(t *testing.T) {
 // otherwise. All three methods, and the Java client's listener gets the very bytes.
 func TestCompressedBodiesGoAsTheyCame(t *testing.T) {
 	onBoth(t, func(t *testing.T, n *node.Node) {
-		s := &scene{t: t, n: n, bn: newBench(t, n), desk: newDesk(), topic: unique("orders"), group: unique("stock")}
-		s.bn.topic(s.topic, 1, 6)
-		s.bn.group(s.group, 1)
-		s.b = open(t, n)
-		start(t, s.b, s.desk)
-		s.shop = consumeInJava(t, n, s.group, s.topic, "concurrent")
+		s := javaShop(t, n, "concurrent")
 		caps, err := s.b.Capabilities(t.Context(), "")
 		if err != nil || caps.MaxMessage != 4<<20 {
 			t.Fatalf("the broker's limit: %d, %v", caps.MaxMessage, err)

@@ -103,7 +103,8 @@ func TestJavaPopGroup(t *testing.T) {
 	}
 }
 
-func javaScene(t *testing.T, n *node.Node, kind string) *scene {
+// javaShop is a topic with a consumer group of the Java client, and a console that reads what dies there.
+func javaShop(t *testing.T, n *node.Node, kind string) *scene {
 	t.Helper()
 	s := &scene{t: t, n: n, bn: newBench(t, n), desk: newDesk(), topic: unique("orders"), group: unique("stock")}
 	s.bn.topic(s.topic, 1, 6)
@@ -111,6 +112,13 @@ func javaScene(t *testing.T, n *node.Node, kind string) *scene {
 	s.b = open(t, n)
 	start(t, s.b, s.desk)
 	s.shop = consumeInJava(t, n, s.group, s.topic, kind)
+	return s
+}
+
+// javaScene is a javaShop in which one message has died.
+func javaScene(t *testing.T, n *node.Node, kind string) *scene {
+	t.Helper()
+	s := javaShop(t, n, kind)
 	s.bn.put(s.topic, "order 1", map[string]string{"UNIQ_KEY": newKey(), "KEYS": "o1", "TAGS": "new"})
 	s.dead = s.deaths(1)[0]
 	return s

@@ -3,6 +3,7 @@ package simulated
 import (
 	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"deadletteroffice/dlq"
@@ -33,6 +34,8 @@ type group struct {
 	committed map[string]int64 // by topic
 	tries     int              // orderly: of the message at the head
 	rest      time.Time        // orderly: suspended until
+
+	turn sync.Mutex // held while it consumes: two consoles on this broker both run it
 }
 
 // retryPause is the delay before each retry: short, so that a demo shows something.
@@ -82,8 +85,12 @@ func (g *group) reads() []string {
 
 func popRetry(group, topic string) string { return dlq.RetryPrefix + group + "_" + topic }
 
-// consume lets one group have what there is.
+// consume lets one group have what there is, unless it is having it.
 func (b *Broker) consume(g *group, now time.Time) {
+	if !g.turn.TryLock() {
+		return
+	}
+	defer g.turn.Unlock()
 	for {
 		m, topic := b.head(g, now)
 		if m == nil {

@@ -141,6 +141,38 @@ func TestAMessageDies(t *testing.T) {
 	})
 }
 
+// Two consoles on one broker both let its consumer groups go on: still every message is had once.
+func TestTwoConsoles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := running(t, Options{})
+		in := &intake{next: map[dlq.Queue]int64{}}
+		second := make(chan error)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { second <- b.Run(ctx, in) }()
+		f := &fault{healed: true}
+		b.Consume(Consumer{Group: "g", Topics: []string{"orders"}, Work: func(m Seen) bool {
+			time.Sleep(time.Millisecond) // the other comes along
+			return f.work(m)
+		}})
+		for i := range 500 {
+			b.Produce(Message{Topic: "orders", Body: fmt.Append(nil, i)})
+		}
+		time.Sleep(10 * time.Second)
+		for i, m := range f.had() {
+			if string(m.Body) != fmt.Sprint(i) {
+				t.Fatalf("message %s in place %d", m.Body, i)
+			}
+		}
+		if n := len(f.had()); n != 500 {
+			t.Errorf("%d of 500 were had", n)
+		}
+		cancel()
+		if err := <-second; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // One replay through each door, to each kind of group, healed before; what RocketMQ 5.5.0 was measured to do.
 func TestDoors(t *testing.T) {
 	for _, tt := range []struct {

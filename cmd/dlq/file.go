@@ -23,18 +23,10 @@ func backupCommand(ctx context.Context, args []string, env environment) error {
 	set.SetOutput(io.Discard)
 	to := remoteFlags(set, env)
 	data := set.String("data", "", "the SQLite file of a console that is stopped; without it a running console is asked")
-	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
-		set.SetOutput(env.stdout)
-		fmt.Fprintln(env.stdout, "Usage: "+use)
-		set.PrintDefaults()
+	var file string
+	if err := parseClient(set, args, env, use, 1, &file); err != nil {
 		return err
-	} else if err != nil {
-		return usageErrorf("%s: %w", use, err)
 	}
-	if set.NArg() != 1 {
-		return usageErrorf("%s: one file to write is needed", use)
-	}
-	file := set.Arg(0)
 	if _, err := os.Lstat(file); err == nil {
 		return dlq.Errorf(dlq.CodeRefused, "the file %s exists already", file).WithHint("a backup replaces nothing; give another name")
 	}
@@ -138,15 +130,10 @@ func adoptCommand(ctx context.Context, args []string, env environment) error {
 	set.SetOutput(io.Discard)
 	data := set.String("data", "", "the SQLite file; its console must be stopped")
 	withoutLog := set.Bool("without-log", false, "the write-ahead log of the file is lost for good: go on with what the file itself holds")
-	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
-		set.SetOutput(env.stdout)
-		fmt.Fprintln(env.stdout, "Usage: "+use)
-		set.PrintDefaults()
+	if err := parseClient(set, args, env, use, 0); err != nil {
 		return err
-	} else if err != nil {
-		return usageErrorf("%s: %w", use, err)
 	}
-	if *data == "" || set.NArg() > 0 {
+	if *data == "" {
 		return usageErrorf("%s: the data file must be named", use)
 	}
 	if _, err := os.Stat(*data); err != nil { // opening would make it

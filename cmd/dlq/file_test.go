@@ -261,9 +261,9 @@ func TestCopySendsNothing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "is a copy of") {
 		t.Errorf("a letter of the copy is given back: %v", err)
 	}
-	reach(t, c, op.ID, "the original comes to its end", isSettled)
+	settled := reach(t, c, op.ID, "the original comes to its end", isSettled)
 	if got := len(f.arrivals()); got != letters {
-		t.Errorf("%d replays arrived of %d letters", got, letters)
+		t.Errorf("%d replays arrived of %d letters: %+v", got, letters, settled.Counts)
 	}
 
 	// When the original has ended, a person goes on with the copy.
