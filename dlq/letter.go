@@ -127,16 +127,21 @@ func (r DeathReason) Known() bool {
 type Detail struct {
 	Letter
 	Properties map[string]string `json:"properties"` // of the newest dead copy, exactly as the broker stored them
-	SysFlag    int32             `json:"sys_flag"`
-	BornHost   string            `json:"born_host,omitempty"`
-	StoreHost  string            `json:"store_host,omitempty"` // broker address of the newest dead copy
-	BodyState  BodyState         `json:"body_state"`
-	History    []Death           `json:"history"`     // newest first
-	ReplayList []Replay          `json:"replay_list"` // newest first
-	Events     []Event           `json:"events"`      // newest first
-	Calls      []Call            `json:"calls"`       // compensation calls, newest first
-	Verdict    Verdict           `json:"verdict"`     // what the rules said when they judged it last
-	Judged     Judgement         `json:"judged"`      // when that was and what it was judged by; with the letter's facts and rule version it gives the trace again
+
+	// EscapedProperties are those that are not UTF-8, by the name that they have in Properties of an API answer. There each byte
+	// that is none is \xNN, in name and value, and a backslash is two.
+	EscapedProperties []string `json:"escaped_properties,omitempty"`
+
+	SysFlag    int32     `json:"sys_flag"`
+	BornHost   string    `json:"born_host,omitempty"`
+	StoreHost  string    `json:"store_host,omitempty"` // broker address of the newest dead copy
+	BodyState  BodyState `json:"body_state"`
+	History    []Death   `json:"history"`     // newest first
+	ReplayList []Replay  `json:"replay_list"` // newest first
+	Events     []Event   `json:"events"`      // newest first
+	Calls      []Call    `json:"calls"`       // compensation calls, newest first
+	Verdict    Verdict   `json:"verdict"`     // what the rules said when they judged it last
+	Judged     Judgement `json:"judged"`      // when that was and what it was judged by; with the letter's facts and rule version it gives the trace again
 }
 
 // EarlierCause is the newest known reason among the deaths before the newest one; nil for none.

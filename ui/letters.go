@@ -166,7 +166,11 @@ type letterID struct {
 }
 
 func (s *Server) getLetter(ctx context.Context, req *letterID) (dlq.Detail, error) {
-	return s.Store.Detail(ctx, req.ID)
+	d, err := s.Store.Detail(ctx, req.ID)
+	if err == nil {
+		d.Properties, d.EscapedProperties = escaped(d.Properties)
+	}
+	return d, err
 }
 
 // getBody hands out the exact bytes, as a download and never as something that a browser would show.

@@ -209,6 +209,7 @@ export interface Call {
 
 export interface Detail extends Letter {
   properties: Record<string, string> | null
+  escaped_properties?: string[]
   sys_flag: number
   born_host?: string
   store_host?: string

@@ -284,6 +284,7 @@ export const enMore = {
   'props.born_host': 'Producer address',
   'props.born_at': 'Produced',
   'props.died_at': 'Died',
+  'props.escaped': 'Not UTF-8: each such byte is shown as \\xNN, and a backslash as two.',
   'props.raw_time': 'Not a time in milliseconds. RocketMQ stores this field as the sender writes it.',
   'props.raw_micro': 'Read as microseconds:',
   'props.raw_nano': 'Read as nanoseconds:',

@@ -290,6 +290,7 @@ export const zhMore: Words<typeof enMore> = {
   'props.born_host': '生产者地址',
   'props.born_at': '产生时间',
   'props.died_at': '失败时间',
+  'props.escaped': '不是 UTF-8 编码：无法识别的字节显示为 \\xNN，反斜杠显示为两个。',
   'props.raw_time': '不是有效的毫秒时间戳。RocketMQ 按发送方写入的值原样保存该字段。',
   'props.raw_micro': '按微秒解读：',
   'props.raw_nano': '按纳秒解读：',

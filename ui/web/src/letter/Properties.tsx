@@ -20,14 +20,14 @@ export function Properties({ letter: l }: { letter: Detail }) {
         {user.length === 0 ? (
           <p className="quiet">{t('props.none')}</p>
         ) : (
-          <Table rows={user} marked={l.reason_field?.replace(/^property\."?|"$/g, '')} />
+          <Table rows={user} escaped={l.escaped_properties} marked={l.reason_field?.replace(/^property\."?|"$/g, '')} />
         )}
       </section>
       <details>
         <summary>
           {t('props.broker')} <span className="quiet num">{broker.length}</span>
         </summary>
-        <Table rows={broker} />
+        <Table rows={broker} escaped={l.escaped_properties} />
       </details>
       <details open>
         <summary>{t('props.message')}</summary>
@@ -77,7 +77,13 @@ function Pair({ name, value }: { name: string; value: string | undefined }) {
   )
 }
 
-function Table({ rows, marked }: { rows: readonly [string, string][]; marked?: string | undefined }) {
+interface TableProps {
+  rows: readonly [string, string][]
+  escaped?: readonly string[] | undefined
+  marked?: string | undefined
+}
+
+function Table({ rows, escaped, marked }: TableProps) {
   return (
     <table className="props-table">
       <thead className="off-screen">
@@ -99,6 +105,7 @@ function Table({ rows, marked }: { rows: readonly [string, string][]; marked?: s
               </th>
               <td>
                 <Value value={value} />
+                {escaped?.includes(name) && <div className="quiet">{t('props.escaped')}</div>}
               </td>
             </tr>
           )
