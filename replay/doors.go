@@ -43,12 +43,14 @@ type situation struct {
 	named   bool // the message's own body or property says the topic, not what RocketMQ wrote
 	bounded bool // the caller may not send beyond the failed consumer group
 
-	maybeSent bool // an earlier send may have arrived
-	confirmed bool // an earlier replay was consumed
-	foreign   bool // another console replays here
-	keyless   bool // the dead copy has no UNIQ_KEY
-	deadGone  bool // the broker no longer has the dead copy
-	deadOld   bool // it may delete it at any moment
+	maybeSent bool      // an earlier send may have arrived
+	confirmed bool      // an earlier replay was consumed
+	foreign   bool      // another console replays here
+	keyless   bool      // the dead copy has no UNIQ_KEY
+	deadGone  bool      // the broker no longer has the dead copy
+	deadOld   bool      // it may delete it at any moment
+	begun     time.Time // since when consumer groups are watched
+	died      time.Time // when the group made the dead copy
 	now       time.Time
 }
 
@@ -62,7 +64,16 @@ func (s situation) diverts() bool {
 	if s.group.Kind != dlq.GroupOrderly && !s.either() || !s.broker.OrderlyDiverts && s.broker.Major != 0 {
 		return false
 	}
-	return s.group.Online || s.group.LastSeen != nil && s.now.Sub(*s.group.LastSeen) < lockLife+seenLate
+	if s.group.Online {
+		return true
+	}
+	alive := s.died.Add(seenLate)
+	if s.group.LastSeen != nil {
+		alive = s.group.LastSeen.Add(seenLate)
+	} else if s.begun.After(alive) {
+		alive = s.begun // for all that is known
+	}
+	return s.now.Sub(alive) < lockLife
 }
 
 // doors tells of every door that leads to the target what it would do, and which one the console would take; "" when

@@ -181,7 +181,12 @@ func (s *Service) survey(ctx context.Context, l dlq.Letter, m *dlq.DeadMessage, 
 		group: a.group, broker: a.broker, receivers: a.receivers, complete: a.complete, topicMissing: a.topicMissing,
 		topicAway: a.topicAway, brokerAway: a.err != nil, holder: m.Broker, holderAway: a.holder != nil, via: a.via, foreign: s.Broker.Status().Foreign, now: s.now(),
 		maybeSent: h.maybeSent != nil || l.HasFlag(dlq.FlagPossibleDuplicate), confirmed: h.confirmedAt != nil,
-		keyless: m.UniqueKey() == "", deadGone: a.firstKept > m.Offset,
+		keyless: m.UniqueKey() == "", deadGone: a.firstKept > m.Offset, begun: s.begun,
+	}
+	if t.Kind != dlq.TargetOtherGroup {
+		if sv.at.died = m.StoredAt; sv.at.died.After(sv.at.now) {
+			sv.at.died = sv.at.now // by another clock
+		}
 	}
 	if keeps := time.Duration(a.broker.Keeps); keeps > 0 && a.holder == nil {
 		sv.at.deadOld = sv.at.now.Sub(m.StoredAt) > keeps

@@ -118,6 +118,7 @@ type Deps struct {
 // Service replays letters and tracks what became of them. Its methods may be called at the same time.
 type Service struct {
 	Deps
+	begun   time.Time // nobody watched consumer groups before
 	metrics metrics
 	backOff backOff
 	ask     *asker
@@ -151,6 +152,7 @@ func New(d Deps) *Service {
 		probing:  map[int64]bool{},
 		sights:   map[string]sight{},
 	}
+	s.begun = s.now()
 	s.ask = &asker{cluster: d.Broker, now: s.now, known: map[askKey]*asked{}}
 	return s
 }
