@@ -53,7 +53,14 @@ export function AccessCard() {
         <p className="quiet">{t('access.sessions.none')}</p>
       ) : (
         <Table
-          head={[t('access.who'), t('access.from'), t('access.since'), t('access.used'), t('access.ends'), '']}
+          head={[
+            t('access.who'),
+            [t('access.from'), 'wide-only'],
+            [t('access.since'), 'wide-only'],
+            t('access.used'),
+            t('access.ends'),
+            '',
+          ]}
           small
         >
           {sessions.data.map(s => (
@@ -62,8 +69,8 @@ export function AccessCard() {
                 <Foreign text={s.actor} /> <span className="quiet">{s.role}</span>{' '}
                 {s.own && <span className="chip grey">{t('access.own')}</span>}
               </th>
-              <td className="mono">{plain(s.address)}</td>
-              <td className="num">
+              <td className="mono wide-only">{plain(s.address)}</td>
+              <td className="num wide-only">
                 <Time at={s.since} />
               </td>
               <td className="num">
@@ -87,7 +94,13 @@ export function AccessCard() {
         <Wait lines={2} />
       ) : (
         <Table
-          head={[t('access.who'), t('access.groups'), t('access.expires'), t('access.last'), t('access.from')]}
+          head={[
+            t('access.who'),
+            t('access.groups'),
+            t('access.expires'),
+            [t('access.last'), 'wide-only'],
+            [t('access.from'), 'wide-only'],
+          ]}
           small
         >
           {tokens.data.map((k, i) => (
@@ -107,8 +120,8 @@ export function AccessCard() {
                 )}
               </td>
               <td className="num">{k.expires_at ? <Time at={k.expires_at} form="moment" /> : t('access.never')}</td>
-              <td className="num">{k.used_at ? <Time at={k.used_at} /> : '–'}</td>
-              <td className="mono">{k.address ? plain(k.address) : '–'}</td>
+              <td className="num wide-only">{k.used_at ? <Time at={k.used_at} /> : '–'}</td>
+              <td className="mono wide-only">{k.address ? plain(k.address) : '–'}</td>
             </tr>
           ))}
         </Table>
