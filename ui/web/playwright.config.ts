@@ -1,8 +1,8 @@
 import { defineConfig } from '@playwright/test'
 import { mockPort } from './e2e/mockPort'
 
-// main.spec.ts starts the program itself on a real broker; the others run against the mock of dev/mock.mjs, one for each
-// worker. Chromium is the system's: Playwright's own download is not needed.
+// main.spec.ts starts the program itself on a real broker, and wire.spec.ts over the program's stand-in for one; the others
+// run against the mock of dev/mock.mjs, one for each worker. Chromium is the system's: Playwright's own download is not needed.
 const workers = 2
 
 export default defineConfig({
@@ -31,7 +31,7 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: 'main', testMatch: 'main.spec.ts' }, // the longest first
+    { name: 'main', testMatch: ['main.spec.ts', 'wire.spec.ts'] }, // the longest first
     {
       name: 'views',
       testMatch: [

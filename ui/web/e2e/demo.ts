@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { openSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,10 +17,20 @@ export class Demo {
   ) {}
 
   static async start(version: string, env: Record<string, string> = {}): Promise<Demo> {
+    return Demo.run('demo/run.sh', [], { DLQ_SHOP_EVERY: '3s', DLQ_DEMO_ROCKETMQ: version, ...env })
+  }
+
+  /** The same console over the stand-in that the program brings, for what does not depend on a broker. */
+  static async simulated(env: Record<string, string> = {}): Promise<Demo> {
+    return Demo.run('bin/dlq', ['demo', '--simulated'], env)
+  }
+
+  private static async run(program: string, args: string[], env: Record<string, string>): Promise<Demo> {
     const folder = await mkdtemp(join(tmpdir(), 'dlq-e2e-'))
     const [console, shop] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
     const log = openSync(join(folder, 'log'), 'w')
-    const process_ = spawn(join(root, 'demo/run.sh'), [], {
+    await copyFile(join(root, 'rules.yaml'), join(folder, 'rules.yaml')) // tests change them
+    const process_ = spawn(join(root, program), args, {
       cwd: root,
       detached: true, // a process group of its own, so that Ctrl-C can be sent to all of it
       stdio: ['ignore', log, log],
@@ -28,9 +38,9 @@ export class Demo {
         ...process.env,
         DLQ_LISTEN: console,
         DLQ_SHOP_LISTEN: shop,
-        DLQ_SHOP_EVERY: '3s',
         DLQ_DEMO_DIR: folder,
-        DLQ_DEMO_ROCKETMQ: version,
+        DLQ_DATA: join(folder, 'dlq.db'),
+        DLQ_RULES: join(folder, 'rules.yaml'),
         ...env,
       },
     })

@@ -445,9 +445,7 @@ test.describe('the other views', () => {
     const bars = await card.locator('a').evaluateAll(all =>
       all.map(a => ({
         href: a.getAttribute('href') ?? '',
-        deaths: /· ([\d,]+) deaths? · opens the letters of these deaths$/.exec(
-          a.querySelector('title')?.textContent ?? '',
-        )?.[1],
+        deaths: /· ([\d,]+) deaths? · opens the letters of these deaths$/.exec(a.getAttribute('aria-label') ?? '')?.[1],
       })),
     )
     expect(bars).toHaveLength(24)
@@ -463,6 +461,26 @@ test.describe('the other views', () => {
       const letters = / of ([\d,]+)/.exec((await head.textContent()) ?? '')?.[1]
       await expect(page.getByRole('tab', { name: /^All/ })).toHaveText(`All ${letters}`)
     }
+  })
+
+  test('the bars of the overview are reached by keyboard: one stop, then the arrow keys', async ({ page }) => {
+    await page.goto('/')
+    const bars = page.getByRole('group', { name: 'Deaths read in the last 24 hours' }).getByRole('link')
+    await expect(bars).toHaveCount(24)
+    await page.locator('.sentence a').last().focus()
+    await page.keyboard.press('Tab')
+    await expect(bars.last()).toBeFocused()
+    await page.keyboard.press('ArrowLeft')
+    await expect(bars.nth(22)).toBeFocused()
+    await page.keyboard.press('Home')
+    await expect(bars.first()).toBeFocused()
+    await page.keyboard.press('ArrowLeft')
+    await expect(bars.first()).toBeFocused()
+    await page.keyboard.press('Tab')
+    expect(await bars.evaluateAll(all => all.includes(document.activeElement as HTMLAnchorElement))).toBe(false)
+    await page.keyboard.press('Shift+Tab')
+    await page.keyboard.press('Enter')
+    await expect(page).toHaveURL(/arrived_after=.*arrived_before=/)
   })
 
   test('system says since when the cluster is reachable', async ({ page }) => {

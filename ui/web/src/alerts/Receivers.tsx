@@ -86,7 +86,7 @@ function Card({ r, rules, last }: { r: Receiver; rules: readonly AlertRule[]; la
       <p className="small quiet">
         {receiverType(r.type, r.format)}
         {(r.signed || r.type === 'webhook') &&
-          `${t('alert.comma')}${t(r.signed ? 'receiver.signed' : 'receiver.unsigned')}`}
+          `${t('list.comma')}${t(r.signed ? 'receiver.signed' : 'receiver.unsigned')}`}
         {r.host && (
           <>
             {' · '}
@@ -109,7 +109,7 @@ function Card({ r, rules, last }: { r: Receiver; rules: readonly AlertRule[]; la
               <>
                 {rules.map((x, i) => (
                   <span key={x.name}>
-                    {i > 0 && t('alert.comma')}
+                    {i > 0 && t('list.comma')}
                     <Link href={`/alerts/rules?rule=${encodeURIComponent(x.name)}`}>
                       <Foreign text={x.name} />
                     </Link>

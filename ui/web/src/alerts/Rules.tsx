@@ -73,7 +73,7 @@ function Rule({ r, alerts, open, only }: RuleProps) {
                 <>
                   {r.receivers.map((x, i) => (
                     <span key={x}>
-                      {i > 0 && t('alert.comma')}
+                      {i > 0 && t('list.comma')}
                       <Foreign text={x} />
                     </span>
                   ))}

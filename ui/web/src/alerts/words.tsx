@@ -191,7 +191,7 @@ function subjects(d: Delivery): string {
   const names = [...new Set(d.notification.alerts.map(a => subjectOf(a.labels) || a.rule))]
   const shown = names.slice(0, 3).map(n => plain(middle(n, 40)))
   if (names.length > 3) shown.push(t('more.n', { n: names.length - 3 }))
-  return shown.join(t('alert.comma'))
+  return shown.join(t('list.comma'))
 }
 
 /** A value against its threshold. */

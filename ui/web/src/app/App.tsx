@@ -2,22 +2,24 @@ import { Suspense, useEffect, useState } from 'react'
 import { Redirect, Route, Switch, useLocation } from 'wouter'
 import { asProblem, type Problem, unauthorized, writes } from '../api/client'
 import { client, live, useSession } from '../api/queries'
-import { code, currentLang, loadMore, t, useLang } from '../i18n/i18n'
+import { code, currentLang, t, useLang, withWords } from '../i18n/i18n'
 import { plain } from '../parts/mask'
 import { Wait } from '../parts/Wait'
 import { Boundary } from './Boundary'
 import { Frame } from './Frame'
 import { part } from './part'
 
-const Login = part(() => loadMore(import('./Login')))
+const Login = part(() => withWords(['dialogs'], import('./Login')))
 const Letters = part(() => import('../letters/LettersView'))
-const Overview = part(() => loadMore(import('../overview/OverviewView')))
-const Operations = part(() => loadMore(import('../operations/OperationsView')))
-const Rules = part(() => loadMore(import('../rules/RulesView')))
-const Alerts = part(() => loadMore(import('../alerts/AlertsView')))
-const Groups = part(() => loadMore(import('../groups/GroupsView')))
-const System = part(() => loadMore(import('../system/SystemView')))
-const NotFound = part(() => loadMore(import('./NotFound')))
+const Overview = part(() => withWords(['overview'], import('../overview/OverviewView')))
+const Operations = part(() =>
+  withWords(['operations', 'codes', 'dialogs', 'edit', 'letter'], import('../operations/OperationsView')),
+)
+const Rules = part(() => withWords(['rules', 'alerts', 'dialogs', 'letter'], import('../rules/RulesView')))
+const Alerts = part(() => withWords(['alerts', 'dialogs', 'letter'], import('../alerts/AlertsView')))
+const Groups = part(() => withWords(['places', 'codes', 'dialogs', 'letter'], import('../groups/GroupsView')))
+const System = part(() => withWords(['places', 'dialogs'], import('../system/SystemView')))
+const NotFound = part(() => withWords(['dialogs'], import('./NotFound')))
 
 export function App() {
   useLang()

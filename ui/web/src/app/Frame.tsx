@@ -4,7 +4,7 @@ import { writeSession } from '../api/client'
 import { client, useFacets, useRights, useSession, useStatus } from '../api/queries'
 import type { Status } from '../api/types'
 import { count } from '../i18n/format'
-import { code, loadMore, t } from '../i18n/i18n'
+import { code, t, withWords } from '../i18n/i18n'
 import { SearchBar } from '../letters/SearchBar'
 import { useActive } from '../operations/active'
 import { Icon, type IconName } from '../parts/Icon'
@@ -16,7 +16,7 @@ import { LangSwitch, Logo, StopButton, ThemeSwitch } from './Switches'
 
 const Strips = part(() => import('./Strips'))
 const UndoBar = part(() => import('../replays/UndoBar'))
-const Help = part(() => loadMore(import('./Help')))
+const Help = part(() => withWords(['dialogs'], import('./Help')))
 
 interface Place {
   path: string

@@ -1,12 +1,12 @@
 import { Suspense, useState } from 'react'
 import { createPortal } from 'react-dom'
 import { useRights, useStatus } from '../api/queries'
-import { currentLang, loadMore, setLang, t } from '../i18n/i18n'
+import { currentLang, setLang, t, withWords } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
 import { part } from './part'
 import { setTheme, type Theme, themes, useTheme } from './theme'
 
-const AutomationDialog = part(() => loadMore(import('./AutomationDialog')))
+const AutomationDialog = part(() => withWords(['dialogs'], import('./AutomationDialog')))
 
 const icons: Record<Theme, IconName> = { system: 'screen', light: 'sun', dark: 'moon' }
 

@@ -205,7 +205,7 @@ function Info({ i }: { i: GroupInfo }) {
           <dd>
             {(i.topics ?? []).map((topic, n) => (
               <span key={topic}>
-                {n > 0 && t('alert.comma')}
+                {n > 0 && t('list.comma')}
                 <Foreign text={topic} />
               </span>
             ))}

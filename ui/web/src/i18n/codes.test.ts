@@ -1,10 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { en } from './en'
-import { enMore } from './en.more'
-import { zh } from './zh'
-import { zhMore } from './zh.more'
+import { chinese, english } from './all'
 
 // The codes are those of the program: its Go sources and the description of its API are the lists.
 const repo = join(import.meta.dirname, '../../../..')
@@ -17,7 +14,7 @@ const sources = (folder: string) =>
     .join('\n')
 const found = (text: string, form: RegExp) => [...text.matchAll(form)].map(m => m[1] ?? '')
 
-const catalogs = { English: { ...en, ...enMore }, Chinese: { ...zh, ...zhMore } }
+const catalogs = { English: english, Chinese: chinese }
 
 function expectWords(family: string, codes: readonly string[]) {
   for (const [language, words] of Object.entries(catalogs))

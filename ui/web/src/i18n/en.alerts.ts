@@ -47,7 +47,6 @@ export const enAlerts = {
   'alert.no': 'no',
   'alert.and': ' and ',
   'alert.or': ' or ',
-  'alert.comma': ', ',
   'alert.over': '{signal}, over {threshold}',
   'alert.under': '{signal}, under {threshold}',
   'alert.show.letters': 'Show the letters',
@@ -257,7 +256,4 @@ export const enAlerts = {
   'notify.repeat': 'still firing',
   'notify.digest': 'digest',
   'notify.test': 'test',
-
-  'overview.alerts': { one: '{n} alert fires', other: '{n} alerts fire' },
-  'overview.alerts.silenced': { one: '{n} silenced alert fires', other: '{n} silenced alerts fire' },
 } as const

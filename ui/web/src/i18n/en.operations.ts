@@ -366,13 +366,4 @@ export const enOperations = {
   'held.route': { one: 'Re-routing {count} letter', other: 'Re-routing {count} letters' },
   'held.resolve': { one: 'Resolving {count} letter', other: 'Resolving {count} letters' },
   'held.undone': 'was undone; nothing happened.',
-
-  'bulk.unquarantine.title': {
-    one: 'Release {n} letter from quarantine',
-    other: 'Release {n} letters from quarantine',
-  },
-  'bulk.unquarantine.text': 'Rules and operations may replay them again.',
-  'bulk.unquarantine.why': 'Why will it go well now? For example: the parser is fixed',
-  'bulk.unquarantine.do': { one: 'Release {n} letter', other: 'Release {n} letters' },
-  'bulk.not.quarantined': { one: '{n} is not quarantined.', other: '{n} are not quarantined.' },
 } as const

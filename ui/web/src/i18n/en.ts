@@ -304,4 +304,20 @@ export const en = {
   'flag.send_failed': 'send failed',
   'flag.outcome_unknown': 'outcome unknown',
   'flag.edited': 'edited',
+
+  'reason.earlier': 'from an earlier death',
+  'flag.why.failed_again': 'Its replay died again',
+  'flag.why.regressed': 'It died again after it was resolved or discarded',
+  'flag.why.quarantined': 'It is kept from automatic replay',
+  'flag.why.possible_duplicate':
+    'An earlier send may have arrived, or a probe may have run it: the next send may be a duplicate',
+  'flag.why.send_failed': 'The last replay surely did not reach the broker',
+  'flag.why.outcome_unknown': 'The broker deleted the evidence before the outcome was seen',
+  'flag.why.edited': 'A replay with a changed body or properties exists',
+  'actor.local': 'you (no log-in)',
+  'actor.automation': 'automation',
+  'actor.tracker': 'outcome tracker',
+  'actor.console': 'this console',
+  'actor.intake': 'intake',
+  'actor.somebody': 'somebody',
 } as const

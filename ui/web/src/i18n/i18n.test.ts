@@ -1,13 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { en } from './en'
-import { enMore } from './en.more'
+import * as all from './all'
 import { age, apiDuration, bytes, count, duration, moment, parseDuration } from './format'
 import { applyCatalog, type Catalog, code, type Key, type Plural, t } from './i18n'
-import { zh } from './zh'
-import { zhMore } from './zh.more'
 
-const english: Record<string, string | Plural> = { ...en, ...enMore }
-const chinese: Record<string, string | Plural> = { ...zh, ...zhMore }
+const english: Record<string, string | Plural> = all.english
+const chinese: Record<string, string | Plural> = all.chinese
 const use = (lang: 'en' | 'zh') => applyCatalog(lang, (lang === 'en' ? english : chinese) as unknown as Catalog)
 afterEach(() => use('en'))
 use('en')

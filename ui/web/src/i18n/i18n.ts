@@ -1,7 +1,16 @@
 import { createElement, Fragment, type ReactNode, useSyncExternalStore } from 'react'
 import { insist } from '../parts/insist'
 import type { en } from './en'
-import type { enMore } from './en.more'
+import type { enAlerts } from './en.alerts'
+import type { enCodes } from './en.codes'
+import type { enDialogs } from './en.dialogs'
+import type { enEdit } from './en.edit'
+import type { enErrors } from './en.errors'
+import type { enLetter } from './en.letter'
+import type { enOperations } from './en.operations'
+import type { enOverview } from './en.overview'
+import type { enPlaces } from './en.places'
+import type { enRules } from './en.rules'
 
 export type Lang = 'en' | 'zh'
 export const langs: readonly Lang[] = ['en', 'zh']
@@ -10,12 +19,22 @@ export interface Plural {
   one: string
   other: string
 }
-type English = typeof en & typeof enMore
+type Later = typeof enAlerts &
+  typeof enCodes &
+  typeof enDialogs &
+  typeof enEdit &
+  typeof enErrors &
+  typeof enLetter &
+  typeof enOperations &
+  typeof enOverview &
+  typeof enPlaces &
+  typeof enRules
+type English = typeof en & Later
 export type Key = keyof English
 /** What every language must have: the same keys, a plural where English has one. */
 export type Words<E> = { readonly [K in keyof E]: E[K] extends string ? string : Plural }
-/** The words of the first view, and with them the rest once a view has asked for it. */
-export type Catalog = Words<typeof en> & Partial<Words<typeof enMore>>
+/** The words of the frame and the list, and with them the chapters that views have asked for. */
+export type Catalog = Words<typeof en> & Partial<Words<Later>>
 
 export type Params = Record<string, string | number>
 
@@ -41,31 +60,64 @@ export function firstLang(): Lang {
     : 'en'
 }
 
-// The words of the frame and the list come first; the rest when a view that needs it is opened.
-const load = {
-  en: async (more: boolean): Promise<Catalog> => {
-    const [first, rest] = await Promise.all([
-      insist(() => import('./en')),
-      more ? insist(() => import('./en.more')) : undefined,
-    ])
-    return { ...first.en, ...rest?.enMore }
+// The words of the frame and the list come first; each view brings the chapters that it speaks in.
+const first = {
+  en: () => import('./en').then(m => m.en),
+  zh: () => import('./zh').then(m => m.zh),
+}
+const chapters = {
+  en: {
+    alerts: () => import('./en.alerts').then(m => m.enAlerts),
+    codes: () => import('./en.codes').then(m => m.enCodes),
+    dialogs: () => import('./en.dialogs').then(m => m.enDialogs),
+    edit: () => import('./en.edit').then(m => m.enEdit),
+    errors: () => import('./en.errors').then(m => m.enErrors),
+    letter: () => import('./en.letter').then(m => m.enLetter),
+    operations: () => import('./en.operations').then(m => m.enOperations),
+    overview: () => import('./en.overview').then(m => m.enOverview),
+    places: () => import('./en.places').then(m => m.enPlaces),
+    rules: () => import('./en.rules').then(m => m.enRules),
   },
-  zh: async (more: boolean): Promise<Catalog> => {
-    const [first, rest] = await Promise.all([
-      insist(() => import('./zh')),
-      more ? insist(() => import('./zh.more')) : undefined,
-    ])
-    return { ...first.zh, ...rest?.zhMore }
+  zh: {
+    alerts: () => import('./zh.alerts').then(m => m.zhAlerts),
+    codes: () => import('./zh.codes').then(m => m.zhCodes),
+    dialogs: () => import('./zh.dialogs').then(m => m.zhDialogs),
+    edit: () => import('./zh.edit').then(m => m.zhEdit),
+    errors: () => import('./zh.errors').then(m => m.zhErrors),
+    letter: () => import('./zh.letter').then(m => m.zhLetter),
+    operations: () => import('./zh.operations').then(m => m.zhOperations),
+    overview: () => import('./zh.overview').then(m => m.zhOverview),
+    places: () => import('./zh.places').then(m => m.zhPlaces),
+    rules: () => import('./zh.rules').then(m => m.zhRules),
   },
 }
-let wantMore = false
+/** A part of the words that is loaded by itself. */
+export type Chapter = keyof typeof chapters.en
+const wanted = new Set<Chapter>()
+let loaded: ReadonlySet<Chapter> = new Set()
 
-/** Loads a language and shows the page in it. */
+async function load(next: Lang, which: ReadonlySet<Chapter>): Promise<Catalog> {
+  const parts = await Promise.all([
+    insist<Catalog>(first[next]),
+    ...[...which].map(c => insist<Partial<Catalog>>(chapters[next][c])),
+  ])
+  return Object.assign({}, ...parts)
+}
+
+let turn = 0
+
+/** Loads a language, with all chapters that views have asked for, and shows the page in it. */
 export async function setLang(next: Lang, remember = true): Promise<void> {
-  let words = await load[next](wantMore)
-  // A view may have asked for its words meanwhile.
-  if (wantMore && !complete(words)) words = await load[next](true)
-  applyCatalog(next, words)
+  const mine = ++turn
+  for (;;) {
+    const which = new Set(wanted)
+    const words = await load(next, which)
+    if (mine !== turn) return // another language was chosen meanwhile
+    // A view may have asked for its words meanwhile.
+    if (which.size < wanted.size) continue
+    applyCatalog(next, words, which)
+    break
+  }
   if (!remember) return
   try {
     localStorage.setItem(store, next)
@@ -74,28 +126,28 @@ export async function setLang(next: Lang, remember = true): Promise<void> {
   }
 }
 
-/** Waits for a view and for the words that it needs. */
-export async function loadMore<T>(view: Promise<T>): Promise<T> {
-  wantMore = true
+/** Waits for a view and for the chapters that it speaks in, so that it never shows a key in place of words. */
+export async function withWords<T>(which: readonly Chapter[], view: Promise<T>): Promise<T> {
+  for (const c of which) wanted.add(c)
   // It may fail while the words are still being waited for; who called sees that below.
   view.catch(() => undefined)
-  while (!complete(catalog)) {
+  while (!which.every(c => loaded.has(c))) {
     const asked = lang
-    const words = await load[asked](true)
-    if (asked === lang) applyCatalog(asked, words)
+    const all = new Set(wanted)
+    const words = await load(asked, all)
+    if (asked === lang && all.size >= loaded.size) applyCatalog(asked, words, all)
   }
   return view
 }
 
-/** Brings the words that came with no view yet. Without them codes are shown as they are. */
-export const moreWords = (): Promise<void> => loadMore(Promise.resolve()).catch(() => undefined)
-
-const complete = (words: Catalog) => 'act.replay' in words
+/** Brings the words of errors, which come with no view. Without them codes are shown as they are. */
+export const errorWords = (): Promise<void> => withWords(['errors'], Promise.resolve()).catch(() => undefined)
 
 /** Puts a loaded catalogue in force. */
-export function applyCatalog(next: Lang, words: Catalog): void {
+export function applyCatalog(next: Lang, words: Catalog, which: ReadonlySet<Chapter> = new Set()): void {
   lang = next
   catalog = words
+  loaded = which
   if (typeof document !== 'undefined') document.documentElement.lang = next === 'zh' ? 'zh-CN' : 'en'
   for (const l of listeners) l()
 }
@@ -169,12 +221,14 @@ export function code(family: string, value: string, params?: Params): string {
   return codeWords(family, value, params) ?? value
 }
 
-function subscribe(listener: () => void): () => void {
+/** Tells of each change of the language or of the words. */
+export function onWords(listener: () => void): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
 }
 
-/** Makes a component follow the language. */
+/** Makes a component follow the language and the words that come later. */
 export function useLang(): Lang {
-  return useSyncExternalStore(subscribe, currentLang)
+  useSyncExternalStore(onWords, () => catalog)
+  return lang
 }

@@ -50,7 +50,6 @@ export const zhAlerts: Words<typeof enAlerts> = {
   'alert.no': '否',
   'alert.and': '、',
   'alert.or': ' 或 ',
-  'alert.comma': '、',
   'alert.over': '{signal}，超过 {threshold}',
   'alert.under': '{signal}，低于 {threshold}',
   'alert.show.letters': '查看死信',
@@ -258,7 +257,4 @@ export const zhAlerts: Words<typeof enAlerts> = {
   'notify.repeat': '仍在触发',
   'notify.digest': '汇总',
   'notify.test': '测试',
-
-  'overview.alerts': { one: '{n} 条告警正在触发', other: '{n} 条告警正在触发' },
-  'overview.alerts.silenced': { one: '{n} 条已静默的告警正在触发', other: '{n} 条已静默的告警正在触发' },
 }

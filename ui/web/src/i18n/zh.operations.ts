@@ -337,10 +337,4 @@ export const zhOperations: Words<typeof enOperations> = {
   'held.route': { one: '更改 {count} 条死信的处理方式', other: '更改 {count} 条死信的处理方式' },
   'held.resolve': { one: '标记解决 {count} 条死信', other: '标记解决 {count} 条死信' },
   'held.undone': '已撤销，没有执行任何操作。',
-
-  'bulk.unquarantine.title': { one: '解除 {n} 条死信的隔离', other: '解除 {n} 条死信的隔离' },
-  'bulk.unquarantine.text': '规则和批量操作可以再次重投它们。',
-  'bulk.unquarantine.why': '为什么这次会成功？例如：解析器已修复',
-  'bulk.unquarantine.do': { one: '解除 {n} 条', other: '解除 {n} 条' },
-  'bulk.not.quarantined': { one: '{n} 条未被隔离。', other: '{n} 条未被隔离。' },
 }

@@ -43,6 +43,8 @@ export function ActDialog({ act, letter, onClose }: { act: DialogAct; letter: De
   const [route, setRoute] = useState<RouteWish>('')
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<Problem>()
+  // A route's own words have its name in front.
+  const words = act === 'route' ? 'reroute' : act
   const noted = act === 'discard' || act === 'resolve' || act === 'notes' || act === 'unquarantine'
   const until = when === 'own' ? (own ? new Date(own) : undefined) : times.find(x => x.key === when)?.at
   const past = act === 'snooze' && until !== undefined && until.getTime() <= Date.now()
@@ -64,13 +66,13 @@ export function ActDialog({ act, letter, onClose }: { act: DialogAct; letter: De
     }
   }
   return (
-    <Dialog title={t(`${act}.title`)} onClose={onClose}>
+    <Dialog title={t(`${words}.title`)} onClose={onClose}>
       <form onSubmit={submit}>
         <div className="dialog-body">
           <p className="mono quiet">
             <Foreign text={middle(titleOf(letter), 56)} />
           </p>
-          {act !== 'notes' && <p>{t(`${act}.text`)}</p>}
+          {words !== 'notes' && <p>{t(`${words}.text`)}</p>}
           {act === 'snooze' && (
             <fieldset className="choices">
               <legend className="off-screen">{t('snooze.until')}</legend>
@@ -115,7 +117,7 @@ export function ActDialog({ act, letter, onClose }: { act: DialogAct; letter: De
             className={`button ${act === 'discard' ? 'danger' : 'primary'}`}
             disabled={busy || (noted && !note.trim()) || past || (act === 'snooze' && !until)}
           >
-            {t(`${act}.do`)}
+            {t(`${words}.do`)}
           </button>
         </footer>
       </form>

@@ -37,7 +37,7 @@ export function Head({ letter: l }: { letter: Detail }) {
         </p>
       )}
       {l.reason_death && <Earlier letter={l} />}
-      {weak.has(l.reason_origin) && <p className="hint">{t('reason.weak')}</p>}
+      {weak.has(l.reason_origin) && <p className="hint">{t('letter.reason.weak')}</p>}
       <p className="facts">
         <span>
           <Link href={`/letters?consumer_group=${encodeURIComponent(l.consumer_group)}`} title={t('facet.groups')}>
@@ -86,7 +86,7 @@ function Earlier({ letter: l }: { letter: Detail }) {
   return (
     <p className="hint">
       {from && tx('reason.earlier.long', { at: <Time at={from.stored_at} form="moment" /> })}{' '}
-      {newest?.reason && tx('reason.own', { reason: <Reason reason={newest.reason} /> })}
+      {newest?.reason && tx('letter.reason.own', { reason: <Reason reason={newest.reason} /> })}
     </p>
   )
 }

@@ -163,7 +163,7 @@ function Form({ letter, o, edit: firstEdit, onEdit, onClose }: Props & { o: Repl
               d={d}
               params={{
                 group: kind === 'other_group' ? to : letter.consumer_group,
-                topic: kind === 'other_topic' ? to : letter.topic || target.topic.trim() || t('problem.topic'),
+                topic: kind === 'other_topic' ? to : letter.topic || target.topic.trim() || t('about.topic'),
                 n: d.receivers?.length ?? 0,
               }}
               name={name}
@@ -245,7 +245,7 @@ function DoorChoice({ d, params, name, other, checked, isDefault, onChoose }: Do
             {t('colon')}
             {receivers.map((g, i) => (
               <span key={g}>
-                {i > 0 ? t('alert.comma') : ''}
+                {i > 0 ? t('list.comma') : ''}
                 <span className={g === params.group ? 'strong' : undefined}>
                   <Foreign text={g} />
                 </span>

@@ -113,7 +113,7 @@ export function ReplayTarget({ letter, w, group, topic, found, onChange }: Props
               <small className="quiet">
                 {(topic.receivers ?? []).map((g, i) => (
                   <span key={g}>
-                    {i > 0 ? t('alert.comma') : ''}
+                    {i > 0 ? t('list.comma') : ''}
                     <Foreign text={g} />
                   </span>
                 ))}

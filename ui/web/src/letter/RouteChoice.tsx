@@ -8,13 +8,13 @@ const wishes: readonly RouteWish[] = ['', 'manual', 'retry', 'compensate']
 export function RouteChoice({ value, onChange }: { value: RouteWish; onChange: (r: RouteWish) => void }) {
   return (
     <fieldset className="choices">
-      <legend>{t('route.which')}</legend>
+      <legend>{t('reroute.which')}</legend>
       {wishes.map(r => (
         <label key={r} className="check">
           <input type="radio" name="route" checked={value === r} onChange={() => onChange(r)} />
           <span>
-            {r ? code('route', r) : t('route.rules')}{' '}
-            <small className="quiet">{t(r ? `route.${r}.text` : 'route.rules.text')}</small>
+            {r ? code('route', r) : t('reroute.rules')}{' '}
+            <small className="quiet">{t(r ? `route.${r}.text` : 'reroute.rules.text')}</small>
           </span>
         </label>
       ))}

@@ -136,8 +136,8 @@ function Results({ results, letters }: { results: readonly ActionResult[]; lette
   return (
     <div className="dialog-body">
       <p role="status">
-        <strong>{t('bulk.good', { n: good })}</strong>
-        {good < results.length && <> {t('bulk.bad', { n: results.length - good })}</>}
+        <strong>{t('sheet.good', { n: good })}</strong>
+        {good < results.length && <> {t('sheet.bad', { n: results.length - good })}</>}
       </p>
       <ul className="results">
         {sorted.map(r => {

@@ -3,7 +3,7 @@ import { useRights } from '../api/queries'
 import type { Letter, ListTab } from '../api/types'
 import { useKeys } from '../app/keys'
 import { count } from '../i18n/format'
-import { loadMore, t } from '../i18n/i18n'
+import { t, withWords } from '../i18n/i18n'
 import { Icon, type IconName } from '../parts/Icon'
 import { type Item, Menu } from '../parts/Menu'
 import '../style/bulk.css'
@@ -11,8 +11,8 @@ import { part } from '../app/part'
 import { usePanes } from '../app/width'
 import { type Selection, sizeOf } from './selection'
 
-const BulkSheet = part(() => loadMore(import('./BulkSheet')))
-const ActionSheet = part(() => loadMore(import('./ActionSheet')))
+const BulkSheet = part(() => withWords(['operations', 'codes', 'dialogs', 'edit', 'letter'], import('./BulkSheet')))
+const ActionSheet = part(() => withWords(['dialogs'], import('./ActionSheet')))
 
 /** What becomes an operation, and what is done to each letter at once. */
 export type BulkKind = 'replay' | 'discard' | 'resolve' | 'restore' | 'route'

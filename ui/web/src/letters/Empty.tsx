@@ -16,7 +16,7 @@ export function Empty({ filter, onChange }: { filter: Filter; onChange: (f: Filt
     return (
       <div className="empty">
         <h2>{t('empty.broker')}</h2>
-        <p>{t('empty.broker.text', { servers: (status.cluster.name_servers ?? []).join(t('alert.comma')) || '–' })}</p>
+        <p>{t('empty.broker.text', { servers: (status.cluster.name_servers ?? []).join(t('list.comma')) || '–' })}</p>
         <pre>dlq serve --namesrv HOST:9876</pre>
       </div>
     )

@@ -5,7 +5,7 @@ import { type Facets as Counts, type Letter, type ListTab, listTabs, tabOf, tabs
 import { useKeys } from '../app/keys'
 import { usePanes } from '../app/width'
 import { count } from '../i18n/format'
-import { loadMore, t } from '../i18n/i18n'
+import { t, withWords } from '../i18n/i18n'
 import { Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { ProblemBox } from '../parts/Problem'
@@ -25,9 +25,16 @@ import { mark, markAll, markMatching, markRange, nothing } from './selection'
 import { type Show, showOf } from './show'
 import { useLetters } from './useLetters'
 
-const LetterPane = part(() => loadMore(import('../letter/LetterPane')))
-const Mistakes = part(() => loadMore(import('./Mistakes').then(m => ({ default: m.Mistakes }))))
-const ProbeSample = part(() => loadMore(import('../letter/ProbeSample')))
+const LetterPane = part(() =>
+  withWords(['letter', 'codes', 'dialogs', 'edit', 'errors', 'rules'], import('../letter/LetterPane')),
+)
+const Mistakes = part(() =>
+  withWords(
+    ['dialogs'],
+    import('./Mistakes').then(m => ({ default: m.Mistakes })),
+  ),
+)
+const ProbeSample = part(() => withWords(['edit', 'dialogs'], import('../letter/ProbeSample')))
 
 // What is shown while the filter cannot be understood.
 const nobody: Letter[] = []

@@ -76,11 +76,11 @@ export function DraftForm({ o, onStarted, children }: Props) {
       <div className="draft-body">
         <section
           className={`draft-what${draft.stale ? ' stale' : ''}`}
-          aria-label={t('bulk.what')}
+          aria-label={t('sheet.what')}
           aria-busy={draft.stale}
         >
           <h3>
-            {t('bulk.what')}
+            {t('sheet.what')}
             {draft.stale && <span className="chip grey">{t(waiting ? 'draft.counting' : 'draft.uncounted')}</span>}
           </h3>
           <p className="quiet">{t(`draft.${o.kind}.text`)}</p>
@@ -96,8 +96,8 @@ export function DraftForm({ o, onStarted, children }: Props) {
             <Wait lines={8} />
           )}
         </section>
-        <section className="draft-how" aria-label={t('bulk.how')}>
-          <h3>{t('bulk.how')}</h3>
+        <section className="draft-how" aria-label={t('sheet.how')}>
+          <h3>{t('sheet.how')}</h3>
           <NoteField
             value={note}
             onChange={setNote}

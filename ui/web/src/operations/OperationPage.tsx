@@ -162,8 +162,8 @@ function Running({ o }: { o: Operation }) {
           <h2>{t('history')}</h2>
           <History o={o} />
         </section>
-        <section className="card" aria-label={t('bulk.how')}>
-          <h2>{t('bulk.how')}</h2>
+        <section className="card" aria-label={t('sheet.how')}>
+          <h2>{t('sheet.how')}</h2>
           <SpecFacts o={o} />
         </section>
       </div>

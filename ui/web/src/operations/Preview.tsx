@@ -214,7 +214,7 @@ function DoorLine({ d }: { d: DoorPreview }) {
             {t('colon')}
             {receivers.map((g, i) => (
               <span key={g}>
-                {i > 0 ? t('alert.comma') : ''}
+                {i > 0 ? t('list.comma') : ''}
                 <Foreign text={g} />
               </span>
             ))}

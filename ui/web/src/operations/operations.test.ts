@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { en } from '../i18n/en'
-import { enMore } from '../i18n/en.more'
+import { english } from '../i18n/all'
 import { applyCatalog, type Catalog } from '../i18n/i18n'
 import { every } from './api'
 import { bars } from './bars'
@@ -22,7 +21,7 @@ import {
 import type { History, Operation, Spec } from './types'
 import { progressWords } from './words'
 
-applyCatalog('en', { ...en, ...enMore } as Catalog)
+applyCatalog('en', english as Catalog)
 
 describe('what is proposed', () => {
   it('for a few letters is ten seconds of undo and no more', () => {

@@ -1,3 +1,4 @@
+import { type KeyboardEvent, useRef, useState } from 'react'
 import { Link } from 'wouter'
 import { type Facet, type Tab, tabs } from '../api/types'
 import { count, moment } from '../i18n/format'
@@ -15,48 +16,48 @@ export const hourOf = (now: number, bars: number, i: number): number =>
 /** Deaths read in the last 24 hours, a bar for each. A bar opens the letters of these deaths, in whatever state they are. */
 export function Hours({ hours }: { hours: readonly number[] }) {
   const now = useNow(60_000)
+  const bars = useRef<HTMLDivElement>(null)
+  // One stop for the Tab key; the arrow keys go from bar to bar.
+  const [at, setAt] = useState(hours.length - 1)
   const max = Math.max(1, ...hours)
-  const width = 480
-  const height = 96
-  const step = width / Math.max(1, hours.length)
   const start = (i: number) => hourOf(now, hours.length, i)
   const link = (i: number) =>
     `/letters?tab=all&arrived_after=${encodeURIComponent(new Date(start(i)).toISOString())}&arrived_before=${encodeURIComponent(new Date(start(i) + hour).toISOString())}`
+  const words = (n: number, i: number) =>
+    `${moment(new Date(start(i)))}–${moment(new Date(start(i) + hour))} · ${t('overview.hours.n', { n, count: count(n) })} · ${t('overview.hours.open')}`
+  const move = (e: KeyboardEvent) => {
+    const last = hours.length - 1
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last }[e.key]
+    if (to === undefined) return
+    e.preventDefault()
+    const next = Math.min(Math.max(to, 0), last)
+    setAt(next)
+    bars.current?.querySelectorAll('a')[next]?.focus()
+  }
   return (
     <figure className="hours">
-      <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" aria-hidden="true">
-        <line x1="0" x2={width} y1={height - 0.5} y2={height - 0.5} className="axis" />
-        {hours.map((n, i) => {
-          const h = n === 0 ? 0 : Math.max(3, (n / max) * (height - 8))
-          return (
+      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields */}
+      <div className="hours-bars" role="group" aria-label={t('overview.hours')} ref={bars} onKeyDown={move}>
+        {hours.map((n, i) => (
+          <Link
             // biome-ignore lint/suspicious/noArrayIndexKey: an hour is its place
-            <Link key={i} href={link(i)} tabIndex={-1}>
-              <rect x={i * step} y="0" width={step} height={height} className="hit">
-                <title>{`${moment(new Date(start(i)))}–${moment(new Date(start(i) + hour))} · ${t('overview.hours.n', { n, count: count(n) })} · ${t('overview.hours.open')}`}</title>
-              </rect>
-              <rect x={i * step + 1.5} y={height - h} width={step - 3} height={h} rx="1.5" className="bar" />
-            </Link>
-          )
-        })}
-      </svg>
+            key={i}
+            href={link(i)}
+            tabIndex={i === at ? 0 : -1}
+            title={words(n, i)}
+            aria-label={words(n, i)}
+            onFocus={() => setAt(i)}
+          >
+            <span style={{ blockSize: n === 0 ? 0 : `max(3px, ${(n / max) * 92}%)` }} />
+          </Link>
+        ))}
+      </div>
       <figcaption className="quiet small num">
         <span>{t('overview.hours.first')}</span>
         <span>{t('overview.hours.max', { n: max })}</span>
         <span>{t('overview.hours.last')}</span>
       </figcaption>
       <p className="quiet small">{t('overview.hours.text')}</p>
-      <table className="off-screen">
-        <caption>{t('overview.hours')}</caption>
-        <tbody>
-          {hours.map((n, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: an hour is its place
-            <tr key={i}>
-              <th scope="row">{moment(new Date(start(i)))}</th>
-              <td>{count(n)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
     </figure>
   )
 }

@@ -1,6 +1,6 @@
 import { type ReactNode, useEffect } from 'react'
 import { asProblem } from '../api/client'
-import { moreWords, type Params, t, useLang } from '../i18n/i18n'
+import { errorWords, type Params, t, useLang } from '../i18n/i18n'
 import { Icon } from './Icon'
 import { plain } from './mask'
 import { problemWords } from './problemWords'
@@ -22,7 +22,7 @@ export function ProblemBox({
   useLang()
   // Errors can come before the view that brings the words for their codes.
   useEffect(() => {
-    moreWords()
+    errorWords()
   }, [])
   const { body } = asProblem(error)
   const { title, detail, hint, original } = problemWords(body, about)

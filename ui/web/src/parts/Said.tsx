@@ -1,11 +1,16 @@
-import { useState } from 'react'
-import { currentLang, t } from '../i18n/i18n'
+import { useEffect, useState } from 'react'
+import { errorWords, t, useLang } from '../i18n/i18n'
 import { plain } from './mask'
 import { sentenceWords } from './sentences'
 
 /** A sentence of the server: in the page's language where this page knows it, else its English on demand. */
 export function Said({ text }: { text: string }) {
-  if (currentLang() === 'en') return plain(text, 600)
+  const lang = useLang()
+  // It may stand in a view that brings no words for sentences.
+  useEffect(() => {
+    if (lang !== 'en') errorWords()
+  }, [lang])
+  if (lang === 'en') return plain(text, 600)
   return sentenceWords(text) ?? <Original text={text} lone />
 }
 

@@ -2,14 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ProblemBody } from '../api/types'
+import { chinese, english } from '../i18n/all'
 import { en } from '../i18n/en'
-import { enMore } from '../i18n/en.more'
-import { applyCatalog, type Catalog } from '../i18n/i18n'
-import { zh } from '../i18n/zh'
-import { zhMore } from '../i18n/zh.more'
+import { applyCatalog } from '../i18n/i18n'
 import { problemWords } from './problemWords'
 
-const use = (lang: 'en' | 'zh') => applyCatalog(lang, lang === 'en' ? { ...en, ...enMore } : { ...zh, ...zhMore })
+const use = (lang: 'en' | 'zh') => applyCatalog(lang, lang === 'en' ? english : chinese)
 afterEach(() => use('en'))
 use('en')
 
@@ -96,7 +94,7 @@ describe('an error', () => {
   })
 
   it('is shown before its words are loaded', () => {
-    applyCatalog('en', en as Catalog)
+    applyCatalog('en', en)
     const body: ProblemBody = {
       code: 'conflict',
       detail: 'letter 5 was changed',

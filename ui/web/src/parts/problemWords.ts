@@ -70,7 +70,7 @@ export function problemWords(body: ProblemBody, about: Params = {}): ProblemWord
   // The log is searched by the request's id, which only this page's hint names.
   if (body.code === 'internal' && body.request_id) return { title, detail: english ? detail : '', hint, original: '' }
   if (english) return { title, detail, hint: body.hint || hint, original: '' }
-  const names = { group: t('problem.group'), topic: t('problem.topic'), ...about }
+  const names = { group: t('about.group'), topic: t('about.topic'), ...about }
   const why = given.why && whyWords(given.why, names)
   const known = sentenceWords(detail)
   const todo = body.hint && sentenceWords(body.hint)

@@ -1,18 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { en } from '../i18n/en'
-import { enMore } from '../i18n/en.more'
+import { chinese, english } from '../i18n/all'
 import { applyCatalog, type Catalog } from '../i18n/i18n'
-import { zh } from '../i18n/zh'
-import { zhMore } from '../i18n/zh.more'
 import { zhSaid } from '../i18n/zh.said'
 import { problemWords } from './problemWords'
 import { sentenceWords } from './sentences'
 
-const english = () => applyCatalog('en', { ...en, ...enMore } as Catalog)
-const chinese = () => applyCatalog('zh', { ...zh, ...zhMore } as Catalog)
-afterEach(english)
+const use = (lang: 'en' | 'zh') => applyCatalog(lang, (lang === 'en' ? english : chinese) as Catalog)
+afterEach(() => use('en'))
 
 const repo = join(import.meta.dirname, '../../../..')
 const read = (folder: string) =>
@@ -59,7 +55,7 @@ describe('sentences of the program', () => {
   })
 
   it('have words in Chinese, each that the page can show', () => {
-    chinese()
+    use('zh')
     const missing = sources
       .filter(([f]) => f !== 'cmd/dlq')
       .flatMap(([f, s]) => [
@@ -89,17 +85,17 @@ describe('sentences of the program', () => {
   it('are said in Chinese with what they name, and as they come in English', () => {
     const text = 'no name server answers (10.0.0.1:9876, 10.0.0.2:9876)'
     expect(sentenceWords(text)).toBeUndefined()
-    chinese()
+    use('zh')
     expect(sentenceWords(text)).toBe('没有 NameServer 应答（10.0.0.1:9876, 10.0.0.2:9876）。')
     expect(sentenceWords('the moon is down')).toBeUndefined()
     expect(sentenceWords('letter 7 is awaiting: resolve is not possible')).toBe(
-      '死信 7 当前状态为“处理中”，不能执行“标记解决”。'.replace('处理中', zh['state.awaiting']),
+      '死信 7 当前状态为“处理中”，不能执行“标记解决”。'.replace('处理中', chinese['state.awaiting']),
     )
     expect(sentenceWords('the query parameter "limit" is not a whole number')).toBe('查询参数 limit 不是整数。')
   })
 
   it('leave what others say as it came, as a quotation', () => {
-    chinese()
+    use('zh')
     expect(sentenceWords('the broker b-a refuses the message (code 13): the message body size over max value')).toBe(
       'broker b-a 拒收该消息（错误码 13）：“the message body size over max value”',
     )
@@ -107,7 +103,7 @@ describe('sentences of the program', () => {
   })
 
   it('stand in errors too, with what to do', () => {
-    chinese()
+    use('zh')
     const body = { code: 'unavailable', detail: 'the broker broker-a does not answer' }
     expect(problemWords(body)).toMatchObject({ detail: 'broker broker-a 没有应答。', original: '' })
     expect(problemWords({ ...body, hint: 'port 1' })).toMatchObject({

@@ -4,7 +4,7 @@ import { useUnanswered, writes } from '../api/client'
 import { client } from '../api/queries'
 import type { Unanswered } from '../api/writes'
 import { apiDuration } from '../i18n/format'
-import { type Key, loadMore, t, tx } from '../i18n/i18n'
+import { type Key, t, tx, withWords } from '../i18n/i18n'
 import { useHeld } from '../operations/held'
 import { Icon } from '../parts/Icon'
 import { middle, plain } from '../parts/mask'
@@ -14,7 +14,7 @@ import '../style/undo.css'
 import { part } from '../app/part'
 import { type Pending, undo, undoFor, usePending } from './undo'
 
-const HeldToasts = part(() => loadMore(import('../operations/HeldToasts')))
+const HeldToasts = part(() => withWords(['operations', 'codes'], import('../operations/HeldToasts')))
 
 /** The replays that can still be undone, and what became of those that could not. */
 export default function UndoBar() {

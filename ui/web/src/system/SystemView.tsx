@@ -71,7 +71,7 @@ export default function SystemView() {
             </dd>
             {s.cluster.cluster && (
               <>
-                <dt>{t('props.cluster')}</dt>
+                <dt>{t('system.cluster')}</dt>
                 <dd>
                   <Foreign text={s.cluster.cluster} />
                 </dd>
