@@ -52,7 +52,7 @@ function Toast({ p }: { p: Pending }) {
           {/* After a lost answer the first try may have done it: then the letter says so, not this. */}
           {!p.problem?.body.after_lost && <p>{tx('undo.failed', { title })}</p>}
         </ProblemBox>
-        <CloseToast p={p} />
+        <Close onClick={() => undo.dismiss(p.key)} />
       </div>
     )
   if (p.state === 'unknown')
@@ -63,7 +63,7 @@ function Toast({ p }: { p: Pending }) {
         <button type="button" className="button small" onClick={() => undo.again(p.key)}>
           {t('asking.again')}
         </button>
-        <CloseToast p={p} />
+        <Close onClick={() => undo.dismiss(p.key)} />
       </div>
     )
   if (p.state === 'done')
@@ -71,7 +71,7 @@ function Toast({ p }: { p: Pending }) {
       <div className="toast">
         <Icon name="check" className="good" />
         <span className="grow">{tx('undo.done', { title, group })}</span>
-        <CloseToast p={p} />
+        <Close onClick={() => undo.dismiss(p.key)} />
       </div>
     )
   return (
@@ -133,7 +133,7 @@ function LostToast({ u }: { u: Unanswered }) {
         <ProblemBox error={u.problem}>
           <p>{what}</p>
         </ProblemBox>
-        <CloseLost id={key} />
+        <Close onClick={() => writes.dismiss(key)} />
       </div>
     )
   if (u.state === 'asking')
@@ -163,7 +163,7 @@ function LostToast({ u }: { u: Unanswered }) {
           {t('asking.again')}
         </button>
       )}
-      <CloseLost id={key} />
+      <Close onClick={() => writes.dismiss(key)} />
     </div>
   )
 }
@@ -184,20 +184,6 @@ function subject(path: string): ReactNode {
   return t(views[area] ?? 'nav.alerts')
 }
 
-function CloseLost({ id }: { id: string }) {
-  return (
-    <button
-      type="button"
-      className="icon-button"
-      aria-label={t('close')}
-      title={t('close')}
-      onClick={() => writes.dismiss(id)}
-    >
-      <Icon name="close" />
-    </button>
-  )
-}
-
 /** The seconds that are left; not read out each second. */
 function Left({ at }: { at: number }) {
   const [now, setNow] = useState(Date.now)
@@ -212,15 +198,9 @@ function Left({ at }: { at: number }) {
   )
 }
 
-function CloseToast({ p }: { p: Pending }) {
+function Close({ onClick }: { onClick: () => void }) {
   return (
-    <button
-      type="button"
-      className="icon-button"
-      aria-label={t('close')}
-      title={t('close')}
-      onClick={() => undo.dismiss(p.key)}
-    >
+    <button type="button" className="icon-button" aria-label={t('close')} title={t('close')} onClick={onClick}>
       <Icon name="close" />
     </button>
   )
