@@ -36,6 +36,7 @@ export default defineConfig({
       name: 'views',
       testMatch: [
         'views.spec.ts',
+        'numbers.spec.ts',
         'brokers.spec.ts',
         'long.spec.ts',
         'lost.spec.ts',

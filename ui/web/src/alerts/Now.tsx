@@ -43,6 +43,7 @@ export function Now({ data, silences, silence }: Shared) {
   }
   const firing = data.items.filter(a => a.state === 'firing')
   const pending = data.items.filter(a => a.state === 'pending')
+  const silenced = firing.filter(a => silenceOf(a, silences, now)).length
   const [, go] = useLocation()
   useKeys(id ? { Escape: () => go('/alerts') } : {})
   const shown = data.items.find(isOpen) ?? data.recent.find(isOpen)
@@ -59,7 +60,17 @@ export function Now({ data, silences, silence }: Shared) {
       ) : firing.length === 0 ? (
         <Calm rules={data.rules} />
       ) : (
-        <Section name={t('alerts.firing.title')}>{firing.map(card)}</Section>
+        <Section
+          name={t('alerts.firing.title')}
+          count={[
+            t('alerts.firing', { n: firing.length - silenced }),
+            silenced > 0 && t('alerts.firing.silenced', { n: silenced }),
+          ]
+            .filter(Boolean)
+            .join(' · ')}
+        >
+          {firing.map(card)}
+        </Section>
       )}
       {pending.length > 0 && <Section name={t('alerts.pending.title')}>{pending.map(card)}</Section>}
       {data.recent.length > 0 && (
@@ -71,10 +82,19 @@ export function Now({ data, silences, silence }: Shared) {
   )
 }
 
-function Section({ name, quiet, children }: { name: string; quiet?: boolean; children: ReactNode }) {
+interface SectionProps {
+  name: string
+  count?: string
+  quiet?: boolean
+  children: ReactNode
+}
+
+function Section({ name, count, quiet, children }: SectionProps) {
   return (
     <section className={quiet ? 'alert-list over' : 'alert-list'} aria-label={name}>
-      <h2>{name}</h2>
+      <h2>
+        {name} {count && <span className="quiet num">{count}</span>}
+      </h2>
       <ul>{children}</ul>
     </section>
   )

@@ -13,6 +13,7 @@ export const enAlerts = {
   'alerts.looked': 'last looked {at}',
   'alerts.looked.never': 'not looked at yet',
   'alerts.firing.title': 'Firing',
+  'alerts.firing.silenced': '{n} silenced',
   'alerts.pending.title': 'Pending: the condition holds, but not long enough yet',
   'alerts.recent.title': 'Over',
   'alerts.all': 'Show all alerts',

@@ -16,6 +16,7 @@ export const zhAlerts: Words<typeof enAlerts> = {
   'alerts.looked': '{at}检查过',
   'alerts.looked.never': '尚未检查',
   'alerts.firing.title': '正在触发',
+  'alerts.firing.silenced': '已静默 {n} 条',
   'alerts.pending.title': '待触发：条件已满足，但持续时间还不够',
   'alerts.recent.title': '已恢复',
   'alerts.all': '查看全部告警',

@@ -303,6 +303,68 @@ export const zhSaid: Readonly<Record<string, string>> = {
   'the token expired at {at}': '令牌已于 {at} 过期。',
   '"{name}" is not the name of a consumer group': '“{name}”不是消费组名。',
 
+  "{address} is an address that is never called (link-local, multicast or a cloud's metadata)":
+    '{address} 属于不允许调用的地址（链路本地、组播或云厂商的元数据服务）。',
+  '{address} is in a range that clouds keep for services of their own; --allow-egress opens it':
+    '{address} 属于云厂商自用的网段；可用 --allow-egress 放行。',
+  '{address} is loopback, which is not allowed': '{address} 是回环地址，不允许调用。',
+  '{address} is this console itself': '{address} 就是本控制台。',
+  'the call failed': '调用失败。',
+  'the receiver did not take it': '接收方没有接受。',
+  "the notification could not be put into its receiver's format": '无法按接收方的格式生成通知。',
+  'the receiver answers {status}; redirects are not followed, so its URL must be mended':
+    '接收方返回 {status}：不会跟随重定向，请更正其 URL。',
+  'the receiver answers {status}: it wants no more of these': '接收方返回 {status}：它不再接收此类通知。',
+  'the receiver answers {status}: its secret or token is wrong': '接收方返回 {status}：密钥或令牌有误。',
+  'the receiver answers {status}: there is no Alertmanager at its URL':
+    '接收方返回 {status}：该 URL 处没有 Alertmanager。',
+  'the receiver does not take this message: {status}': '接收方不接受这条通知：{status}。',
+  'the receiver asks for fewer messages: {status}': '接收方要求降低频率：{status}。',
+  'the receiver answers {status}': '接收方返回 {status}。',
+  '{vendor} asks for fewer messages: {status}': '{vendor} 要求降低频率：{status}。',
+  '{vendor} asks for fewer messages': '{vendor} 要求降低频率。',
+  "DingTalk's gateway asks for fewer messages": '钉钉网关要求降低频率。',
+  "the answer is not one of {vendor}'s (status {status}, no result code): something else answers at this URL, or a gateway stands before it":
+    '应答不是 {vendor} 的格式（状态码 {status}，没有结果码）：该 URL 处可能是其他服务，或前面有网关。',
+  "the answer is not Slack's: something else answers at this URL": '应答不是 Slack 的格式：该 URL 处是其他服务。',
+  "{vendor} answers {code}: {why}. The robot's security setting refuses the message: look at its keywords, its secret, its list of addresses, and this machine's clock":
+    '{vendor} 返回 {code}：{why}。机器人的安全设置拒绝了消息，请检查关键词、密钥、IP 白名单和本机时钟。',
+  "{vendor} answers {code}: {why}. The robot's security setting refuses the message: look at its keywords and its list of addresses":
+    '{vendor} 返回 {code}：{why}。机器人的安全设置拒绝了消息，请检查关键词和 IP 白名单。',
+  '{vendor} answers {code}: {why}. The token in the URL is unknown': '{vendor} 返回 {code}：{why}。URL 中的令牌无效。',
+  '{vendor} answers {code}: {why}. The key in the URL is unknown': '{vendor} 返回 {code}：{why}。URL 中的 key 无效。',
+  '{vendor} answers {code}: {why}. The robot or its group is gone, or it was stopped':
+    '{vendor} 返回 {code}：{why}。机器人或所在的群已不存在，或已被停用。',
+  "{vendor} answers {code}: {why}. The secret is wrong, or this machine's clock is":
+    '{vendor} 返回 {code}：{why}。密钥有误，或本机时钟不准。',
+  '{vendor} answers {code}: {why}': '{vendor} 返回 {code}：{why}',
+  '{vendor} answers status {code}': '{vendor} 返回状态码 {code}。',
+  '{vendor} answers {code}': '{vendor} 返回 {code}。',
+  'the endpoint answered {status}': '补偿接口返回 {status}。',
+  'the endpoint answered {status}, which decides nothing': '补偿接口返回 {status}，没有给出结论。',
+  'it is at work': '正在处理。',
+  'it cannot settle this letter': '它无法处理这条死信。',
+  'it is gone and is not asked again until the rules are loaded anew': '它已下线，重新加载规则之前不会再请求。',
+  'the answer breaks the contract': '应答不符合约定。',
+  'it is over {n} KiB': '应答超过 {n} KiB。',
+  'it is empty': '应答为空。',
+  'it is not a JSON object': '应答不是 JSON 对象。',
+  'the key "{key}" stands in it twice': '键“{key}”出现了两次。',
+  '{field} has the wrong type': '{field} 类型有误。',
+  'its uid is not that of the question': 'uid 与请求不符。',
+  'its verdict is none of {list}': 'verdict 不在 {list} 之中。',
+  'a member of refs needs kind and id': 'refs 的成员须有 kind 和 id。',
+  'compensated needs refs that say what was made': 'compensated 须以 refs 说明产生了什么。',
+  'retry_after_s is negative': 'retry_after_s 为负。',
+  'replay.{name} is not supported; the message would go back without it':
+    '不支持 replay.{name}：消息退回时不会带上它。',
+  'replay.delay_s is not between 0 and {n}': 'replay.delay_s 不在 0 到 {n} 之间。',
+  'the used part of the disk is not known': '磁盘使用率未知。',
+  'how many letters there are is not known': '死信数量未知。',
+  'how old the oldest open letter is is not known': '最早的待处理死信的时间未知。',
+  'what the brokers hold is not known': 'broker 上的死信情况未知。',
+  'what became of the replays is not known': '重投结果未知。',
+  'how many letters arrived is not known': '新到死信数量未知。',
   'the URL must begin with http:// or https://': 'URL 须以 http:// 或 https:// 开头。',
   'the URL names no host': 'URL 中没有主机。',
   'the URL must not hold a user or password; the signature says who calls':

@@ -86,11 +86,13 @@ function Head({ o }: { o: Operation }) {
             at: <Time at={o.started_at ?? o.created_at} form="moment" />,
           })}
           {' · '}
-          {href ? (
-            <Link href={href}>{t('operation.of.query', { n: o.letters, count: count(o.letters) })}</Link>
-          ) : (
-            t('operation.of.selection', { n: o.letters, count: count(o.letters) })
-          )}
+          {href
+            ? tx('operation.of.query', {
+                n: o.letters,
+                count: count(o.letters),
+                filter: <Link href={href}>{t('operation.of.filter')}</Link>,
+              })
+            : t('operation.of.selection', { n: o.letters, count: count(o.letters) })}
         </p>
       </div>
       {o.state !== 'draft' && <Controls o={o} />}

@@ -121,7 +121,7 @@ function sentence(s: Summary, status: Status | undefined): ReactNode {
   parts.push([
     'flight',
     flight > 0 ? (
-      <Link key="flight" href="/letters?tab=in_flight">
+      <Link key="flight" href={`/letters?tab=in_flight${sending > 0 ? '&state=sending&state=awaiting' : ''}`}>
         {sending > 0 ? t('overview.replaying', { n: sending }) : t('overview.flight', { n: flight })}
       </Link>
     ) : (

@@ -18,7 +18,13 @@ export function learn(sentences: Readonly<Record<string, string>>): void {
 // Only what says why may hold a colon with a blank, which separates one sentence from the next.
 // What begins a sentence is a name, which has no blanks: else any words before it would be taken for one.
 const put = (_: string, name: string, at: number) =>
-  name === 'why' ? '(?<why>.+?)' : at === 0 ? `(?<${name}>\\S+)` : `(?<${name}>(?:(?!: ).)+?)`
+  name === 'code'
+    ? '(?<code>-?\\d+)'
+    : name === 'why'
+      ? '(?<why>.+?)'
+      : at === 0
+        ? `(?<${name}>\\S+)`
+        : `(?<${name}>(?:(?!: ).)+?)`
 const place = /\{(\w+)\}/g
 const fixed = (text: string) => text.replace(place, '').length
 

@@ -36,7 +36,11 @@ export function RuleList({ rules, alerts, hits, found, line, onJump, onSwitch }:
           <Item key={`${x.line} ${x.name}`} x={x} n={i + 1} section="rules" {...{ found, line, onJump, onSwitch }}>
             <RouteMark route={x.route} words />
             <HitBars h={byRule.get(x.name)} top={top} />
-            <Link href={`/letters?rule=${encodeURIComponent(x.name)}`} className="num" title={t('rules.hits.title')}>
+            <Link
+              href={`/letters?tab=all&rule=${encodeURIComponent(x.name)}`}
+              className="num"
+              title={t('rules.hits.title')}
+            >
               {t('rules.hits', { n: byRule.get(x.name)?.day ?? 0, total: count(byRule.get(x.name)?.total ?? 0) })}
             </Link>
           </Item>
