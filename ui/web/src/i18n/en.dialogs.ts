@@ -81,8 +81,7 @@ export const enDialogs = {
 
   'mistake.title': 'Nothing is listed, because the filter cannot be read.',
   'mistake.name': 'There is no filter “{name}”.',
-  'mistake.value': '“{value}” is not one of the values of the filter {field}.',
-  'mistake.known': 'There are: {list}.',
+  'mistake.value': '“{value}” is not one of the values of the filter {field}. There are: {list}.',
   'mistake.duration': '“{value}” is not a duration such as 30m, 2h or 7d.',
   'mistake.instant': '“{value}” is not a time such as 2026-11-21T06:24:00Z.',
   'mistake.near': 'Use “{near}” instead',

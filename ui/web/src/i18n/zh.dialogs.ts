@@ -80,8 +80,7 @@ export const zhDialogs: Words<typeof enDialogs> = {
 
   'mistake.title': '筛选条件有误，未列出任何死信。',
   'mistake.name': '没有名为“{name}”的筛选条件。',
-  'mistake.value': '筛选条件“{field}”没有“{value}”这个取值。',
-  'mistake.known': '可用的取值：{list}。',
+  'mistake.value': '筛选条件“{field}”没有“{value}”这个取值。可用的取值：{list}。',
   'mistake.duration': '“{value}”不是有效的时长，正确写法如 30m、2h、7d。',
   'mistake.instant': '“{value}”不是有效的时间，正确写法如 2026-11-21T06:24:00Z。',
   'mistake.near': '改为“{near}”',

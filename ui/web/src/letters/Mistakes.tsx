@@ -10,7 +10,7 @@ function sentence(m: Mistake): string {
   const value = plain(m.value, 60)
   if (m.kind === 'name') return t('mistake.name', { name: plain(m.name, 60) })
   if (m.kind !== 'value') return t(`mistake.${m.kind}`, { value })
-  return `${t('mistake.value', { value, field: nameWords(m.name) })} ${t('mistake.known', { list: m.known?.join(', ') ?? '' })}`
+  return t('mistake.value', { value, field: nameWords(m.name), list: m.known?.join(', ') ?? '' })
 }
 
 /** Stands in place of the list when the address or the search cannot be understood: nothing is guessed. */

@@ -1,1 +1,0 @@
-export{t as default}from"./AutomationDialog-Bgp41Bu9.js";

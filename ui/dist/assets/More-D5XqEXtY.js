@@ -1,1 +1,0 @@
-import{At as e,B as t}from"./base-vJy701m0.js";var n=e();function r({query:e}){return e.hasNextPage?(0,n.jsx)(`button`,{type:`button`,className:`button`,disabled:e.isFetchingNextPage,onClick:()=>e.fetchNextPage(),children:t(`list.more`)}):null}export{r as t};

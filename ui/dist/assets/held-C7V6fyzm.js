@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{jt as t}from"./base-vJy701m0.js";var n=e(t(),1),r=[],i=new Set;function a(e){r=e;for(let e of i)e()}function o(e){r.includes(e.number)||a([...r,e.number])}function s(e){a(r.filter(t=>t!==e))}function c(e){return i.add(e),()=>i.delete(e)}var l=()=>(0,n.useSyncExternalStore)(c,()=>r);export{s as n,l as r,o as t};

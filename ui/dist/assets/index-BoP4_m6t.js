@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{At as t,Ct as n,D as r,F as i,J as a,jt as o,kt as s,o as c,z as l}from"./base-vJy701m0.js";var u=e(o(),1),d=n(),f=t(),p=document.getElementById(`root`);p&&(await l(i(),!1),(0,d.createRoot)(p).render((0,f.jsx)(u.StrictMode,{children:(0,f.jsx)(s,{client:a,children:(0,f.jsx)(r,{place:``,children:(0,f.jsx)(c,{})})})})));

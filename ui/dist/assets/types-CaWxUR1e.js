@@ -1,1 +1,0 @@
-export{r as tabOf}from"./base-vJy701m0.js";

@@ -1,0 +1,1 @@
+export{i as tabOf}from"./base-Q0MDmPk9.js";
