@@ -114,7 +114,7 @@ func TestPragmas(t *testing.T) {
 		return v
 	}
 	writer := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "cache_size": "-16384", "busy_timeout": "5000", "auto_vacuum": "2",
-		"wal_autocheckpoint": "0", "journal_size_limit": "67108864", "temp_store": "2", "page_size": "4096", "user_version": "8", "application_id": "1145851718"}
+		"wal_autocheckpoint": "0", "journal_size_limit": "67108864", "temp_store": "2", "page_size": "4096", "user_version": "9", "application_id": "1145851718"}
 	err := s.outside(t.Context(), func() error {
 		for pragma, want := range writer {
 			if got := read(s.conn, pragma); got != want {
