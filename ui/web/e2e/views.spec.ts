@@ -214,6 +214,23 @@ test.describe('the keyboard', () => {
     await expect(page.getByRole('dialog')).toHaveCount(0)
   })
 
+  test('loses no step, however fast one moves', async ({ page }) => {
+    await page.goto('/letters')
+    await expect(rows(page)).toHaveCount(50)
+    await page.evaluate(async () => {
+      for (let i = 0; i < 30; i++) {
+        document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'j', bubbles: true, cancelable: true }))
+        // The next task comes long before the next frame.
+        await new Promise(done => {
+          const c = new MessageChannel()
+          c.port1.onmessage = done
+          c.port2.postMessage(0)
+        })
+      }
+    })
+    await expect(rows(page).nth(29)).toHaveClass(/current/)
+  })
+
   test('selects, and does nothing while a dialog is open', async ({ page }) => {
     await page.goto('/letters')
     await expect(rows(page)).toHaveCount(50)

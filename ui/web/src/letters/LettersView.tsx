@@ -1,4 +1,4 @@
-import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
 import { useFacets, useRights } from '../api/queries'
 import { type Facets as Counts, type Letter, type ListTab, listTabs, tabOf, tabs } from '../api/types'
@@ -66,7 +66,8 @@ export default function LettersView({ whole: alone }: { whole?: string | undefin
   const [sampling, setSampling] = useState(false)
   const scroller = useRef<HTMLDivElement>(null)
 
-  useEffect(() => {
+  // Before the next key: a step that comes after it would be taken back.
+  useLayoutEffect(() => {
     if (open) setCursor(open)
   }, [open])
   // biome-ignore lint/correctness/useExhaustiveDependencies: another filter is another list

@@ -1,4 +1,4 @@
-import { type FormEvent, useEffect, useState } from 'react'
+import { type FormEvent, useLayoutEffect, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
 import { get } from '../api/client'
 import type { Letter, Page } from '../api/types'
@@ -23,7 +23,7 @@ export function SearchBar() {
   const inList = path.startsWith('/letters')
   const q = inList ? (new URLSearchParams(search).get('q') ?? '').trim() : ''
   const [text, setText] = useState(q)
-  useEffect(() => setText(q), [q])
+  useLayoutEffect(() => setText(q), [q]) // before the next key, which it would take back
 
   const submit = async (e?: FormEvent) => {
     e?.preventDefault()

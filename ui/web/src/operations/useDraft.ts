@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { asProblem, type Problem } from '../api/client'
 import { client } from '../api/queries'
 import { change, refresh } from './api'
@@ -53,7 +53,7 @@ export function useDraft(o: Operation, note: string) {
   }, [spec, busy])
 
   // Somebody else changed the draft: their way of acting is shown, unless this person is changing it too.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (o.version <= seen.current || dirty || busy) return
     seen.current = o.version
     saved.current = o.spec

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
 import { ask, asProblem, get, type Problem } from '../api/client'
 import { client, useRights, useRules } from '../api/queries'
@@ -68,7 +68,8 @@ function useDraft(r: RulesInForce) {
     load(n => n + 1)
   }, [])
   const dirty = draft.text !== draft.base.text
-  useEffect(() => {
+  // At once: what is typed meanwhile would be lost.
+  useLayoutEffect(() => {
     if (!dirty && draft.base.etag !== r.etag) setDraft(freshDraft(r))
   }, [dirty, draft, r, setDraft])
   useEffect(() => keepDraft(draft), [draft])

@@ -1,0 +1,1 @@
+export{i as tabOf}from"./base-Cw7qqZ7W.js";

@@ -1,1 +1,0 @@
-export{i as tabOf}from"./base-Q0MDmPk9.js";
