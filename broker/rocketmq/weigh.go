@@ -166,7 +166,11 @@ func (m *moment) explains(ctx context.Context, q question, p *movement, to point
 			return true
 		}
 		window, at := w.gave.newest()
-		return window >= 0.8*m.recent(ctx, q, to.offset, at) && (from.IsZero() || count+p.credit >= 0.8*m.recent(ctx, q, to.offset, from))
+		if window < 0.8*m.recent(ctx, q, to.offset, at) {
+			return false
+		}
+		// What an earlier step took of the first sample is among the recent messages, too.
+		return from.IsZero() || count+max(p.credit, 0) >= 0.8*m.recent(ctx, q, to.offset, from)
 	}
 	words := &w.words
 	switch {
