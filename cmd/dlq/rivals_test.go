@@ -33,7 +33,8 @@ func TestTwoConsolesOnOneCluster(t *testing.T) {
 			}
 			consumer := n.Consume(t, group, topic)
 			rules := filepath.Join(t.TempDir(), "rules.yaml")
-			text := "version: 1\nrules: [{name: again, match: {reason: network_timeout}, route: retry, retry: {delay: 3s, max: 1}}]\nautomation: {rate: 100/s, max_age: 1d}\n"
+			// Other tests' letters on the same broker are left alone.
+			text := fmt.Sprintf("version: 1\nrules: [{name: again, match: {consumer_group: %q, reason: network_timeout}, route: retry, retry: {delay: 3s, max: 1}}]\nautomation: {rate: 100/s, max_age: 1d}\n", group)
 			if err := os.WriteFile(rules, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
