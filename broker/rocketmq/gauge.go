@@ -64,6 +64,16 @@ func (g *gauge) fresh(since time.Time) (count float64, from time.Time) {
 	return g.samples[n-1].total - first.total + first.window, first.at
 }
 
+// base is the newest sample that was taken by an instant; false if there is none.
+func (g *gauge) base(since time.Time) (sample, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i := g.before(since); i >= 0 {
+		return g.samples[i], true
+	}
+	return sample{}, false
+}
+
 // between is how much was counted between two instants.
 func (g *gauge) between(from, to time.Time) float64 {
 	all, _ := g.fresh(from)

@@ -71,6 +71,7 @@ type movement struct {
 	read   time.Time // when it was read last, wherever it was
 	online bool      // whether somebody was connected when it was last seen there
 	credit float64   // what the broker gave out until since, and no step explains; negative: it had not counted so far
+	paid   bool      // credit says what was not counted by since; else it has to be guessed
 	uses   []use     // steps of the last minutes that consumers made
 	points []point   // later observations, oldest first
 	moved  []stretch // offsets that were passed without deliveries
@@ -123,7 +124,8 @@ func (p *movement) observe(at time.Time, committed int64, online bool, x int64, 
 			p.moved[i].to = min(p.moved[i].to, committed)
 		}
 		if committed < p.sure {
-			p.sure, p.floor, p.since, p.last, p.online, p.credit = committed, min(p.floor, committed), at, at, online, 0
+			p.sure, p.floor, p.since, p.last, p.online = committed, min(p.floor, committed), at, at, online
+			p.credit, p.paid = 0, false
 		}
 	case committed > newest:
 		p.points = append(p.points, point{at, committed, online})
@@ -143,7 +145,7 @@ func (p *movement) observe(at time.Time, committed int64, online bool, x int64, 
 func (p *movement) waits(stored time.Time) {
 	switch {
 	case stored.Sub(p.since) > countLag: // everything before is counted by now
-		p.since, p.credit = stored, 0
+		p.since, p.credit, p.paid = stored, 0, false
 	case stored.Before(p.since) && p.since.Equal(p.begun):
 		p.since = stored
 	}
@@ -166,11 +168,12 @@ func (p *movement) settle(n int, moved bool, gave *gauge) {
 		if len(p.moved) > 1000 {
 			p.moved = slices.Delete(p.moved, 0, 1)
 		}
-		p.credit = 0
+		p.credit, p.paid = 0, false
 	case gave == nil:
-		p.credit = 0
+		p.credit, p.paid = 0, false
 	default:
 		p.credit += gave.between(p.since, at.at) - length
+		p.paid = true
 	}
 	if !moved {
 		p.uses = slices.DeleteFunc(append(p.uses, use{at.at, length}), func(u use) bool { return at.at.Sub(u.at) > 2*gaugeWindow })

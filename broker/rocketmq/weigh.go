@@ -159,7 +159,7 @@ func (m *moment) explains(ctx context.Context, q question, p *movement, to point
 			return false
 		}
 		count, from := w.gave.fresh(p.since)
-		if count+p.credit < step {
+		if count+p.credit < step+m.late(ctx, q, p, w) {
 			return false
 		}
 		if w.filters {
@@ -212,16 +212,32 @@ func (m *moment) explains(ctx context.Context, q question, p *movement, to point
 	}
 }
 
+// late is how many messages before the step the broker gave out, but had not counted yet when the count began. Nobody says it:
+// they are taken to be those that were stored just before, as far as they are missing in the count of then.
+func (m *moment) late(ctx context.Context, q question, p *movement, w *scale) float64 {
+	base, ok := w.gave.base(p.since)
+	if !ok || p.paid || w.filters {
+		return 0
+	}
+	missing := m.storedSince(ctx, q, p.sure, base.at.Add(-gaugeWindow)) - base.window
+	return max(0, min(missing, m.storedSince(ctx, q, p.sure, base.at.Add(-countLag-proofEvery))))
+}
+
 // recent is how many of the messages before an offset were stored in the minute before an instant, and a little earlier, since
 // counters lag. All of them must have been counted in that minute, or nearly all where they come steadily.
 func (m *moment) recent(ctx context.Context, q question, offset int64, at time.Time) float64 {
+	return m.storedSince(ctx, q, offset, at.Add(-gaugeWindow-counting))
+}
+
+// storedSince is how many of the messages before an offset were stored since an instant; 0 where the broker does not say.
+func (m *moment) storedSince(ctx context.Context, q question, offset int64, since time.Time) float64 {
 	addr, err := m.b.master(q.broker)
 	if err != nil {
 		return 0
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	from, err := m.b.wire.SearchOffset(ctx, addr, q.topic, q.queue, at.Add(-gaugeWindow-counting))
+	from, err := m.b.wire.SearchOffset(ctx, addr, q.topic, q.queue, since)
 	if err != nil {
 		return 0
 	}
