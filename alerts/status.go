@@ -26,8 +26,8 @@ func (e *Engine) Receivers() []dlq.Receiver {
 	config := e.deps.Live.value.Load().config
 	out := make([]dlq.Receiver, 0, len(config.receivers))
 	for _, r := range config.receivers {
-		shown := dlq.Receiver{Name: r.name, Type: r.typ, Format: r.format, Locale: r.locale, Host: r.host(), PerMinute: r.perMinute, Disabled: r.disabled(),
-			Signed: r.secret != (yamlnode.Reference{})}
+		shown := dlq.Receiver{Name: r.name, Type: r.typ, Format: r.format, Locale: r.locale, Host: r.host(), PerMinute: r.perMinute,
+			Disabled: r.disabled(), Signed: r.secret != (yamlnode.Reference{})}
 		if shown.Disabled != "" {
 			shown.Needs = r.needs()
 		}

@@ -53,10 +53,11 @@ func TestPropertiesOfAgentsReachTheConsumer(t *testing.T) {
 func (s *scene) produceRaw(properties string) {
 	s.t.Helper()
 	eventually(s.t, 20*time.Second, func() string {
-		ans, err := s.bn.wire.Do(s.bn.ctx(), s.n.BrokerAddr(), &remoting.Command{Code: remoting.RequestSendMessage, Body: []byte(`{"orderNo":"1"}`), Ext: map[string]string{
+		c := &remoting.Command{Code: remoting.RequestSendMessage, Body: []byte(`{"orderNo":"1"}`), Ext: map[string]string{
 			"producerGroup": "bench", "topic": s.topic, "defaultTopic": "TBW102", "defaultTopicQueueNums": "4", "queueId": "0", "sysFlag": "0",
 			"bornTimestamp": "1700000000000", "flag": "0", "properties": properties, "reconsumeTimes": "0", "unitMode": "false", "batch": "false",
-		}})
+		}}
+		ans, err := s.bn.wire.Do(s.bn.ctx(), s.n.BrokerAddr(), c)
 		if err != nil {
 			return err.Error()
 		}
@@ -113,7 +114,9 @@ func TestCompressedBodiesGoAsTheyCame(t *testing.T) {
 			fmt.Fprintf(&rows, `{"row":%d,"sku":"SKU-%07d","qty":%d,"note":"reserved for the customer %x"},`, i, i*7919%9999991, i%13, i*2654435761)
 		}
 		body := rows.Bytes()
-		for name, kind := range map[string]int32{"zlib, old": 0, "zlib": remoting.SysFlagZlib, "lz4": remoting.SysFlagLZ4, "zstd": remoting.SysFlagZSTD} {
+		const method = remoting.SysFlagCompressed | remoting.SysFlagCompressType
+		methods := map[string]int32{"zlib, old": 0, "zlib": remoting.SysFlagZlib, "lz4": remoting.SysFlagLZ4, "zstd": remoting.SysFlagZSTD}
+		for name, kind := range methods {
 			key := newKey()
 			s.bn.putRaw(s.topic, compress(t, kind, body), remoting.SysFlagCompressed|kind, map[string]string{"UNIQ_KEY": key})
 			var m dlq.DeadMessage
@@ -125,7 +128,7 @@ func TestCompressedBodiesGoAsTheyCame(t *testing.T) {
 				}
 				return "the letter with " + name + " is not there"
 			})
-			if m.BodyState != dlq.BodyInflated || !bytes.Equal(m.Body, body) || m.SysFlag&(remoting.SysFlagCompressed|remoting.SysFlagCompressType) != remoting.SysFlagCompressed|kind {
+			if m.BodyState != dlq.BodyInflated || !bytes.Equal(m.Body, body) || m.SysFlag&method != remoting.SysFlagCompressed|kind {
 				t.Fatalf("%s: %s, %d bytes, sysFlag %x", name, m.BodyState, len(m.Body), m.SysFlag)
 			}
 			s.dead = m
@@ -144,7 +147,7 @@ func TestCompressedBodiesGoAsTheyCame(t *testing.T) {
 					return has(heard[0].Properties["BODY"], want)
 				})
 				stored, e := s.bn.wire.ViewMessage(s.bn.ctx(), n.BrokerAddr(), "", offsetOf(t, r))
-				if err != nil || e != nil || len(stored.Body) != size || size > 4<<20 || stored.SysFlag&(remoting.SysFlagCompressed|remoting.SysFlagCompressType) != remoting.SysFlagCompressed|kind {
+				if err != nil || e != nil || len(stored.Body) != size || size > 4<<20 || stored.SysFlag&method != remoting.SysFlagCompressed|kind {
 					t.Errorf("%s by door %s: stored with %d bytes of %d, sysFlag %x, %v, %v", name, door, len(stored.Body), size, stored.SysFlag, err, e)
 				}
 			}

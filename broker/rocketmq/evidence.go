@@ -189,7 +189,8 @@ func (m *moment) weigh(ctx context.Context, r dlq.Replay, s standing, traces []t
 	view := classify(r, traces)
 	ev.Copies = view.copies
 	kind := s.kind
-	if kind == dlq.GroupUnknown && (view.popped || s.why == KindByPull || r.Door == dlq.DoorPop || r.Door == dlq.DoorTopic && m.c.pops(r.ConsumerGroup, r.Topic)) {
+	if kind == dlq.GroupUnknown &&
+		(view.popped || s.why == KindByPull || r.Door == dlq.DoorPop || r.Door == dlq.DoorTopic && m.c.pops(r.ConsumerGroup, r.Topic)) {
 		kind = dlq.GroupGRPC // or one whose offset says as little
 	}
 	ev.Retry = m.b.retryLeft(ctx, r, view, kind, s.presence)

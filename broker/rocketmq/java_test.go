@@ -103,14 +103,10 @@ func TestJavaPopGroup(t *testing.T) {
 	}
 }
 
-// javaShop is a topic with a consumer group of the Java client, and a console that reads what dies there.
+// javaShop is a scene with a consumer of the Java client.
 func javaShop(t *testing.T, n *node.Node, kind string) *scene {
 	t.Helper()
-	s := &scene{t: t, n: n, bn: newBench(t, n), desk: newDesk(), topic: unique("orders"), group: unique("stock")}
-	s.bn.topic(s.topic, 1, 6)
-	s.bn.group(s.group, 1)
-	s.b = open(t, n)
-	start(t, s.b, s.desk)
+	s := openScene(t, n)
 	s.shop = consumeInJava(t, n, s.group, s.topic, kind)
 	return s
 }
@@ -119,8 +115,7 @@ func javaShop(t *testing.T, n *node.Node, kind string) *scene {
 func javaScene(t *testing.T, n *node.Node, kind string) *scene {
 	t.Helper()
 	s := javaShop(t, n, kind)
-	s.bn.put(s.topic, "order 1", map[string]string{"UNIQ_KEY": newKey(), "KEYS": "o1", "TAGS": "new"})
-	s.dead = s.deaths(1)[0]
+	s.oneDies()
 	return s
 }
 

@@ -162,20 +162,17 @@ func earlier(a, b time.Time) time.Time {
 func (p *movement) settle(n int, moved bool, gave *gauge) {
 	at := p.points[n]
 	length := float64(at.offset - p.sure)
-	switch {
-	case moved:
+	if p.paid = gave != nil && !moved; p.paid {
+		p.credit += gave.between(p.since, at.at) - length
+	} else {
+		p.credit = 0
+	}
+	if moved {
 		p.moved = append(p.moved, stretch{p.sure, at.offset})
 		if len(p.moved) > 1000 {
 			p.moved = slices.Delete(p.moved, 0, 1)
 		}
-		p.credit, p.paid = 0, false
-	case gave == nil:
-		p.credit, p.paid = 0, false
-	default:
-		p.credit += gave.between(p.since, at.at) - length
-		p.paid = true
-	}
-	if !moved {
+	} else {
 		p.uses = slices.DeleteFunc(append(p.uses, use{at.at, length}), func(u use) bool { return at.at.Sub(u.at) > 2*gaugeWindow })
 	}
 	p.sure, p.since, p.last, p.online = at.offset, at.at, at.at, at.online

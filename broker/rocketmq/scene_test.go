@@ -24,17 +24,30 @@ type scene struct {
 	dead         dlq.DeadMessage
 }
 
-func newScene(t *testing.T, n *node.Node, orderly bool) *scene {
+// openScene makes a topic with a consumer group that nobody has joined, and a console that reads what dies there.
+func openScene(t *testing.T, n *node.Node) *scene {
 	t.Helper()
 	s := &scene{t: t, n: n, bn: newBench(t, n), desk: newDesk(), topic: unique("orders"), group: unique("stock")}
 	s.bn.topic(s.topic, 1, 6)
 	s.bn.group(s.group, 1)
 	s.b = open(t, n)
 	start(t, s.b, s.desk)
+	return s
+}
+
+func newScene(t *testing.T, n *node.Node, orderly bool) *scene {
+	t.Helper()
+	s := openScene(t, n)
 	s.shop = n.Consume(t, s.group, s.topic, fmt.Sprintf("-orderly=%t", orderly))
+	s.oneDies()
+	return s
+}
+
+// oneDies sends a message and waits for its dead copy.
+func (s *scene) oneDies() {
+	s.t.Helper()
 	s.bn.put(s.topic, "order 1", map[string]string{"UNIQ_KEY": newKey(), "KEYS": "o1", "TAGS": "new"})
 	s.dead = s.deaths(1)[0]
-	return s
 }
 
 func newKey() string { return fmt.Sprintf("%X", []byte(rand.Text()[:16])) }

@@ -35,6 +35,7 @@ export default defineConfig({
     {
       name: 'views',
       testMatch: [
+        'list.spec.ts',
         'views.spec.ts',
         'numbers.spec.ts',
         'brokers.spec.ts',

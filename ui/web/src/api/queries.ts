@@ -2,22 +2,11 @@ import { type Query, QueryClient, useQuery } from '@tanstack/react-query'
 import { useSyncExternalStore } from 'react'
 import type { BodyText } from '../letter/types'
 import type { RulesInForce } from '../rules/types'
+import type { Session } from './access'
 import { asProblem, get, getBytes } from './client'
 import { type Changes, Live } from './live'
-import type {
-  ConsumerGroup,
-  Detail,
-  Explanation,
-  Facets,
-  Gap,
-  Letter,
-  Page,
-  ReplayOptions,
-  Session,
-  Status,
-  Summary,
-  TopicInfo,
-} from './types'
+import type { ConsumerGroup, Gap, TopicInfo } from './topics'
+import type { Detail, Explanation, Facets, Letter, Page, ReplayOptions, Status, Summary } from './types'
 
 export const client = new QueryClient({
   defaultOptions: {

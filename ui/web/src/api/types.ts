@@ -308,12 +308,6 @@ export interface Status {
   demo?: { shop_url?: string }
 }
 
-export interface Session {
-  actor: string
-  role: Role | ''
-  login: 'none' | 'required' | 'done'
-}
-
 export interface DoorOption {
   door: Door
   allowed: boolean
@@ -438,44 +432,6 @@ export interface Explanation {
   rules: RuleTrace[] | null
 }
 
-export interface TopicInfo extends Queue {
-  consumer_group: string
-  perm: number
-  readable: boolean
-  min: string
-  max: string
-  next: string
-  unread: number
-  oldest_unread?: string
-  expires_at?: string
-  last_error?: string
-  checked_at: string
-}
-
-export interface Gap extends Queue {
-  id: string
-  kind: 'expired' | 'truncated' | 'unreadable'
-  from: string
-  to: string
-  count: string
-  at: string
-}
-
-/** One consumer group with dead letters. `info` is what the cluster says of it now; it is asked for by name. */
-export interface ConsumerGroup {
-  name: string
-  letters_open: number
-  letters_in_flight: number
-  unread: number
-  readable: boolean
-  oldest_unread?: string
-  expires_at?: string
-  last_error?: string
-  topics: TopicInfo[] | null
-  info?: GroupInfo
-  info_error?: string
-}
-
 export interface ActionResult {
   id: string
   ok: boolean
@@ -508,26 +464,4 @@ export interface FileStatus {
   state: 'ok' | 'copy' | 'removed' | 'replaced' | 'log_removed'
   path?: string
   from?: { host: string; path: string; at: string }
-}
-
-/** A log-in of a browser, as admins see it. */
-export interface OpenSession {
-  id: string
-  actor: string
-  role: Role
-  address: string
-  since: string
-  used_at: string
-  ends_at: string
-  own: boolean
-}
-
-/** A token that lets in, without what is secret of it. */
-export interface KnownToken {
-  actor: string
-  role: Role
-  consumer_groups: string[] | null
-  expires_at?: string
-  used_at?: string
-  address?: string
 }

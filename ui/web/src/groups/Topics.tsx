@@ -1,7 +1,7 @@
 import { useState } from 'react'
 import { asProblem, type Problem, write } from '../api/client'
 import { client, useRights } from '../api/queries'
-import type { TopicInfo } from '../api/types'
+import type { TopicInfo } from '../api/topics'
 import { count } from '../i18n/format'
 import { t, tx } from '../i18n/i18n'
 import { Icon } from '../parts/Icon'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ConsumerGroup } from '../api/types'
+import type { ConsumerGroup } from '../api/topics'
 import { arrange } from './order'
 
 const group = (name: string, letters_open: number, lag?: number) =>

@@ -1,4 +1,4 @@
-import type { ConsumerGroup } from '../api/types'
+import type { ConsumerGroup } from '../api/topics'
 
 /** By what the consumer groups can be put in order. */
 export const orders = ['name', 'open', 'flight', 'lag', 'unread'] as const

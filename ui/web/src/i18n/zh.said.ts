@@ -1,4 +1,5 @@
 // 服务端不带固定代码的英文说明及其译文；花括号是其中的名称和数值，同名对应。原文见各 Go 源码，测试会核对。
+// 一句一行的对照表，按原文查找，因此不拆成多个文件。
 export const zhSaid: Readonly<Record<string, string>> = {
   'the receiver {name} is no longer in rules.yaml': 'rules.yaml 中已没有接收方 {name}。',
   '{what} is not known': '{what} 未知。',

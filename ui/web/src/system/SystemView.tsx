@@ -1,5 +1,6 @@
 import { useGaps, useSession, useStatus, useSummary, useTopics } from '../api/queries'
-import type { BrokerState, Gap } from '../api/types'
+import type { Gap } from '../api/topics'
+import type { BrokerState } from '../api/types'
 import { Topics } from '../groups/Topics'
 import { count } from '../i18n/format'
 import { code, t, tx } from '../i18n/i18n'
