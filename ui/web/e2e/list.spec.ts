@@ -184,6 +184,16 @@ test.describe('the list', () => {
   })
 })
 
+test('the tab that is shown is in sight on a phone', async ({ page }) => {
+  await page.setViewportSize({ width: 390, height: 800 })
+  for (const tab of ['all', 'discarded', 'attention']) {
+    await page.goto(`/letters?tab=${tab}`)
+    const shown = page.getByRole('tab', { selected: true })
+    await expect(shown).toContainText(/\d/) // its count has come
+    await expect(shown).toBeInViewport({ ratio: 1 })
+  }
+})
+
 test.describe('the keyboard', () => {
   test('moves, opens, goes back to where the list was', async ({ page }) => {
     await page.goto('/letters')

@@ -57,9 +57,7 @@ test('numbers of the overview that are no letters are what their view shows', as
   await page.goto('/system')
   await expect(page.getByRole('region', { name: /^Gaps/ }).locator('tbody tr')).toHaveCount(gaps)
   await page.goto('/alerts')
-  await expect(page.getByRole('heading', { name: /^Firing/ })).toHaveText(
-    new RegExp(`^Firing ${alerts} alerts? fires? · 1 silenced$`),
-  )
+  await expect(page.getByRole('heading', { name: /^Firing/ })).toHaveText(`Firing ${alerts} · 1 silenced`)
   const groups = await page.request.get('/api/v1/consumer-groups')
   const { items } = await groups.json()
   expect(items.reduce((sum: number, g: { unread: number }) => sum + g.unread, 0)).toBe(unread)

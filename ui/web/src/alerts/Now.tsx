@@ -2,7 +2,7 @@ import type { ReactNode } from 'react'
 import { Link, useLocation, useSearch } from 'wouter'
 import { useRights } from '../api/queries'
 import { useKeys } from '../app/keys'
-import { apiDuration, duration, parseDuration } from '../i18n/format'
+import { apiDuration, count, duration, parseDuration } from '../i18n/format'
 import { t, tx } from '../i18n/i18n'
 import { Reason } from '../letters/words'
 import { Icon } from '../parts/Icon'
@@ -63,11 +63,9 @@ export function Now({ data, silences, silence }: Shared) {
         <Section
           name={t('alerts.firing.title')}
           count={[
-            t('alerts.firing', { n: firing.length - silenced }),
-            silenced > 0 && t('alerts.firing.silenced', { n: silenced }),
-          ]
-            .filter(Boolean)
-            .join(' · ')}
+            count(firing.length - silenced),
+            ...(silenced > 0 ? [t('alerts.firing.silenced', { n: silenced })] : []),
+          ].join(' · ')}
         >
           {firing.map(card)}
         </Section>

@@ -135,6 +135,13 @@ export default function LettersView({ whole: alone }: { whole?: string | undefin
   // All tabs as one are shown to those who came by a link that asks for them.
   const shownTabs: readonly ListTab[] = filter.tab === 'all' ? listTabs : tabs
   const counts = wrong ? undefined : facets.data?.tabs
+  // On a phone the last tabs lie beyond the edge; counts make them wider when they come.
+  const counted = counts !== undefined
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what moves the tabs
+  useEffect(
+    () => document.getElementById(`tab-${filter.tab}`)?.scrollIntoView({ block: 'nearest', inline: 'nearest' }),
+    [filter.tab, counted],
+  )
   const facetPane = <Facets counts={wrong ? none : facets.data} filter={filter} onChange={setFilter} />
   return (
     <div className={`letters${whole ? ' whole' : ''}${open ? ' with-letter' : ''} panes-${panes}`}>

@@ -1,1 +1,0 @@
-export{n as emptyFilter,a as filterSearch,o as parseFilter,s as parseQuery}from"./filter-3vzPuE7J.js";

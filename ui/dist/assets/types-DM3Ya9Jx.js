@@ -1,1 +1,0 @@
-export{i as tabOf}from"./base-Cw7qqZ7W.js";

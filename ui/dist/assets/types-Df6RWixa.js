@@ -1,0 +1,1 @@
+export{i as tabOf}from"./base-DyzpdrYF.js";
