@@ -1,0 +1,1 @@
+export{t as default}from"./AutomationDialog-yBfVQK5U.js";

@@ -1,0 +1,1 @@
+import{B as e,jt as t}from"./base-Brtu6fMt.js";function n({query:n}){return n.hasNextPage?t(`button`,{type:`button`,className:`button`,disabled:n.isFetchingNextPage,onClick:()=>n.fetchNextPage(),children:e(`list.more`)}):null}export{n as t};

@@ -1,0 +1,1 @@
+import{B as e,G as t,jt as n}from"./base-Brtu6fMt.js";/* empty css             */function r(){return n(`div`,{className:`view`,children:n(`div`,{className:`empty`,children:[n(`h1`,{children:e(`notfound`)}),n(`p`,{children:e(`notfound.text`)}),n(t,{href:`/letters`,className:`button`,children:e(`nav.letters`)})]})})}export{r as default};

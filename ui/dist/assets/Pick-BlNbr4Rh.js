@@ -1,1 +1,0 @@
-import{jt as e}from"./base-DyzpdrYF.js";function t({label:t,any:n,value:r,options:i,onPick:a}){return e(`label`,{children:[e(`span`,{className:`off-screen`,children:t}),e(`select`,{value:r,onChange:e=>a(e.target.value),children:[e(`option`,{value:``,children:n}),i.map(([t,n])=>e(`option`,{value:t,children:n},t))]})]})}export{t};

@@ -1,1 +1,0 @@
-export{n as emptyFilter,a as filterSearch,o as parseFilter,s as parseQuery}from"./filter-DMsyE-m2.js";

@@ -1,0 +1,1 @@
+export{n as emptyFilter,a as filterSearch,o as parseFilter,s as parseQuery}from"./filter-B24Kn_in.js";

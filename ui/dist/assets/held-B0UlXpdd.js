@@ -1,0 +1,1 @@
+import{Pt as e}from"./base-Brtu6fMt.js";var t=[],n=new Set;function r(e){t=e;for(let e of n)e()}function i(e){t.includes(e.number)||r([...t,e.number])}function a(e){r(t.filter(t=>t!==e))}function o(e){return n.add(e),()=>n.delete(e)}var s=()=>e(o,()=>t);export{a as n,s as r,i as t};

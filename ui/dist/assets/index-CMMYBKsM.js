@@ -1,1 +1,0 @@
-import{At as e,L as t,O as n,Wt as r,Y as i,jt as a,s as o,wt as s,z as c}from"./base-DyzpdrYF.js";var l=document.getElementById(`root`);l&&(await c(t(),!1),s(l).render(a(r,{children:a(e,{client:i,children:a(n,{place:``,children:a(o,{})})})})));

@@ -1,0 +1,1 @@
+export{i as tabOf}from"./base-Brtu6fMt.js";

@@ -1,1 +1,0 @@
-export{i as tabOf}from"./base-DyzpdrYF.js";
