@@ -2,11 +2,11 @@ package ui
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"reflect"
 	"sync"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/labstack/echo/v4"
 )
 
@@ -50,8 +50,9 @@ var packers = sync.Pool{New: func() any {
 	return w
 }}
 
-// packLevel costs about a millisecond for a list of fifty letters; higher levels cost more time than their bytes save.
-const packLevel = 4
+// packLevel is the quickest of a library whose quickest level makes a list of fifty letters as small as level 4 of the standard
+// library does, in a quarter of its time.
+const packLevel = gzip.BestSpeed
 
 func packed(text []byte) []byte {
 	var small bytes.Buffer

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	client "github.com/apache/rocketmq-client-go/v2"
@@ -22,7 +23,7 @@ import (
 	"deadletteroffice/store"
 )
 
-// batch is how many letters one transaction takes, here as in the console's own intake.
+// batch is how many letters are stored at once where no broker gives them.
 const batch = 2000
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
@@ -43,13 +44,22 @@ func (b *bench) intake(ctx context.Context) error {
 		if err := b.prepare(ctx, wire, group, b.letters); err != nil {
 			return err
 		}
+		var admits kept
+		if _, err := b.readInto(ctx, group, live, &admits); err != nil {
+			return err
+		}
 		// Pulling alone comes first: a broker that was just fed is busy with itself for some seconds, and its code for pulls is
 		// compiled while it runs for the first time.
 		for _, m := range []struct {
 			into *[]float64
-			run  func(context.Context, string, *classifier.Live) (float64, error)
-		}{{&pulled, b.pullAlone}, {&whole, b.wholeIntake}, {&stored, b.storeAlone}, {&raw, b.rawInserts}} {
-			r, err := m.run(ctx, group, live)
+			run  func() (float64, error)
+		}{
+			{&pulled, func() (float64, error) { return b.pullAlone(ctx, group) }},
+			{&whole, func() (float64, error) { return b.readInto(ctx, group, live, nil) }},
+			{&stored, func() (float64, error) { return b.storeAlone(ctx, admits.batches) }},
+			{&raw, func() (float64, error) { return b.rawInserts(ctx, group) }},
+		} {
+			r, err := m.run()
 			if err != nil {
 				return err
 			}
@@ -89,7 +99,20 @@ func (o onlyGroup) Position(ctx context.Context, q dlq.Queue) (dlq.QueuePosition
 	return o.Intake.Position(ctx, q)
 }
 
-func (b *bench) wholeIntake(ctx context.Context, group string, live *classifier.Live) (float64, error) {
+// kept is a store that keeps what it is given to admit, so that another can be given the same from memory.
+type kept struct {
+	*store.Store
+	batches [][]dlq.AdmitBatch
+}
+
+// Admit implements handlers.IntakeStore.
+func (k *kept) Admit(ctx context.Context, batches []dlq.AdmitBatch) <-chan error {
+	k.batches = append(k.batches, batches)
+	return k.Store.Admit(ctx, batches)
+}
+
+// readInto reads the dead letters of a consumer group from the broker into a new file.
+func (b *bench) readInto(ctx context.Context, group string, live *classifier.Live, keep *kept) (float64, error) {
 	s, err := b.openStore(ctx, "whole")
 	if err != nil {
 		return 0, err
@@ -100,7 +123,11 @@ func (b *bench) wholeIntake(ctx context.Context, group string, live *classifier.
 		return 0, err
 	}
 	defer broker.Close()
-	in := handlers.NewIntake(handlers.IntakeDeps{Store: s, Rules: live, Automation: off, Policy: live.Automation, Compensations: &handlers.LiveCompensations{}, Logger: quiet()})
+	var into handlers.IntakeStore = s
+	if keep != nil {
+		keep.Store, into = s, keep
+	}
+	in := handlers.NewIntake(handlers.IntakeDeps{Store: into, Rules: live, Automation: off, Policy: live.Automation, Compensations: &handlers.LiveCompensations{}, Logger: quiet()})
 	reading, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- broker.Run(reading, onlyGroup{in, group}) }()
@@ -130,7 +157,7 @@ func (b *bench) wholeIntake(ctx context.Context, group string, live *classifier.
 }
 
 // pullAlone reads the queue as fast as the client library can and throws the messages away.
-func (b *bench) pullAlone(ctx context.Context, group string, _ *classifier.Live) (float64, error) {
+func (b *bench) pullAlone(ctx context.Context, group string) (float64, error) {
 	topic := dlq.DLQPrefix + group
 	c, err := client.NewPullConsumer(consumer.WithNameServer(primitive.NamesrvAddr{b.node.NameServer()}), consumer.WithGroupName("bench-raw-"+group),
 		consumer.WithInstance("bench-raw-"+group),
@@ -177,42 +204,52 @@ func (b *bench) arrivals(group string, from, to int, live *classifier.Live) []dl
 	return list
 }
 
-// admit stores judged letters of one queue, the next batch waiting while one commits, as the intake does.
+// admit stores judged letters of one queue.
 func admit(ctx context.Context, s *store.Store, list []dlq.Arrival) error {
-	var before <-chan error
-	for len(list) > 0 {
-		n := min(batch, len(list))
-		q := list[0].Message.Queue
-		done := s.Admit(ctx, []dlq.AdmitBatch{{Queue: q, From: list[0].Message.Offset, Next: list[n-1].Message.Offset + 1, Arrivals: list[:n]}})
-		if before != nil {
-			if err := <-before; err != nil {
+	var batches [][]dlq.AdmitBatch
+	for part := range slices.Chunk(list, batch) {
+		first, last := part[0].Message.Position, part[len(part)-1].Message.Position
+		batches = append(batches, []dlq.AdmitBatch{{Queue: first.Queue, From: first.Offset, Next: last.Offset + 1, Arrivals: part}})
+	}
+	return admitAll(ctx, s, batches)
+}
+
+// admitAll stores batches with as many outstanding as the intake has of one queue.
+func admitAll(ctx context.Context, s *store.Store, batches [][]dlq.AdmitBatch) error {
+	const outstanding = 4
+	answers := make([]<-chan error, len(batches))
+	for i := range batches {
+		answers[i] = s.Admit(ctx, batches[i])
+		if i >= outstanding {
+			if err := <-answers[i-outstanding]; err != nil {
 				return err
 			}
 		}
-		before, list = done, list[n:]
 	}
-	if before == nil {
-		return nil
+	for _, answer := range answers[max(0, len(answers)-outstanding):] {
+		if err := <-answer; err != nil {
+			return err
+		}
 	}
-	return <-before
+	return nil
 }
 
-func (b *bench) storeAlone(ctx context.Context, group string, live *classifier.Live) (float64, error) {
+// storeAlone stores from memory what was read from the broker.
+func (b *bench) storeAlone(ctx context.Context, batches [][]dlq.AdmitBatch) (float64, error) {
 	s, err := b.openStore(ctx, "memory")
 	if err != nil {
 		return 0, err
 	}
 	defer s.Close()
-	list := b.arrivals(group, 0, b.letters, live)
 	started := time.Now()
-	if err := admit(ctx, s, list); err != nil {
+	if err := admitAll(ctx, s, batches); err != nil {
 		return 0, err
 	}
-	return rate(len(list), time.Since(started)), nil
+	return rate(b.letters, time.Since(started)), nil
 }
 
 // rawInserts writes one blob of a letter's size for each letter into a table without indexes.
-func (b *bench) rawInserts(ctx context.Context, group string, _ *classifier.Live) (float64, error) {
+func (b *bench) rawInserts(ctx context.Context, group string) (float64, error) {
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(b.dir, group+"-raw.db")+"?_journal_mode=WAL&_synchronous=FULL&_txlock=immediate&_cache_size=-16384")
 	if err != nil {
 		return 0, err
