@@ -215,11 +215,8 @@ func (t *tx) admitOne(p place, epoch int64, a *arrival) error {
 	if err != nil {
 		return err
 	}
-	bucket := r.id >> 16
-	for _, h := range a.hashes {
-		if _, err := t.exec("INSERT INTO key VALUES(?,?,?) ON CONFLICT DO NOTHING", bucket, h, r.id); err != nil {
-			return err
-		}
+	if err := t.addKeys(r.id, a.hashes); err != nil {
+		return err
 	}
 	if a.Plan.Call != nil {
 		call := *a.Plan.Call
@@ -233,6 +230,29 @@ func (t *tx) admitOne(p place, epoch int64, a *arrival) error {
 	t.arrivedNow(r)
 	t.arrived[r.failure()]++
 	return t.log(event)
+}
+
+// keysInserts are statements for one to four rows: most letters have no more ids and keys.
+var keysInserts = func() (list [4]string) {
+	for i := range list {
+		list[i] = "INSERT INTO key VALUES(?,?,?)" + strings.Repeat(",(?,?,?)", i) + " ON CONFLICT DO NOTHING"
+	}
+	return list
+}()
+
+// addKeys lets a letter be found by the hashes of its ids and keys.
+func (t *tx) addKeys(letter int64, hashes []int64) error {
+	bucket := letter >> 16
+	for part := range slices.Chunk(hashes, len(keysInserts)) {
+		var values [3 * len(keysInserts)]any
+		for i, h := range part {
+			values[3*i], values[3*i+1], values[3*i+2] = bucket, h, letter
+		}
+		if _, err := t.exec(keysInserts[len(part)-1], values[:3*len(part)]...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *tx) firstDeath(r *row, p place, a *arrival) error {

@@ -24,8 +24,8 @@ const (
 // last step. It runs through the write connection: a copy through any other one begins anew after every write and never
 // ends. The file must not exist; after an error it is removed.
 func (s *Store) Backup(ctx context.Context, path string) (err error) {
-	s.backups.Add(1)
-	defer s.backups.Done()
+	s.aside.Add(1)
+	defer s.aside.Done()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("making the backup file: %w", err)

@@ -160,7 +160,7 @@ func ForgetLog(ctx context.Context, path string) (err error) {
 func (s *Store) mark(ctx context.Context) error {
 	_, err := s.conn.ExecContext(ctx, setOpenMark)
 	if err == nil {
-		_, err = s.pragmaCheckpoint("TRUNCATE")
+		_, err = pragmaCheckpoint(s.conn, "TRUNCATE")
 	}
 	if isFull(err) {
 		s.full.Store(true)

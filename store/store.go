@@ -47,6 +47,9 @@ type Store struct {
 	conn    *sql.Conn            // the one write connection; only the write goroutine uses it after Open
 	stmts   map[string]*sql.Stmt // its queries, by text
 	execs   execs                // its other statements
+	mover   *sql.Conn            // copies the write-ahead log into the file, beside the write goroutine
+	moving  bool                 // it does; the write goroutine's
+	moved   chan error           // how that ended
 	rest    time.Time            // until when the write goroutine lets the write-ahead log be
 	gate    sync.RWMutex         // every read holds it shared, never nested; a checkpoint holds it alone
 	mem     *memory
@@ -56,8 +59,8 @@ type Store struct {
 	full    atomic.Bool
 	closed  chan struct{} // closed when the write goroutine has ended
 	once    sync.Once
-	backups sync.WaitGroup
-	follow  chan struct{} // has a token when letters were stored that full text does not know
+	aside   sync.WaitGroup // backups and checkpoints under way
+	follow  chan struct{}  // has a token when letters were stored that full text does not know
 	metrics *metrics
 }
 
@@ -70,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		path: o.Path, now: o.Now, log: o.Logger, publish: o.Publish, retention: o.Retention, maxItems: maxItems,
 		stmts: map[string]*sql.Stmt{}, execs: execs{stmts: map[string]prepared{}}, mem: newMemory(), recent: newRecent(), held: newHeld(), lanes: newLanes(),
-		closed: make(chan struct{}), follow: make(chan struct{}, 1),
+		closed: make(chan struct{}), follow: make(chan struct{}, 1), moved: make(chan error, 1),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -114,7 +117,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.writes = sql.OpenDB(newConnector(s.path, writerWords, writerPragmas))
-	s.writes.SetMaxOpenConns(1)
+	s.writes.SetMaxOpenConns(2)
 	if s.conn, err = s.writes.Conn(ctx); err != nil {
 		return explain(err, "opening the database "+s.path)
 	}
@@ -136,6 +139,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := s.recent.load(ctx, s.conn, s.mem, s.now()); err != nil {
 		return explain(err, "reading what happened in the last hour")
 	}
+	if s.mover, err = s.writes.Conn(ctx); err != nil {
+		return explain(err, "opening the database "+s.path)
+	}
 	s.reads = sql.OpenDB(newConnector(s.path, readerWords, readerPragmas))
 	s.reads.SetMaxOpenConns(4)
 	s.reads.SetMaxIdleConns(4)
@@ -149,7 +155,7 @@ func (s *Store) Close() error {
 	s.once.Do(func() {
 		s.lanes.close()
 		<-s.closed
-		s.backups.Wait()
+		s.aside.Wait()
 		s.metrics.unregister()
 		err = s.closeFiles()
 	})
@@ -172,8 +178,10 @@ func (s *Store) closeFiles() error {
 		errs = append(errs, stmt.Close())
 	}
 	errs = append(errs, s.execs.close())
-	if s.conn != nil {
-		errs = append(errs, s.conn.Close())
+	for _, c := range []*sql.Conn{s.mover, s.conn} {
+		if c != nil {
+			errs = append(errs, c.Close())
+		}
 	}
 	if s.writes != nil {
 		errs = append(errs, s.writes.Close())

@@ -23,7 +23,7 @@ const (
 	lastPause  = 10 * time.Second
 	emptyPause = 500 * time.Millisecond
 	pulledLots = 16 // answers of the broker that wait for the other half of a session
-	maxAccepts = 4  // Accepts outstanding: a transaction of the store takes two, while two more are made ready
+	maxAccepts = 2  // Accepts outstanding: one is a transaction of the store, the other is made ready
 )
 
 // source is the broker's side of one queue.

@@ -216,7 +216,7 @@ func admit(ctx context.Context, s *store.Store, list []dlq.Arrival) error {
 
 // admitAll stores batches with as many outstanding as the intake has of one queue.
 func admitAll(ctx context.Context, s *store.Store, batches [][]dlq.AdmitBatch) error {
-	const outstanding = 4
+	const outstanding = 2
 	answers := make([]<-chan error, len(batches))
 	for i := range batches {
 		answers[i] = s.Admit(ctx, batches[i])
