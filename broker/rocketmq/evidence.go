@@ -100,6 +100,7 @@ type moment struct {
 	mu      sync.Mutex
 	groups  map[string]standing
 	offsets map[question]offset
+	boots   map[string]time.Time // when brokers were started, by name
 }
 
 // standing is how a consumer group stands.

@@ -19,6 +19,9 @@ type scale struct {
 func (m *moment) scale(ctx context.Context, q question, s standing) scale {
 	w := scale{standing: s, words: m.b.words(ctx, q.group, s.presence)}
 	w.gave, w.counted = m.b.gauge(ctx, q)
+	if work, _ := w.words.rates(q.topic); work > 0 {
+		m.b.counts(q)
+	}
 	sub, ok := s.subs[q.topic]
 	w.filters = ok && (sub.ExpressionType == "SQL92" || len(sub.Tags) > 0 && !slices.Contains(sub.Tags, "*"))
 	return w
@@ -60,7 +63,7 @@ func (m *moment) weighSteps(ctx context.Context, q question, p *movement, s stan
 			m.unexplained(q, p, newest, &w)
 			p.settle(newest, true, nil)
 		case m.at.Sub(first.at) > proofPatience && m.at.Sub(p.begun) > 2*proofPatience:
-			lasts := s.online && m.rebooted(ctx, q.broker, p.since) && w.words.lasts(q, p.since, first.offset)
+			lasts := s.online && m.booted(ctx, q.broker).After(p.since) && w.words.lasts(q, p.since, first.offset)
 			moved := !p.ordinary() && !lasts
 			if moved {
 				m.unexplained(q, p, 0, &w)
@@ -120,20 +123,33 @@ func (p *movement) ordinary() bool {
 	return true
 }
 
-// rebooted says whether a broker was started anew since an instant: it counts from 0 then.
-func (m *moment) rebooted(ctx context.Context, broker string, since time.Time) bool {
+// booted is when a broker was started; the zero time when it does not say. It counts from 0 then, and what it gave out before it
+// looked at its counters for the first time it never counts.
+func (m *moment) booted(ctx context.Context, broker string) (at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if at, asked := m.boots[broker]; asked {
+		return at
+	}
+	if m.boots == nil {
+		m.boots = map[string]time.Time{}
+	}
+	defer func() { m.boots[broker] = at }()
 	addr, err := m.b.master(broker)
 	if err != nil {
-		return false
+		return time.Time{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	info, err := m.b.wire.BrokerRuntimeInfo(ctx, addr)
 	if err != nil {
-		return false
+		return time.Time{}
 	}
 	ms, err := strconv.ParseInt(info["bootTimestamp"], 10, 64)
-	return err == nil && time.UnixMilli(ms).After(since)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
 }
 
 // lasts says whether the client that reads a queue runs since before an instant, and has come to an offset by itself.
@@ -159,7 +175,7 @@ func (m *moment) explains(ctx context.Context, q question, p *movement, to point
 			return false
 		}
 		count, from := w.gave.fresh(p.since)
-		if count+p.credit < step+m.late(ctx, q, p, w) {
+		if count+p.credit < step+m.late(ctx, q, p, to, w) {
 			return false
 		}
 		if w.filters {
@@ -213,20 +229,34 @@ func (m *moment) explains(ctx context.Context, q question, p *movement, to point
 }
 
 // late is how many messages before the step the broker gave out, but had not counted yet when the count began. Nobody says it:
-// they are taken to be those that were stored just before, as far as they are missing in the count of then.
-func (m *moment) late(ctx context.Context, q question, p *movement, w *scale) float64 {
+// they are taken to be those that were stored just before, as far as they are missing in the count of then. Where the broker had
+// just been started they may never have been counted; there it is enough that the client that reads the queue was there before,
+// and has come to the point by itself.
+func (m *moment) late(ctx context.Context, q question, p *movement, to point, w *scale) float64 {
 	base, ok := w.gave.base(p.since)
 	if !ok || p.paid || w.filters {
 		return 0
 	}
-	missing := m.storedSince(ctx, q, p.sure, base.at.Add(-gaugeWindow)) - base.window
+	counted := base.at.Add(-gaugeWindow)
+	if boot := m.booted(ctx, q.broker); boot.After(counted) {
+		if w.words.lasts(q, p.since, to.offset) {
+			return 0
+		}
+		counted = boot
+	}
+	missing := m.storedSince(ctx, q, p.sure, counted) - base.window
 	return max(0, min(missing, m.storedSince(ctx, q, p.sure, base.at.Add(-countLag-proofEvery))))
 }
 
 // recent is how many of the messages before an offset were stored in the minute before an instant, and a little earlier, since
-// counters lag. All of them must have been counted in that minute, or nearly all where they come steadily.
+// counters lag, but not before the broker was started. All of them must have been counted in that minute, or nearly all where
+// they come steadily.
 func (m *moment) recent(ctx context.Context, q question, offset int64, at time.Time) float64 {
-	return m.storedSince(ctx, q, offset, at.Add(-gaugeWindow-counting))
+	since := at.Add(-gaugeWindow - counting)
+	if boot := m.booted(ctx, q.broker); boot.After(since) {
+		since = boot
+	}
+	return m.storedSince(ctx, q, offset, since)
 }
 
 // storedSince is how many of the messages before an offset were stored since an instant; 0 where the broker does not say.
