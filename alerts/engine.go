@@ -2,7 +2,6 @@ package alerts
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -140,7 +139,7 @@ func (e *Engine) runOnce(ctx context.Context) (next time.Time, err error) {
 	}
 	now := e.deps.Now().UTC().Truncate(time.Millisecond)
 	live := e.deps.Live.value.Load()
-	t := turn{now: now, book: e.book, version: live.version, config: live.config, silences: silences, disabled: map[string]string{}, newID: deliveryID}
+	t := turn{now: now, book: e.book, version: live.version, config: live.config, silences: silences, disabled: map[string]string{}, newID: dlq.NewDeliveryID}
 	s := e.sample(ctx, live.config, now)
 	if ctx.Err() != nil {
 		return next, ctx.Err()
@@ -193,8 +192,6 @@ func clusterOf(status *dlq.ClusterStatus, book *dlq.AlertBook) string {
 	return name
 }
 
-func deliveryID() string { return "dlv_" + rand.Text() }
-
 // say logs what keeps going wrong once, and that it is over. It belongs to Run.
 func (e *Engine) say(level slog.Level, what string, err error) {
 	if err == nil {
@@ -206,6 +203,6 @@ func (e *Engine) say(level slog.Level, what string, err error) {
 	}
 	if text := err.Error(); text != e.said[what] {
 		e.said[what] = text
-		e.deps.Logger.Log(context.Background(), level, "alerts could not be evaluated", "what", what, "err", err)
+		e.deps.Logger.Log(context.Background(), level, "alerts could not be evaluated", "what", what, "error", err)
 	}
 }

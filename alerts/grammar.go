@@ -44,12 +44,20 @@ var (
 	receiverTypes   = []string{notify.TypeWebhook, notify.TypeAlertmanager, notify.TypeDingTalk, notify.TypeFeishu, notify.TypeWeCom, notify.TypeSlack}
 	receiverFormats = []string{formatNative, notify.FormatAlertmanager}
 	locales         = []string{notify.LocaleEnglish, notify.LocaleChinese, notify.LocaleBoth}
-	severities      = []string{string(dlq.AlertCritical), string(dlq.AlertWarning), string(dlq.AlertInfo)}
+	severities      = textsOf(dlq.AlertSeverities)
 	reservedLabels  = append([]string{"rule", "severity", "signal", "alertname"}, letterLabels...) // the console gives them itself
 )
 
 // formatNative is how the file calls a webhook's own JSON.
 const formatNative = "native"
+
+func textsOf[T ~string](words []T) []string {
+	texts := make([]string, len(words))
+	for i, w := range words {
+		texts[i] = string(w)
+	}
+	return texts
+}
 
 // grammar compiles the two sections.
 type grammar struct {

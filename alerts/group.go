@@ -1,7 +1,6 @@
 package alerts
 
 import (
-	"cmp"
 	"maps"
 	"reflect"
 	"slices"
@@ -206,12 +205,12 @@ func (g *group) push() {
 // choose returns alerts in the order in which they are told: firing ones first, the most urgent first, then the oldest.
 func (g *group) choose(wanted func(id string) bool) []*dlq.Alert {
 	var out []*dlq.Alert
-	for _, id := range slices.Sorted(maps.Keys(g.alerts)) {
+	for id, a := range g.alerts {
 		if wanted(id) {
-			out = append(out, g.alerts[id])
+			out = append(out, a)
 		}
 	}
-	slices.SortStableFunc(out, urgency)
+	slices.SortFunc(out, dlq.ByUrgency)
 	return out
 }
 
@@ -221,17 +220,6 @@ func (g *group) still() []*dlq.Alert {
 		a := g.alerts[id]
 		return g.is.Told[id] == dlq.AlertFiring && a.State == dlq.AlertFiring && a.SilenceID == ""
 	})
-}
-
-func urgency(a, b *dlq.Alert) int {
-	rank := func(a *dlq.Alert) int {
-		n := slices.Index(severities, string(a.Severity))
-		if a.State != dlq.AlertFiring {
-			n += len(severities)
-		}
-		return n
-	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.ActiveSince.Compare(b.ActiveSince))
 }
 
 // why says what news there is: an incident begins, grows, or ends.
@@ -249,7 +237,7 @@ func (g *group) why(news []*dlq.Alert) dlq.NotificationReason {
 // deliver writes the delivery and what the receiver knows by it.
 func (g *group) deliver(why dlq.NotificationReason, news, rest []*dlq.Alert, more int) {
 	told := slices.Concat(news, rest)
-	slices.SortStableFunc(told, urgency)
+	slices.SortFunc(told, dlq.ByUrgency)
 	at := g.now
 	d := dlq.Delivery{
 		ID: g.newID(), Kind: dlq.DeliveryAlert, Receiver: g.is.Receiver, Type: g.receiver.typ, State: dlq.DeliveryPending,

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
@@ -167,15 +165,4 @@ func (s *subject) body(slot int) fieldValue {
 		return fieldValue{}
 	}
 	return s.values[slot]
-}
-
-// cut shortens a text to at most n bytes of valid UTF-8.
-func cut(s string, n int) string {
-	if len(s) > n {
-		for n > 0 && !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = s[:n]
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }

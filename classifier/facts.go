@@ -35,7 +35,7 @@ func (s *subject) findFacts(report *dlq.Report, probe *dlq.Probe) {
 	for i := range s.rules.reason {
 		src := &s.rules.reason[i]
 		if reason := s.ask(src, wrap, heard{report, probe}, false); reason != "" {
-			f.Reason, f.Origin, f.Field = cut(firstLine(reason), maxReason), src.origin, src.name
+			f.Reason, f.Origin, f.Field = dlq.Cut(firstLine(reason), maxReason), src.origin, src.name
 			if src.origin == dlq.OriginReport {
 				f.Origin = report.Origin()
 			}
@@ -44,13 +44,13 @@ func (s *subject) findFacts(report *dlq.Report, probe *dlq.Probe) {
 	}
 	for i := range s.rules.text {
 		if text := s.ask(&s.rules.text[i], wrap, heard{report, probe}, true); text != "" {
-			f.ReasonText = cut(text, maxText)
+			f.ReasonText = dlq.Cut(text, maxText)
 			break
 		}
 	}
 	for i := range s.rules.business {
 		if business := s.askBusiness(&s.rules.business[i], wrap); business != "" {
-			f.Business = cut(firstLine(business), maxReason)
+			f.Business = dlq.Cut(firstLine(business), maxReason)
 			break
 		}
 	}

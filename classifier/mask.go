@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"deadletteroffice/dlq"
 )
 
 // longestMasked is how much of a text the mask looks at, in bytes.
@@ -17,7 +19,7 @@ func Mask(text string) string {
 	if i := strings.IndexAny(line, "\r\n"); i >= 0 {
 		line = line[:i]
 	}
-	m := masker{rest: cut(line, longestMasked)}
+	m := masker{rest: dlq.Cut(line, longestMasked)}
 	m.out.Grow(len(m.rest))
 	for m.rest != "" {
 		m.step()

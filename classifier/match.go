@@ -214,18 +214,18 @@ func (c *clause) explain(s *subject) dlq.Clause {
 	switch f := c.field; f.kind {
 	case kindText:
 		if text := f.text(s); text != "" {
-			out.Got = []string{cut(text, 256)}
+			out.Got = []string{dlq.Cut(text, 256)}
 		}
 	case kindSet:
 		for _, member := range f.set(s) {
 			if len(out.Got) == 32 {
 				break
 			}
-			out.Got = append(out.Got, cut(member, 256))
+			out.Got = append(out.Got, dlq.Cut(member, 256))
 		}
 	case kindOpen:
 		if text, have := f.open(s); have {
-			out.Got = []string{cut(text, 256)}
+			out.Got = []string{dlq.Cut(text, 256)}
 		}
 	default:
 		if n, have := f.number(s); have {

@@ -1,6 +1,8 @@
 package dlq
 
 import (
+	"cmp"
+	"crypto/rand"
 	"slices"
 	"time"
 )
@@ -15,6 +17,9 @@ const (
 	AlertResolved AlertState = "resolved" // it fired and is over
 )
 
+// NewDeliveryID makes an id for a delivery, of 128 random bits and more.
+func NewDeliveryID() string { return "dlv_" + rand.Text() }
+
 // AlertSeverity is how urgent an alert is.
 type AlertSeverity string
 
@@ -24,6 +29,21 @@ const (
 	AlertWarning  AlertSeverity = "warning"
 	AlertInfo     AlertSeverity = "info"
 )
+
+// AlertSeverities lists the severities, most urgent first.
+var AlertSeverities = []AlertSeverity{AlertCritical, AlertWarning, AlertInfo}
+
+// ByUrgency is the order in which alerts are shown and told: firing ones first, then the most urgent, then the oldest.
+func ByUrgency(a, b *Alert) int {
+	rank := func(a *Alert) int {
+		n := slices.Index(AlertSeverities, a.Severity)
+		if a.State != AlertFiring {
+			n += len(AlertSeverities)
+		}
+		return n
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.ActiveSince.Compare(b.ActiveSince), cmp.Compare(a.ID, b.ID))
+}
 
 // AlertUnit says how the value and the threshold of a signal are read.
 type AlertUnit string

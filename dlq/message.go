@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,11 @@ const (
 	PropOriginID      = "ORIGIN_MESSAGE_ID"
 	PropRealTopic     = "REAL_TOPIC"
 	PropDelay         = "DELAY"
+
+	// What a message is ordered by: clients of Java, C++ and gRPC write the first, those of Go the second
+	// (apache/rocketmq-client-go primitive/message.go).
+	PropShardingKey   = "__SHARDINGKEY"
+	PropShardingKeyGo = "SHARDING_KEY"
 )
 
 // Queue is one queue of a %DLQ% topic on one broker. A dead-letter topic has one queue on each master broker
@@ -84,6 +90,14 @@ func (m *DeadMessage) UniqueKey() string { return m.Properties[PropUniqueKey] }
 
 // Keys returns the members of the property KEYS, which RocketMQ separates by blanks.
 func (m *DeadMessage) Keys() []string { return strings.Fields(m.Properties[PropKeys]) }
+
+// ShardingKey is what a producer ordered a message by; "" for none, and of no message.
+func (m *DeadMessage) ShardingKey() string {
+	if m == nil {
+		return ""
+	}
+	return cmp.Or(m.Properties[PropShardingKey], m.Properties[PropShardingKeyGo])
+}
 
 // ReplayCount returns how often consoles gave the message back, as it says of itself: the property DLQ_REPLAY_COUNT,
 // at most 1 000 000, or 0 without a good one. Another console, or this one with an earlier data file, may have counted.

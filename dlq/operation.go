@@ -14,6 +14,22 @@ const (
 	OperationResolve OperationKind = "resolve"
 )
 
+// Trigger is what an operation of a kind does to a letter.
+func (k OperationKind) Trigger() Trigger {
+	switch k {
+	case OperationReplay:
+		return TriggerClaim
+	case OperationDiscard:
+		return TriggerDiscard
+	case OperationRestore:
+		return TriggerRestore
+	case OperationResolve:
+		return TriggerResolve
+	default:
+		return TriggerReclassify
+	}
+}
+
 // OperationKinds lists the kinds.
 var OperationKinds = []OperationKind{OperationReplay, OperationDiscard, OperationRestore, OperationRoute, OperationResolve}
 
@@ -53,7 +69,7 @@ const (
 	EndNone      OperationEnd = ""
 	EndCompleted OperationEnd = "completed" // it came to its last letter
 	EndCancelled OperationEnd = "cancelled" // a person called it off; what was sent stays sent
-	EndFailed    OperationEnd = "failed"    // it could not go on; CauseDetail says why
+	EndFailed    OperationEnd = "failed"    // it could not go on; Because says why
 )
 
 // PauseCause says why an operation is paused.
@@ -62,8 +78,8 @@ type PauseCause string
 // Why an operation is paused.
 const (
 	PauseByHand  PauseCause = "by_hand"
-	PauseBreaker PauseCause = "breaker" // too many of the last replays failed again; CauseDetail names the failure group
-	PauseCanary  PauseCause = "canary"  // the canary failed; CauseDetail names the failure group
+	PauseBreaker PauseCause = "breaker" // too many of the last replays failed again; Because names the failure group
+	PauseCanary  PauseCause = "canary"  // the canary failed; Because names the failure group
 	PauseWindow  PauseCause = "window"  // outside its replay window; it goes on by itself
 	PauseStop    PauseCause = "stop"    // the global stop was pulled; a person resumes it
 )
@@ -90,7 +106,7 @@ const (
 var ItemStates = []ItemState{ItemPending, ItemSending, ItemWaiting, ItemConfirmed, ItemAssumed, ItemFailedAgain, ItemSendFailed, ItemUnknown, ItemSkipped, ItemDone}
 
 // Why a letter of an operation is skipped, in OperationItem.Detail and OperationPreview.Skipped. Beside these there are
-// "state_" with the letter's state, and the codes of shut doors.
+// SkipState of the letter's state, and the codes of shut doors.
 const (
 	SkipQuarantined = "quarantined"
 	SkipStale       = "stale"          // older than the limit of its topic
@@ -106,6 +122,9 @@ const (
 
 // WaitsBroker is what letters wait for that only a broker which is away could give back, in Operation.WaitsFor.
 const WaitsBroker = "broker_away"
+
+// SkipState is why a letter is skipped that an operation cannot act on in the state in which it is.
+func SkipState(s State) string { return "state_" + string(s) }
 
 // Operation is one bulk act on a frozen list of letters.
 type Operation struct {

@@ -105,7 +105,7 @@ func decode(res webhook.Response, uid string, may []dlq.CallVerdict) answer {
 		return broken("it is not a JSON object")
 	}
 	if key, twice := repeated(res.Body); twice { // readers of JSON do not agree which of the two counts
-		return broken("the key %q stands in it twice", cut(key, 40))
+		return broken("the key %q stands in it twice", dlq.Cut(key, 40))
 	}
 	var got struct {
 		uid, verdict, reason string
@@ -128,7 +128,7 @@ func decode(res webhook.Response, uid string, may []dlq.CallVerdict) answer {
 	case !slices.Contains(may, verdict):
 		return broken("its verdict is none of %v", may)
 	}
-	a := answer{ruling: rulingVerdict, verdict: verdict, reason: cut(got.reason, maxReason)}
+	a := answer{ruling: rulingVerdict, verdict: verdict, reason: dlq.Cut(got.reason, maxReason)}
 	for _, raw := range got.refs {
 		ref, ok := reference(raw)
 		if !ok {
@@ -156,7 +156,7 @@ func decode(res webhook.Response, uid string, may []dlq.CallVerdict) answer {
 	case dlq.CallReplay:
 		for name := range got.replay {
 			if name != "delay_s" {
-				return broken("replay.%s is not supported; the message would go back without it", cut(name, 40))
+				return broken("replay.%s is not supported; the message would go back without it", dlq.Cut(name, 40))
 			}
 		}
 		var delay *float64
@@ -213,7 +213,7 @@ func reference(raw map[string]json.RawMessage) (dlq.CallRef, bool) {
 		if v, ok := raw[name]; ok && json.Unmarshal(v, into) != nil {
 			return r, false
 		}
-		*into = cut(*into, maxRefText)
+		*into = dlq.Cut(*into, maxRefText)
 	}
 	if u, err := url.Parse(r.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		r.URL = ""

@@ -109,7 +109,7 @@ func (c *Compensator) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := c.runOnce(ctx); err != nil && ctx.Err() == nil {
-			c.log.Error("make compensation calls", "err", err)
+			c.log.Error("make compensation calls", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -145,7 +145,7 @@ func (c *Compensator) runOnce(ctx context.Context) error {
 			err := c.one(ctx, call)
 			c.end(call.LetterID, err == nil)
 			if err != nil && ctx.Err() == nil {
-				c.log.Error("compensation call", "call", call.ID, "letter", call.LetterID, "name", call.Name, "err", err)
+				c.log.Error("compensation call", "call", call.ID, "letter", call.LetterID, "name", call.Name, "error", err)
 			}
 		}()
 	}
@@ -213,13 +213,13 @@ func (c *Compensator) one(ctx context.Context, call dlq.Call) error {
 		return ctx.Err() // the process ends; the call is made again when its lease is over
 	}
 	if callErr != nil {
-		c.log.Warn("compensation call failed", "call", call.ID, "letter", call.LetterID, "name", call.Name, "attempt", call.Attempts, "err", callErr)
+		c.log.Warn("compensation call failed", "call", call.ID, "letter", call.LetterID, "name", call.Name, "attempt", call.Attempts, "error", callErr)
 	}
 	ans := understand(res, callErr, call.ID, allowed(d.Letter))
 	c.metrics.took("compensate", string(ans.ruling), res.Duration)
 	attempt := dlq.Attempt{
 		CallID: call.ID, Number: call.Attempts, At: now, Duration: dlq.Duration(res.Duration), Status: res.Status,
-		Answer: cut(string(res.Body), maxAnswerKept), Error: ans.err, Address: res.Address,
+		Answer: dlq.Cut(string(res.Body), maxAnswerKept), Error: ans.err, Address: res.Address,
 	}
 	if err := c.store.AddAttempt(ctx, attempt); err != nil {
 		return fmt.Errorf("write attempt %d: %w", attempt.Number, err)

@@ -18,7 +18,7 @@ const maxProbeText = 1000 // bytes of an exception that are kept; its summary co
 //
 // It errs with CodeNotFound when the letter is gone.
 func (d *Desk) Probed(ctx context.Context, p dlq.Probe) (dlq.Letter, error) {
-	p.Text, p.Reason, p.Note = cut(p.Text, maxProbeText), cut(p.Reason, maxName), cut(p.Note, maxNote)
+	p.Text, p.Reason, p.Note = dlq.Cut(p.Text, maxProbeText), dlq.Cut(p.Reason, maxName), dlq.Cut(p.Note, maxNote)
 	for try := 1; ; try++ {
 		detail, err := d.store.Detail(ctx, p.LetterID)
 		if err != nil {

@@ -34,7 +34,7 @@ func (d *Desk) Report(ctx context.Context, actor string, reports []dlq.Report) (
 			err.Message = "report " + strconv.Itoa(n+1) + ": " + err.Message
 			return nil, err
 		}
-		r.ID, r.Reporter, r.At, r.ReasonText = 0, actor, d.now().UTC(), cut(r.ReasonText, maxReasonText)
+		r.ID, r.Reporter, r.At, r.ReasonText = 0, actor, d.now().UTC(), dlq.Cut(r.ReasonText, maxReasonText)
 		clean[n] = r
 	}
 	matched, err := d.store.AddReports(ctx, clean)
@@ -242,16 +242,4 @@ func checkReport(r dlq.Report) *dlq.Error {
 		}
 	}
 	return nil
-}
-
-// cut shortens a text to at most so many bytes of whole characters.
-func cut(s string, most int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most]
 }

@@ -179,15 +179,3 @@ func TestReportYieldsToAPerson(t *testing.T) {
 		t.Errorf("a full disk: %v", err)
 	}
 }
-
-func TestCut(t *testing.T) {
-	for _, tt := range []struct {
-		in   string
-		most int
-		want string
-	}{{"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"库存", 6, "库存"}, {"库存", 5, "库"}, {"库存", 2, ""}, {"a\xffb", 10, "a\uFFFDb"}, {"", 0, ""}} {
-		if got := cut(tt.in, tt.most); got != tt.want {
-			t.Errorf("cut(%q, %d) = %q, want %q", tt.in, tt.most, got, tt.want)
-		}
-	}
-}

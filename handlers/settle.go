@@ -80,7 +80,7 @@ func enact(d dlq.Detail, call dlq.Call, a answer, now time.Time) dlq.Change {
 		"name": call.Name, "call": call.ID, "attempt": strconv.Itoa(call.Attempts), "answer": a.name(),
 	}}
 	if a.reason != "" {
-		event.Detail["reason"] = cut(a.reason, 500)
+		event.Detail["reason"] = dlq.Cut(a.reason, 500)
 	}
 	if a.err != "" {
 		event.Detail["error"] = a.err

@@ -35,7 +35,7 @@ func (w *Waker) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := w.runOnce(ctx); err != nil && ctx.Err() == nil {
-			w.log.Error("wake snoozed letters", "err", err)
+			w.log.Error("wake snoozed letters", "error", err)
 		}
 		select {
 		case <-ctx.Done():

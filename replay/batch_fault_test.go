@@ -31,7 +31,9 @@ func TestBatchKillPoints(t *testing.T) {
 
 func killBatchAt(t *testing.T, n int, after bool) bool {
 	store := newFakeStore()
-	tasks(store, 30, func(id int64, _ *dlq.Letter, m *dlq.DeadMessage) { m.Properties[propShardingKey] = fmt.Sprint(id % 4) })
+	tasks(store, 30, func(id int64, _ *dlq.Letter, m *dlq.DeadMessage) {
+		m.Properties[dlq.PropShardingKey] = fmt.Sprint(id % 4)
+	})
 	var mu sync.Mutex
 	held := map[string]time.Time{}
 	broker := &stubBroker{

@@ -329,14 +329,14 @@ func TestBatchKeepsOrder(t *testing.T) {
 				store := newFakeStore()
 				list := tasks(store, keys*each+20, func(id int64, _ *dlq.Letter, m *dlq.DeadMessage) {
 					if id <= keys*each {
-						m.Properties[propShardingKey] = shard(id)
+						m.Properties[dlq.PropShardingKey] = shard(id)
 					}
 				})
 				const sick = 2*keys + 1 // the third letter of the first key
 				var mu sync.Mutex
 				sent, under := map[string][]int64{}, map[string]int{}
 				s := newService(store, &stubBroker{send: func(req dlq.SendRequest) (dlq.Receipt, dlq.SendResult, error) {
-					id, key := req.Replay.LetterID, req.Properties[propShardingKey]
+					id, key := req.Replay.LetterID, req.Properties[dlq.PropShardingKey]
 					mu.Lock()
 					sent[key] = append(sent[key], id)
 					if under[key]++; key != "" && under[key] > 1 {
@@ -376,7 +376,7 @@ func TestBatchKeepsOrder(t *testing.T) {
 	t.Run("skipped", func(t *testing.T) {
 		store := newFakeStore()
 		list := tasks(store, 6, func(id int64, l *dlq.Letter, m *dlq.DeadMessage) {
-			m.Properties[propShardingKey] = "k"
+			m.Properties[dlq.PropShardingKey] = "k"
 			switch id {
 			case 1:
 				l.State = dlq.StateResolved

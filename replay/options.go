@@ -123,7 +123,7 @@ func (s *Service) OptionsFor(ctx context.Context, letterID int64, t dlq.Target, 
 	}
 	switch {
 	case !dlq.MayStart(dlq.TriggerClaim, sv.letter.State):
-		o.Why = "state_" + string(sv.letter.State)
+		o.Why = dlq.SkipState(sv.letter.State)
 	case sv.err != nil, sv.def == "" && slices.ContainsFunc(sv.doors, waits):
 		o.Why = StuckBrokerAway
 	case sv.def == "":

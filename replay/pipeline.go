@@ -84,8 +84,8 @@ func (b *batchRun) heads() (heads []*seat) {
 	last := map[line]*seat{}
 	for i, t := range b.Tasks {
 		s := &seat{at: i}
-		if m := messageOf(t, b.messages); b.Spec.KeepOrder && m != nil && m.Properties[propShardingKey] != "" {
-			in := line{m.ConsumerGroup, m.Properties[propShardingKey]}
+		if m := messageOf(t, b.messages); b.Spec.KeepOrder && m != nil && m.ShardingKey() != "" {
+			in := line{m.ConsumerGroup, m.ShardingKey()}
 			before := last[in]
 			last[in] = s
 			if before != nil {
@@ -97,9 +97,6 @@ func (b *batchRun) heads() (heads []*seat) {
 	}
 	return heads
 }
-
-// propShardingKey is by what producers choose the queue of messages that must stay in order.
-const propShardingKey = "__SHARDINGKEY"
 
 // claimAll prepares seats and writes their intents, as many in one transaction as wait.
 func (b *batchRun) claimAll(ctx context.Context, posts chan<- *seat) {
@@ -243,7 +240,7 @@ func (b *batchRun) prepare(ctx context.Context, s *seat) {
 		res.Skip = dlq.SkipGone
 		return
 	case !dlq.MayStart(dlq.TriggerClaim, t.Letter.State):
-		res.Skip = "state_" + string(t.Letter.State)
+		res.Skip = dlq.SkipState(t.Letter.State)
 		return
 	case t.Letter.HasFlag(dlq.FlagQuarantined) && !b.Spec.IncludeQuarantined:
 		res.Skip = dlq.SkipQuarantined

@@ -88,7 +88,7 @@ func mayStart(l dlq.Letter, done string) error {
 	if dlq.MayStart(dlq.TriggerClaim, l.State) {
 		return nil
 	}
-	why := "state_" + string(l.State)
+	why := dlq.SkipState(l.State)
 	return refused(why, "letter %d cannot be %s: %s", l.ID, done, sentences[why])
 }
 

@@ -163,7 +163,8 @@ func (t *tx) advance(b *dlq.AdmitBatch) (place, error) {
 		}
 	}
 	t.newPlace = true
-	_, err = t.exec("INSERT INTO queue VALUES(?,?,?,?,?,?,?,?)", p.id, p.cluster, broker, topic, b.Queue.Number, b.Epoch, b.Next, t.now)
+	_, err = t.exec(`INSERT INTO queue(id, cluster, broker, topic, number, epoch, next_offset, changed)
+		VALUES(?,?,?,?,?,?,?,?)`, p.id, p.cluster, broker, topic, b.Queue.Number, b.Epoch, b.Next, t.now)
 	t.places[b.Queue] = p
 	return p, err
 }
@@ -174,7 +175,8 @@ func (t *tx) addGap(queue int64, g *dlq.Gap) error {
 	if at.IsZero() {
 		at = t.at
 	}
-	_, err := t.exec("INSERT INTO gap(queue, kind, first, next, n, at) VALUES(?,?,?,?,?,?)", queue, string(g.Kind), g.From, g.To, g.Count, at.UnixMilli())
+	_, err := t.exec(`INSERT INTO gap(queue, kind, first, next, n, at)
+		VALUES(?,?,?,?,?,?)`, queue, string(g.Kind), g.From, g.To, g.Count, at.UnixMilli())
 	return err
 }
 
@@ -196,7 +198,9 @@ func (t *tx) admitOne(p place, epoch int64, a *arrival) error {
 	}
 	m := &a.Message
 	stored := dlq.Millis(m.StoredAt, m.StoredRaw)
-	n, err := t.exec("INSERT INTO death VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+	n, err := t.exec(`INSERT INTO death(id, letter, queue, epoch, offset, stored, phys, attempts, arrived, is_foreign, message_id, replay)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?,?)
+		ON CONFLICT DO NOTHING`,
 		t.death+1, r.id, p.id, epoch, m.Offset, stored, m.PhysOffset, m.ReconsumeTimes, t.now, a.Foreign, m.MessageID, replay)
 	if err != nil || n == 0 {
 		return err
@@ -235,7 +239,7 @@ func (t *tx) admitOne(p place, epoch int64, a *arrival) error {
 // keysInserts are statements for one to four rows: most letters have no more ids and keys.
 var keysInserts = func() (list [4]string) {
 	for i := range list {
-		list[i] = "INSERT INTO key VALUES(?,?,?)" + strings.Repeat(",(?,?,?)", i) + " ON CONFLICT DO NOTHING"
+		list[i] = "INSERT INTO key(bucket, hash, letter) VALUES(?,?,?)" + strings.Repeat(",(?,?,?)", i) + " ON CONFLICT DO NOTHING"
 	}
 	return list
 }()
@@ -262,7 +266,7 @@ func (t *tx) firstDeath(r *row, p place, a *arrival) error {
 	if err := t.insert(r); err != nil {
 		return err
 	}
-	return t.putBody("INSERT INTO body VALUES(?,?,?,?,?,?,?,?,?,?)", r.id, a)
+	return t.putBody("INSERT "+intoBody, r.id, a)
 }
 
 // nextDeath reopens the letter whose replay died. What was planned for it before is called off.
@@ -295,7 +299,7 @@ func (t *tx) nextDeath(r, before *row, p place, a *arrival) error {
 	if err := t.update(r); err != nil {
 		return err
 	}
-	return t.putBody("REPLACE INTO body VALUES(?,?,?,?,?,?,?,?,?,?)", r.id, a)
+	return t.putBody("REPLACE "+intoBody, r.id, a)
 }
 
 // replayDied notes that the message of a letter's replay is back.
@@ -347,6 +351,8 @@ func (t *tx) setTimes(r *row, due *time.Time) {
 		r.expires = optMillis(&at)
 	}
 }
+
+const intoBody = "INTO body(letter, state, topic, store_host, born_host, sys_flag, flag, orderly, properties, body) VALUES(?,?,?,?,?,?,?,?,?,?)"
 
 func (t *tx) putBody(query string, letter int64, a *arrival) error {
 	m := &a.Message

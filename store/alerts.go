@@ -150,7 +150,9 @@ func (t *tx) putAlert(a *dlq.Alert, text string) error {
 	if err := t.leaveBook(a.ID, since); err != nil {
 		return err
 	}
-	_, err := t.exec("INSERT INTO alert VALUES(?,?,1,?,?) ON CONFLICT DO UPDATE SET in_book=1, resolved=excluded.resolved, alert=excluded.alert",
+	_, err := t.exec(`INSERT INTO alert(id, since, in_book, resolved, alert)
+		VALUES(?,?,1,?,?)
+		ON CONFLICT DO UPDATE SET in_book=1, resolved=excluded.resolved, alert=excluded.alert`,
 		a.ID, since, optMillis(a.ResolvedAt), text)
 	return err
 }
@@ -169,7 +171,7 @@ func (t *tx) putGroup(g *dlq.AlertGroup, text string) error {
 		_, err := t.exec("DELETE FROM alert_group WHERE receiver=?", g.Receiver)
 		return err
 	}
-	_, err := t.exec("REPLACE INTO alert_group VALUES(?,?)", g.Receiver, text)
+	_, err := t.exec("REPLACE INTO alert_group(receiver, told) VALUES(?,?)", g.Receiver, text)
 	return err
 }
 
@@ -187,7 +189,7 @@ func (t *tx) addAlertEvent(e *dlq.AlertEvent) error {
 // less stands for 50. They are kept for the store's retention.
 func (s *Store) AlertHistory(ctx context.Context, limit int) (list []dlq.Alert, err error) {
 	err = s.read(ctx, func(ctx context.Context, q querier) (err error) {
-		list, err = alertsWhere(ctx, q, "INDEXED BY alert_resolved WHERE resolved IS NOT NULL ORDER BY resolved DESC LIMIT ?", pageOf(limit))
+		list, err = alertsWhere(ctx, q, "INDEXED BY alert_resolved WHERE resolved IS NOT NULL ORDER BY resolved DESC LIMIT ?", pageSize(limit))
 		return err
 	})
 	return orEmpty(list), err
@@ -209,7 +211,7 @@ func (s *Store) AlertEvents(ctx context.Context, alertID string, before int64, l
 	}
 	query := "SELECT id, alert, rule, kind, at, value, receiver, delivery, silence, detail FROM alert_event" + where + " ORDER BY id DESC LIMIT ?"
 	err = s.read(ctx, func(ctx context.Context, q querier) error {
-		return each(ctx, q, query, append(c.args, pageOf(limit)), func(rows *sql.Rows) error {
+		return each(ctx, q, query, append(c.args, pageSize(limit)), func(rows *sql.Rows) error {
 			var e dlq.AlertEvent
 			var at int64
 			err := rows.Scan(&e.ID, &e.AlertID, &e.Rule, &e.Kind, &at, &e.Value, &e.Receiver, &e.DeliveryID, &e.SilenceID, &e.Detail)
@@ -219,14 +221,6 @@ func (s *Store) AlertEvents(ctx context.Context, alertID string, before int64, l
 		})
 	})
 	return orEmpty(list), err
-}
-
-// pageOf returns how many rows a limit asks for.
-func pageOf(limit int) int {
-	if limit <= 0 {
-		limit = defaultPage
-	}
-	return min(limit, maxPage)
 }
 
 // alertsOf returns the ids of the alerts that a notification tells of.

@@ -138,7 +138,7 @@ func (t *tx) arrivedNow(r *row) {
 // flushHours writes the counts by hour.
 func (t *tx) flushHours() error {
 	for k, c := range t.hours {
-		_, err := t.exec(`INSERT INTO hour VALUES(?,?,?,?,?,?,0)
+		_, err := t.exec(`INSERT INTO hour(hour, consumer_group, rule, n, first, last, gone) VALUES(?,?,?,?,?,?,0)
 			ON CONFLICT DO UPDATE SET n=n+excluded.n, first=CASE last WHEN 0 THEN excluded.first ELSE first END, last=excluded.last`,
 			k.hour, k.group, k.rule, c.n, c.first, c.last)
 		if err != nil {
@@ -146,7 +146,9 @@ func (t *tx) flushHours() error {
 		}
 	}
 	for hour, n := range t.gone {
-		if _, err := t.exec("INSERT INTO hour VALUES(?,0,0,0,0,0,?) ON CONFLICT DO UPDATE SET gone=gone+excluded.gone", hour, n); err != nil {
+		if _, err := t.exec(`INSERT INTO hour(hour, consumer_group, rule, n, first, last, gone)
+			VALUES(?,0,0,0,0,0,?)
+			ON CONFLICT DO UPDATE SET gone=gone+excluded.gone`, hour, n); err != nil {
 			return err
 		}
 	}

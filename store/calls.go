@@ -51,7 +51,9 @@ func (t *tx) saveCall(c *dlq.Call) error {
 	if created.IsZero() {
 		created = t.at
 	}
-	_, err = t.exec(`INSERT INTO call VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name, state=excluded.state,
+	_, err = t.exec(`INSERT INTO call(id, letter, name, state, attempts, next_at, verdict, reason, refs, error, created, changed)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?,?)
+		ON CONFLICT(id) DO UPDATE SET name=excluded.name, state=excluded.state,
 		attempts=excluded.attempts, next_at=excluded.next_at, verdict=excluded.verdict, reason=excluded.reason, refs=excluded.refs, error=excluded.error, changed=excluded.changed`,
 		c.ID, c.LetterID, c.Name, string(c.State), c.Attempts, optMillis(c.NextAt), string(c.Verdict), c.Reason, string(refs), c.Error, created.UnixMilli(), t.now)
 	return err
@@ -76,7 +78,8 @@ func (s *Store) SaveCall(ctx context.Context, c dlq.Call) error {
 // call does not exist.
 func (s *Store) AddAttempt(ctx context.Context, a dlq.Attempt) error {
 	return s.do(ctx, lanePeople, func(t *tx) error {
-		n, err := t.exec("REPLACE INTO attempt SELECT id, ?, ?, ?, ?, ?, ?, ? FROM call WHERE id=?",
+		n, err := t.exec(`REPLACE INTO attempt(call, number, at, duration, status, answer, error, address)
+			SELECT id, ?, ?, ?, ?, ?, ?, ? FROM call WHERE id=?`,
 			a.Number, a.At.UnixMilli(), int64(a.Duration), a.Status, a.Answer, a.Error, a.Address, a.CallID)
 		if err == nil && n == 0 {
 			err = dlq.Errorf(dlq.CodeNotFound, "there is no call %q", a.CallID)

@@ -87,7 +87,7 @@ func (t *tx) insertDelivery(d readyDelivery) error {
 	}
 	t.countPending(d.Receiver, "", d.State)
 	for _, alert := range d.alerts {
-		if _, err := t.exec("INSERT INTO delivery_alert SELECT ?, seq FROM delivery WHERE id=?", alert, d.ID); err != nil {
+		if _, err := t.exec("INSERT INTO delivery_alert(alert, delivery) SELECT ?, seq FROM delivery WHERE id=?", alert, d.ID); err != nil {
 			return err
 		}
 	}
@@ -212,7 +212,7 @@ func (s *Store) Deliveries(ctx context.Context, f dlq.DeliveryFilter, cursor str
 			args = append(args, string(state))
 		}
 	}
-	limit = pageOf(limit)
+	limit = pageSize(limit)
 	err := s.read(ctx, func(ctx context.Context, q querier) error {
 		list, seqs, err := deliveriesWhere(ctx, q, "WHERE seq IN (SELECT seq FROM "+from+" ORDER BY "+number+" DESC LIMIT ?) ORDER BY seq DESC", append(args, limit+1)...)
 		if err != nil {
@@ -324,7 +324,8 @@ func (t *tx) addDeliveryAttempt(delivery int64, a *dlq.DeliveryAttempt) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("REPLACE INTO delivery_attempt(delivery, number, by_hand, at, duration, url, headers, request, status, answer, error, address) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+	_, err = t.exec(`REPLACE INTO delivery_attempt(delivery, number, by_hand, at, duration, url, headers, request, status, answer, error, address)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?,?)`,
 		delivery, a.Number, a.ByHand, a.At.UnixMilli(), int64(a.Duration), a.URL, headers, a.Request, a.Status, a.Answer, a.Error, a.Address)
 	if err != nil {
 		return err

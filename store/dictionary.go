@@ -112,7 +112,7 @@ func (t *tx) word(kind wordKind, text string) (int64, error) {
 		return t.word(kind, dlq.OtherValues)
 	}
 	id := int64(len(t.s.mem.texts) + len(t.fresh))
-	if _, err := t.exec("INSERT INTO word VALUES(?,?,?)", id, kind, text); err != nil {
+	if _, err := t.exec("INSERT INTO word(id, kind, text) VALUES(?,?,?)", id, kind, text); err != nil {
 		return 0, err
 	}
 	t.ids[w] = id

@@ -49,7 +49,7 @@ func (s *Store) OperationFacts(ctx context.Context, number int64, keeps func(bro
 	if err != nil {
 		return p, err
 	}
-	trigger := triggerOf(o.Kind)
+	trigger := o.Kind.Trigger()
 	p = dlq.OperationPreview{At: s.now().UTC(), Skipped: map[string]int64{}}
 	var groups, topics, reasons, routes, causes = map[int64]int64{}, map[int64]int64{}, map[int64]int64{}, map[int64]int64{}, map[int64]int64{}
 	oldest, newest := int64(1<<62), int64(-1<<62)
@@ -71,7 +71,7 @@ func (s *Store) OperationFacts(ctx context.Context, number int64, keeps func(bro
 			p.NearExpiry++
 		}
 		if state := dlq.States[l.state.Int64]; !dlq.MayStart(trigger, state) {
-			p.Skipped["state_"+string(state)]++
+			p.Skipped[dlq.SkipState(state)]++
 			return
 		}
 		p.Eligible++
@@ -163,7 +163,7 @@ func (s *Store) StaleItems(ctx context.Context, number int64, p dlq.AutomationPo
 	}
 	limits := map[string]time.Duration{}
 	err = s.eachListed(ctx, number, func(l *listedLetter) {
-		if !l.state.Valid || !dlq.MayStart(triggerOf(o.Kind), dlq.States[l.state.Int64]) {
+		if !l.state.Valid || !dlq.MayStart(o.Kind.Trigger(), dlq.States[l.state.Int64]) {
 			return
 		}
 		topic := l.ownTopic.String

@@ -79,7 +79,9 @@ func (t *tx) enlist(number int64, ids []int64, frozen int64, pick string) error 
 		return dlq.Errorf(dlq.CodeConflict, "operation %d was started in the meantime; it is %s", number, state)
 	}
 	for _, id := range ids {
-		n, err := t.exec("INSERT INTO operation_item SELECT ?, id, ?, consumer_group, state, 0, 0, NULL, '' FROM letter WHERE id=? ON CONFLICT DO NOTHING", number, position, id)
+		n, err := t.exec(`INSERT INTO operation_item(operation, letter, position, consumer_group, was, state, tries, changed, detail)
+			SELECT ?, id, ?, consumer_group, state, 0, 0, NULL, '' FROM letter WHERE id=?
+			ON CONFLICT DO NOTHING`, number, position, id)
 		if err != nil {
 			return err
 		}
@@ -246,27 +248,11 @@ func (s *Store) DriftOf(ctx context.Context, number int64) (d dlq.OperationDrift
 func mayStart(kind dlq.OperationKind) string {
 	var codes []string
 	for code, state := range dlq.States {
-		if dlq.MayStart(triggerOf(kind), state) {
+		if dlq.MayStart(kind.Trigger(), state) {
 			codes = append(codes, strconv.Itoa(code))
 		}
 	}
 	return strings.Join(codes, ",")
-}
-
-// triggerOf returns what an operation of a kind does to a letter.
-func triggerOf(kind dlq.OperationKind) dlq.Trigger {
-	switch kind {
-	case dlq.OperationReplay:
-		return dlq.TriggerClaim
-	case dlq.OperationDiscard:
-		return dlq.TriggerDiscard
-	case dlq.OperationRestore:
-		return dlq.TriggerRestore
-	case dlq.OperationResolve:
-		return dlq.TriggerResolve
-	default:
-		return dlq.TriggerReclassify
-	}
 }
 
 // arrivedSince counts the letters that died after the list of an operation was frozen, match its filter and are not on it.

@@ -88,7 +88,7 @@ func lockFile(path string) (*os.File, error) {
 // The mark in the table number says that a console has the file open, or had it when it died: then a part of what is stored
 // may be in the write-ahead log alone. It is in the file itself before anything else is written, and gone after an orderly end.
 const (
-	setOpenMark   = "INSERT INTO number VALUES('open', 1) ON CONFLICT DO UPDATE SET value=1"
+	setOpenMark   = "INSERT INTO number(name, value) VALUES('open', 1) ON CONFLICT DO UPDATE SET value=1"
 	clearOpenMark = "UPDATE number SET value=0 WHERE name='open'"
 )
 

@@ -72,7 +72,8 @@ func (s *Store) recognise(ctx context.Context) error {
 // record writes down which file this is.
 func (s *Store) record(ctx context.Context, id string) error {
 	host, _ := os.Hostname() // only a name for people: "" says that it has none
-	_, err := s.conn.ExecContext(ctx, "REPLACE INTO instance VALUES(1,?,?,?,?,?,?,?)", id, s.is.inode, s.is.born, s.is.machine, host, s.path, s.now().UnixMilli())
+	_, err := s.conn.ExecContext(ctx, `REPLACE INTO instance(one, id, inode, born, machine, host, path, at)
+		VALUES(1,?,?,?,?,?,?,?)`, id, s.is.inode, s.is.born, s.is.machine, host, s.path, s.now().UnixMilli())
 	return explain(err, "writing down which file this is")
 }
 

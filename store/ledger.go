@@ -39,12 +39,16 @@ func (t *tx) flushItems() error {
 		if n == 0 {
 			continue
 		}
-		if _, err := t.exec("INSERT INTO operation_count VALUES(?,?,?) ON CONFLICT DO UPDATE SET n=n+excluded.n", k.operation, k.state, n); err != nil {
+		if _, err := t.exec(`INSERT INTO operation_count(operation, state, n)
+			VALUES(?,?,?)
+			ON CONFLICT DO UPDATE SET n=n+excluded.n`, k.operation, k.state, n); err != nil {
 			return err
 		}
 	}
 	for k, n := range t.entered {
-		if _, err := t.exec("INSERT INTO operation_slot VALUES(?,?,?,?) ON CONFLICT DO UPDATE SET n=n+excluded.n", k.operation, t.now/slotLength, k.state, n); err != nil {
+		if _, err := t.exec(`INSERT INTO operation_slot(operation, slot, state, n)
+			VALUES(?,?,?,?)
+			ON CONFLICT DO UPDATE SET n=n+excluded.n`, k.operation, t.now/slotLength, k.state, n); err != nil {
 			return err
 		}
 	}

@@ -43,10 +43,7 @@ func (s *Store) Letters(ctx context.Context, f dlq.Filter, after string, limit i
 	if err != nil {
 		return page, err
 	}
-	if limit <= 0 {
-		limit = defaultPage
-	}
-	limit = min(limit, maxPage)
+	limit = pageSize(limit)
 	w := s.mem.compile(&f)
 	if w.text != "" {
 		s.mem.mu.RLock()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -366,5 +367,32 @@ func TestReopen(t *testing.T) {
 	pos, known, err := s.QueuePosition(t.Context(), queueOf("stock"))
 	if err != nil || !known || pos != (dlq.QueuePosition{Queue: queueOf("stock"), Next: 9}) {
 		t.Errorf("position of stock: %+v, %v, %v", pos, known, err)
+	}
+}
+
+// A column that a migration adds or moves changes no statement that names its columns.
+func TestInsertsNameTheirColumns(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\bINTO [a-z_]+\s*(\(?)`).FindAllSubmatch(text, -1) {
+			statements++
+			if len(m[1]) == 0 {
+				t.Errorf("%s: %s names no columns", file, m[0])
+			}
+		}
+	}
+	if statements < 30 {
+		t.Errorf("%d statements were found", statements)
 	}
 }

@@ -203,7 +203,7 @@ func (t *tx) dropOperation(number int64) error {
 	if _, err := t.exec("DELETE FROM operation WHERE number=?", number); err != nil {
 		return err
 	}
-	_, err := t.exec("INSERT INTO operation_gone VALUES(?)", number)
+	_, err := t.exec("INSERT INTO operation_gone(operation) VALUES(?)", number)
 	return err
 }
 
@@ -261,7 +261,8 @@ func (t *tx) logOperation(number int64, e dlq.OperationEvent) error {
 	if err != nil {
 		return fmt.Errorf("writing an event of an operation: %w", err)
 	}
-	_, err = t.exec("INSERT INTO operation_event(operation, at, kind, actor, note, detail) VALUES(?,?,?,?,?,?)", number, t.now, e.Kind, e.Actor, e.Note, string(detail))
+	_, err = t.exec(`INSERT INTO operation_event(operation, at, kind, actor, note, detail)
+		VALUES(?,?,?,?,?,?)`, number, t.now, e.Kind, e.Actor, e.Note, string(detail))
 	return err
 }
 

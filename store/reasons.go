@@ -30,7 +30,8 @@ func (t *tx) keepReason(r *row, c *dlq.Cause) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("REPLACE INTO death_reason VALUES(?,?,?,?,?,?,?,?,?,?)",
+	_, err = t.exec(`REPLACE INTO death_reason(letter, death, origin, field, fingerprint, rule, rule_version, verdict, reason, reason_text)
+		VALUES(?,?,?,?,?,?,?,?,?,?)`,
 		r.id, c.Death, origin, field, print, r.rule, r.ruleVersion, r.verdict, c.Reason, c.Text)
 	return err
 }
@@ -61,7 +62,8 @@ func (t *tx) learnEarlier(r *row, c *dlq.Cause) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO death_reason SELECT letter, id, ?, ?, ?, 0, 0, 0, ?, ? FROM death WHERE id=? AND letter=?
+	_, err = t.exec(`INSERT INTO death_reason(letter, death, origin, field, fingerprint, rule, rule_version, verdict, reason, reason_text)
+		SELECT letter, id, ?, ?, ?, 0, 0, 0, ?, ? FROM death WHERE id=? AND letter=?
 		ON CONFLICT DO UPDATE SET origin=excluded.origin, field=excluded.field, fingerprint=excluded.fingerprint, reason=excluded.reason, reason_text=excluded.reason_text`,
 		origin, field, print, c.Reason, c.Text, c.Death, r.id)
 	return err

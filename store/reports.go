@@ -43,12 +43,15 @@ func (t *tx) addReport(r *dlq.Report) error {
 		at = t.at
 	}
 	t.report++
-	_, err := t.exec("INSERT INTO report VALUES(?,?,?,?,?,?,?,?,?,?)", t.report, r.ConsumerGroup, r.MessageID, r.UniqueKey, r.Key, r.Reason, r.ReasonText, r.Reporter, at.UnixMilli(), r.Bound)
+	_, err := t.exec(`INSERT INTO report(id, consumer_group, message_id, unique_key, key, reason, reason_text, reporter, at, bound)
+		VALUES(?,?,?,?,?,?,?,?,?,?)`, t.report, r.ConsumerGroup, r.MessageID, r.UniqueKey, r.Key, r.Reason, r.ReasonText, r.Reporter, at.UnixMilli(), r.Bound)
 	if err != nil {
 		return err
 	}
 	for _, id := range reportIDs(r) {
-		if _, err := t.exec("INSERT INTO report_key VALUES(?,?) ON CONFLICT DO NOTHING", hash(r.ConsumerGroup, id), t.report); err != nil {
+		if _, err := t.exec(`INSERT INTO report_key(hash, report)
+			VALUES(?,?)
+			ON CONFLICT DO NOTHING`, hash(r.ConsumerGroup, id), t.report); err != nil {
 			return err
 		}
 	}

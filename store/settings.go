@@ -26,7 +26,8 @@ func (s *Store) AddRuleVersion(ctx context.Context, v dlq.RuleVersion) (number i
 		if at.IsZero() {
 			at = t.at
 		}
-		_, err = t.exec("INSERT INTO rule_version VALUES(?,?,?,?,?,?)", number, v.SHA256, v.Text, v.Author, v.Note, at.UnixMilli())
+		_, err = t.exec(`INSERT INTO rule_version(version, sha256, text, author, note, at)
+			VALUES(?,?,?,?,?,?)`, number, v.SHA256, v.Text, v.Author, v.Note, at.UnixMilli())
 		return err
 	})
 	return number, err
@@ -200,7 +201,9 @@ func (s *Store) Remember(ctx context.Context, r dlq.Remembered) error {
 		if at.IsZero() {
 			at = t.at
 		}
-		n, err := t.exec("INSERT INTO remembered VALUES(?,?,?,?,?) ON CONFLICT DO NOTHING", r.Key, r.Request, r.Status, append([]byte{}, r.Answer...), at.UnixMilli())
+		n, err := t.exec(`INSERT INTO remembered(key, request, status, answer, at)
+			VALUES(?,?,?,?,?)
+			ON CONFLICT DO NOTHING`, r.Key, r.Request, r.Status, append([]byte{}, r.Answer...), at.UnixMilli())
 		if err == nil && n == 0 {
 			err = dlq.Errorf(dlq.CodeConflict, "the idempotency key was used before")
 		}

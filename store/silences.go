@@ -31,7 +31,7 @@ func silencesWhere(ctx context.Context, q querier, clause string, args ...any) (
 func (s *Store) Silences(ctx context.Context, limit int) (list []dlq.Silence, err error) {
 	now := s.now().UnixMilli()
 	err = s.read(ctx, func(ctx context.Context, q querier) (err error) {
-		list, err = silencesWhere(ctx, q, "ORDER BY ends>? DESC, created DESC, rowid DESC LIMIT ?", now, pageOf(limit))
+		list, err = silencesWhere(ctx, q, "ORDER BY ends>? DESC, created DESC, rowid DESC LIMIT ?", now, pageSize(limit))
 		return err
 	})
 	return orEmpty(list), err

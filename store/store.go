@@ -218,7 +218,7 @@ const probeSize = 256 << 10
 // alive writes something of no meaning and takes it back, to find out whether the disk takes writes.
 func (s *Store) alive(ctx context.Context) error {
 	err := s.do(ctx, lanePeople, func(t *tx) error {
-		_, err := t.exec("REPLACE INTO remembered VALUES('', '', 0, zeroblob(?), 0)", probeSize)
+		_, err := t.exec("REPLACE INTO remembered(key, request, status, answer, at) VALUES('', '', 0, zeroblob(?), 0)", probeSize)
 		return err
 	})
 	if err != nil {
@@ -255,11 +255,15 @@ func (s *Store) snapshot(ctx context.Context, f func(context.Context, querier) e
 }
 
 func (s *Store) readError(err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, sql.ErrConnDone) || err.Error() == "sql: database is closed":
+	}
+	select {
+	case <-s.closed:
 		return errClosed()
+	default:
+	}
+	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return dlq.Errorf(dlq.CodeUnavailable, "the database took too long to answer: %w", err).
 			WithHint("narrow the filter, or try again")

@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"deadletteroffice/dlq"
 )
 
 const (
@@ -86,7 +88,7 @@ func indexText(texts ...string) string {
 		b.WriteByte(' ')
 	}
 	for _, text := range texts {
-		tokens(normal(text), func(w string) { add(cut(w)) }, func(run string) {
+		tokens(normal(text), func(w string) { add(dlq.Cut(w, maxToken)) }, func(run string) {
 			pairs(run, add)
 			_, size := utf8.DecodeLastRuneInString(run)
 			add(run[len(run)-size:])
@@ -104,17 +106,6 @@ func pairs(run string, f func(string)) {
 		}
 		before = i
 	}
-}
-
-func cut(token string) string {
-	if len(token) <= maxToken {
-		return token
-	}
-	end := maxToken
-	for !utf8.RuneStart(token[end]) {
-		end--
-	}
-	return token[:end]
 }
 
 // normal lowers the case, turns full-width letters and digits into plain ones, and resolves the \u escapes with which
@@ -184,7 +175,7 @@ func parseQuery(query string) (p phrase) {
 		last := ""
 		tokens(part, func(w string) {
 			last = w
-			found = append(found, `"`+cut(w)+`"`)
+			found = append(found, `"`+dlq.Cut(w, maxToken)+`"`)
 		}, func(run string) {
 			last = ""
 			if utf8.RuneCountInString(run) == 1 {

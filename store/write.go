@@ -325,7 +325,9 @@ func (t *tx) flush() error {
 		query := "DELETE FROM tally WHERE cluster=? AND consumer_group=? AND topic=? AND reason=? AND origin=? AND rule=? AND route=? AND severity=? AND state=?"
 		if n += t.s.mem.tally.get(k); n != 0 {
 			args = append(args, n)
-			query = "INSERT INTO tally VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET n=excluded.n"
+			query = `INSERT INTO tally(cluster, consumer_group, topic, reason, origin, rule, route, severity, state, n)
+				VALUES(?,?,?,?,?,?,?,?,?,?)
+				ON CONFLICT DO UPDATE SET n=excluded.n`
 		}
 		if _, err := t.exec(query, args...); err != nil {
 			return err
@@ -335,7 +337,9 @@ func (t *tx) flush() error {
 		return err
 	}
 	for hour, span := range t.spans {
-		if _, err := t.exec("INSERT INTO span VALUES(?,?,?) ON CONFLICT DO UPDATE SET first=min(first, excluded.first), last=max(last, excluded.last)", hour, span[0], span[1]); err != nil {
+		if _, err := t.exec(`INSERT INTO span(hour, first, last)
+			VALUES(?,?,?)
+			ON CONFLICT DO UPDATE SET first=min(first, excluded.first), last=max(last, excluded.last)`, hour, span[0], span[1]); err != nil {
 			return err
 		}
 	}
@@ -388,7 +392,7 @@ func (t *tx) log(e dlq.Event) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.exec("INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?)",
+	if _, err := t.exec("INSERT INTO event(id, letter, at, kind, actor, rule, replay, note, detail) VALUES(?,?,?,?,?,?,?,?,?)",
 		e.ID, e.LetterID, e.At.UnixMilli(), kind, actor, rule, orNull(e.ReplayID), orNull(e.Note), detail); err != nil {
 		return err
 	}

@@ -193,7 +193,7 @@ func (s *Server) shown(ctx context.Context, id int64, err error) error {
 	}
 	letter, e := s.Store.Letter(ctx, id)
 	if e != nil {
-		s.Logger.Warn("letter of a conflict not read", "err", e)
+		s.Logger.Warn("letter of a conflict not read", "error", e)
 		return err
 	}
 	return letterError{err, letter}
@@ -349,7 +349,7 @@ func (s *Server) actionResult(id int64, err error) ActionResult {
 	}
 	p := problemOf(err, givenID(""))
 	if p.Code == dlq.CodeInternal {
-		s.Logger.Error("act on one letter of a selection failed", "request_id", p.RequestID, "letter", id, "err", err)
+		s.Logger.Error("act on one letter of a selection failed", "request_id", p.RequestID, "letter", id, "error", err)
 	}
 	return ActionResult{ID: id, Error: &p}
 }

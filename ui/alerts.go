@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"maps"
@@ -93,19 +92,8 @@ func (s *Server) getAlerts(ctx context.Context, _ *none) (Alerts, error) {
 			out.Items = append(out.Items, a)
 		}
 	}
-	slices.SortStableFunc(out.Items, func(a, b dlq.Alert) int {
-		return cmp.Or(cmp.Compare(urgency(&a), urgency(&b)), a.ActiveSince.Compare(b.ActiveSince), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(out.Items, func(a, b dlq.Alert) int { return dlq.ByUrgency(&a, &b) })
 	return out, nil
-}
-
-// urgency is the order in which alerts are shown, smallest first.
-func urgency(a *dlq.Alert) int {
-	n := slices.Index([]dlq.AlertSeverity{dlq.AlertCritical, dlq.AlertWarning, dlq.AlertInfo}, a.Severity)
-	if a.State != dlq.AlertFiring {
-		n += 10
-	}
-	return n
 }
 
 // pageOf is the answer of a call that lists a part.

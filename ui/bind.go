@@ -412,7 +412,7 @@ func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
-	return strings.ToValidUTF8(s[:limit], "") + "…"
+	return dlq.Cut(s, limit) + "…"
 }
 
 // nearest returns the word that differs least from s, if it differs by at most two letters and less than half of it.

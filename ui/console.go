@@ -162,7 +162,7 @@ func (s *Server) listConsumerGroups(ctx context.Context, q *groupsQuery) (items[
 		}
 	}
 	if away != nil {
-		s.Logger.Debug("topics not read", "err", away)
+		s.Logger.Debug("topics not read", "error", away)
 	}
 	slices.SortFunc(out, func(a, b ConsumerGroup) int { return strings.Compare(a.Name, b.Name) })
 	if len(q.Names) > 0 {
@@ -199,7 +199,7 @@ func (s *Server) askAbout(ctx context.Context, groups []ConsumerGroup) {
 			info, err := s.Cluster.Group(ctx, groups[i].Name, nil)
 			if err != nil {
 				groups[i].InfoError = problemOf(err, "").Detail
-				s.Logger.Debug("consumer group not asked about", "consumer_group", groups[i].Name, "err", err)
+				s.Logger.Debug("consumer group not asked about", "consumer_group", groups[i].Name, "error", err)
 				return
 			}
 			groups[i].Info = &info
@@ -286,7 +286,7 @@ func (s *Server) readyz(c echo.Context) error {
 	status, word := http.StatusOK, "ok"
 	if err != nil {
 		status, word = http.StatusServiceUnavailable, "not ready"
-		s.Logger.Warn("not ready", "err", err)
+		s.Logger.Warn("not ready", "error", err)
 	}
 	if q.Verbose == "" || q.Verbose == "0" {
 		return writeText(c, status, "text/plain; charset=utf-8", []byte(word+"\n"))

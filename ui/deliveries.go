@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
 	"time"
 
@@ -37,7 +36,7 @@ func (s *Server) testReceiver(ctx context.Context, req *receiverName) (dlq.Deliv
 		return dlq.Delivery{}, dlq.Errorf(dlq.CodeNotFound, "rules.yaml has no receiver %q", cut(req.Name, 80))
 	}
 	now := s.Now().UTC()
-	d := dlq.Delivery{ID: "dlv_" + rand.Text(), Kind: dlq.DeliveryTest, Receiver: all[i].Name, Type: all[i].Type, State: dlq.DeliveryPending,
+	d := dlq.Delivery{ID: dlq.NewDeliveryID(), Kind: dlq.DeliveryTest, Receiver: all[i].Name, Type: all[i].Type, State: dlq.DeliveryPending,
 		Notification: dlq.Notification{Reason: dlq.NotifyTest, At: now}, Actor: actor(ctx), CreatedAt: now, ChangedAt: now}
 	if err := s.Alerts.AddDelivery(ctx, d); err != nil {
 		return dlq.Delivery{}, err

@@ -75,7 +75,7 @@ func write[Request, Answer any](s *Server, limit time.Duration, f func(context.C
 			return err
 		}
 		if err != nil { // it was done; only the memory of it failed
-			s.Logger.Warn("answer under an idempotency key not kept", "request_id", requestID(c), "err", err)
+			s.Logger.Warn("answer under an idempotency key not kept", "request_id", requestID(c), "error", err)
 		}
 		return writeText(c, status, "application/json", text)
 	}

@@ -51,6 +51,6 @@ func (s *Server) getBackup(c echo.Context) error {
 	h.Set("DLQ-Letters", fmt.Sprint(copied.Letters))
 	c.Response().WriteHeader(http.StatusOK)
 	_, err = io.Copy(c.Response(), copied)
-	s.Logger.Info("a backup was fetched", "actor", actor(c.Request().Context()), "bytes", copied.Size, "err", err)
+	s.Logger.Info("a backup was fetched", "actor", actor(c.Request().Context()), "bytes", copied.Size, "error", err)
 	return nil // the head is out: what follows can only be cut off
 }

@@ -431,7 +431,7 @@ func (s *Server) shownOperation(ctx context.Context, id string, err error) error
 	}
 	o, e := s.Operations.Get(ctx, id)
 	if e != nil {
-		s.Logger.Warn("operation of a conflict not read", "err", e)
+		s.Logger.Warn("operation of a conflict not read", "error", e)
 		return err
 	}
 	return operationError{err, o}

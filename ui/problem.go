@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
+	"syscall"
 
 	"github.com/labstack/echo/v4"
 
@@ -118,9 +118,9 @@ func (s *Server) fail(err error, c echo.Context) {
 	p := problemOf(err, id)
 	switch p.Code {
 	case dlq.CodeInternal:
-		s.Logger.Error("request failed", "request_id", id, "method", c.Request().Method, "route", c.Path(), "actor", actor(c.Request().Context()), "err", err)
+		s.Logger.Error("request failed", "request_id", id, "method", c.Request().Method, "route", c.Path(), "actor", actor(c.Request().Context()), "error", err)
 	case dlq.CodeUnavailable:
-		s.Logger.Warn("request failed", "request_id", id, "method", c.Request().Method, "route", c.Path(), "actor", actor(c.Request().Context()), "err", err)
+		s.Logger.Warn("request failed", "request_id", id, "method", c.Request().Method, "route", c.Path(), "actor", actor(c.Request().Context()), "error", err)
 	}
 	if c.Response().Committed {
 		return
@@ -134,7 +134,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	case dlq.CodeUnavailable:
 		header.Set("Retry-After", "2")
 	}
-	if err := writeJSONAs(c, p.Status, "application/problem+json", p); err != nil && !strings.Contains(err.Error(), "broken pipe") {
-		s.Logger.Debug("answer not written", "request_id", id, "err", err)
+	if err := writeJSONAs(c, p.Status, "application/problem+json", p); err != nil && !errors.Is(err, syscall.EPIPE) {
+		s.Logger.Debug("answer not written", "request_id", id, "error", err)
 	}
 }

@@ -204,7 +204,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		if e := server.Shutdown(grace); e != nil {
-			s.Logger.Warn("calls were cut off at the stop", "err", errors.Join(e, server.Close()))
+			s.Logger.Warn("calls were cut off at the stop", "error", errors.Join(e, server.Close()))
 		}
 		<-failed
 	}

@@ -122,7 +122,7 @@ func (s *Server) askIntake(ctx context.Context, away []string) IntakeStatus {
 	defer cancel()
 	topics, err := s.Cluster.Topics(ctx)
 	if err != nil {
-		s.Logger.Debug("topics not looked at", "err", err)
+		s.Logger.Debug("topics not looked at", "error", err)
 		return last
 	}
 	// Of a broker that is away nobody expects it either.
@@ -171,13 +171,13 @@ func (s *Server) tellStatus(ctx context.Context, last []byte) []byte {
 	status, err := s.getStatus(ctx, &none{})
 	if err != nil {
 		if ctx.Err() == nil {
-			s.Logger.Warn("status not told to followers", "err", err)
+			s.Logger.Warn("status not told to followers", "error", err)
 		}
 		return last
 	}
 	text, err := encode(status)
 	if err != nil {
-		s.Logger.Error("status not told to followers", "err", err)
+		s.Logger.Error("status not told to followers", "error", err)
 		return last
 	}
 	if last != nil && !bytes.Equal(last, text) {

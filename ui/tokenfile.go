@@ -131,7 +131,7 @@ func (f *tokenFile) takeOver(text []byte, tokens []Token, err error) {
 		if before != nil && before.Error() == err.Error() {
 			return
 		}
-		f.logger.Error("token file refused: nobody gets in until it is mended, and all log-ins are over", "err", err)
+		f.logger.Error("token file refused: nobody gets in until it is mended, and all log-ins are over", "error", err)
 	case before == nil && bytes.Equal(text, f.seen):
 		return
 	default:

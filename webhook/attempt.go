@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"deadletteroffice/dlq"
 )
@@ -152,21 +151,9 @@ func logged(d *dlq.Delivery, r result, p Prepared, res Response) *dlq.DeliveryAt
 	}
 	return &dlq.DeliveryAttempt{
 		DeliveryID: d.ID, ByHand: r.byHand, At: r.at, Duration: dlq.Duration(res.Duration.Round(time.Millisecond)),
-		URL: redact(p.URL), Headers: headers, Request: cut(string(shown)),
-		Status: res.Status, Answer: cut(answer), Error: r.outcome.Error, Address: res.Address,
+		URL: redact(p.URL), Headers: headers, Request: dlq.Cut(string(shown), maxShown),
+		Status: res.Status, Answer: dlq.Cut(answer, maxShown), Error: r.outcome.Error, Address: res.Address,
 	}
-}
-
-// cut returns the beginning of a text, of whole characters.
-func cut(text string) string {
-	if len(text) > maxShown {
-		end := maxShown
-		for end > maxShown-utf8.UTFMax && !utf8.RuneStart(text[end]) {
-			end--
-		}
-		text = text[:end]
-	}
-	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
 // shownHeaders returns headers for the log, and those values that are not shown. A header that is not known to be

@@ -3,7 +3,6 @@ package webhook
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"time"
@@ -13,9 +12,6 @@ import (
 
 // maxDigest is how many alerts a digest names; it says how many more there are.
 const maxDigest = 100
-
-// newDeliveryID makes the id of a delivery.
-func newDeliveryID() string { return "dlv_" + rand.Text() }
 
 // merge makes one delivery of several that wait.
 func (o *Outbox) merge(ctx context.Context, list []dlq.Delivery) error {
@@ -40,7 +36,7 @@ func (o *Outbox) merge(ctx context.Context, list []dlq.Delivery) error {
 func digest(list []dlq.Delivery, now time.Time) dlq.Delivery {
 	last := list[len(list)-1]
 	into := dlq.Delivery{
-		ID: newDeliveryID(), Kind: dlq.DeliveryAlert, Receiver: last.Receiver, Type: last.Type, State: dlq.DeliveryPending,
+		ID: dlq.NewDeliveryID(), Kind: dlq.DeliveryAlert, Receiver: last.Receiver, Type: last.Type, State: dlq.DeliveryPending,
 		CreatedAt: now, ChangedAt: now,
 		Notification: dlq.Notification{Reason: dlq.NotifyRepeat, At: now},
 	}
@@ -64,26 +60,9 @@ func digest(list []dlq.Delivery, now time.Time) dlq.Delivery {
 	for _, a := range newest {
 		n.Alerts = append(n.Alerts, a)
 	}
-	slices.SortFunc(n.Alerts, func(a, b dlq.Alert) int {
-		return cmp.Or(
-			cmp.Compare(rank(a.State == dlq.AlertFiring), rank(b.State == dlq.AlertFiring)),
-			cmp.Compare(urgency(a.Severity), urgency(b.Severity)),
-			a.ActiveSince.Compare(b.ActiveSince), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(n.Alerts, func(a, b dlq.Alert) int { return dlq.ByUrgency(&a, &b) })
 	if over := len(n.Alerts) - maxDigest; over > 0 {
 		n.Alerts, n.More = n.Alerts[:maxDigest], n.More+over
 	}
 	return into
-}
-
-func rank(first bool) int {
-	if first {
-		return 0
-	}
-	return 1
-}
-
-// urgency orders severities, most urgent first.
-func urgency(s dlq.AlertSeverity) int {
-	return slices.Index([]dlq.AlertSeverity{dlq.AlertCritical, dlq.AlertWarning, dlq.AlertInfo}, s)
 }

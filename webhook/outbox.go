@@ -93,7 +93,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	for {
 		wait, err := o.runOnce(ctx)
 		if err != nil && ctx.Err() == nil {
-			o.log.Error("the outbox cannot be read and is looked at again", "err", err)
+			o.log.Error("the outbox cannot be read and is looked at again", "error", err)
 			wait = restAfter
 		}
 		timer := time.NewTimer(wait)
@@ -143,7 +143,7 @@ func (o *Outbox) runOnce(ctx context.Context) (time.Duration, error) {
 		go func() {
 			defer o.working.Done()
 			if err := o.turn(ctx, step); err != nil && ctx.Err() == nil {
-				o.log.Error("the outbox cannot store what it does and tries again", "receiver", receiver, "err", err)
+				o.log.Error("the outbox cannot store what it does and tries again", "receiver", receiver, "error", err)
 				l.rest = o.now().Add(restAfter)
 			}
 			l.turns++
@@ -169,7 +169,7 @@ func (o *Outbox) turn(ctx context.Context, s step) error {
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
-		o.log.Error("an attempt cannot be stored and is stored later", "delivery", s.send.ID, "receiver", s.send.Receiver, "err", err)
+		o.log.Error("an attempt cannot be stored and is stored later", "delivery", s.send.ID, "receiver", s.send.Receiver, "error", err)
 		if !sleep(ctx, restAfter) {
 			return nil
 		}

@@ -198,7 +198,7 @@ func (s *receivers) of(receiver string) []told {
 // news makes a pending delivery of alerts, each written as "name state".
 func news(receiver string, alerts ...string) dlq.Delivery {
 	now := time.Now()
-	d := dlq.Delivery{ID: newDeliveryID(), Kind: dlq.DeliveryAlert, Receiver: receiver, Type: "webhook", State: dlq.DeliveryPending, CreatedAt: now, ChangedAt: now}
+	d := dlq.Delivery{ID: dlq.NewDeliveryID(), Kind: dlq.DeliveryAlert, Receiver: receiver, Type: "webhook", State: dlq.DeliveryPending, CreatedAt: now, ChangedAt: now}
 	d.Notification = dlq.Notification{Reason: dlq.NotifyNew, At: now}
 	for _, a := range alerts {
 		id, state, _ := strings.Cut(a, " ")

@@ -259,7 +259,7 @@ func (a *app) reloadOnHangup(ctx context.Context) error {
 			return nil
 		case <-hangups:
 			if err := a.book.Reload(ctx); err != nil {
-				a.log.Error("rules could not be read again", "err", err)
+				a.log.Error("rules could not be read again", "error", err)
 			}
 		}
 	}

@@ -49,7 +49,7 @@ func runConsole(ctx context.Context, c config, env environment, beside func(cont
 	fmt.Fprintf(env.stdout, "The dead letter office is open: %s\n死信办公室已启动：%s\n", address, address)
 	runErr := a.run(ctx)
 	if err := a.close(); err != nil {
-		log.Error("the stop was not clean", "err", err)
+		log.Error("the stop was not clean", "error", err)
 		if runErr == nil || ctx.Err() != nil {
 			runErr = err
 		}

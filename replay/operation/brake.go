@@ -1,7 +1,6 @@
 package operation
 
 import (
-	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -131,13 +130,4 @@ func (r *run) canary(ctx context.Context, now time.Time) (time.Duration, error) 
 	return 0, r.save(ctx, o, dlq.OperationEvent{Kind: "canary_passed", Detail: map[string]string{
 		"letters": whole(acted), "failed": whole(c[dlq.ItemFailedAgain] + c[dlq.ItemSendFailed]),
 	}})
-}
-
-// shardingKey is what a producer ordered a message by: Java, C++ and gRPC clients write the first property, Go clients the
-// second (apache/rocketmq common/message/MessageConst, rocketmq-client-go primitive/message.go); "" for none.
-func shardingKey(m *dlq.DeadMessage) string {
-	if m == nil {
-		return ""
-	}
-	return cmp.Or(m.Properties["__SHARDINGKEY"], m.Properties["SHARDING_KEY"])
 }

@@ -311,11 +311,11 @@ func (r *run) why(t *dlq.OperationTask, now time.Time) string {
 	if l == nil {
 		return dlq.SkipGone
 	}
-	if !dlq.MayStart(triggers[r.op.Kind], l.State) {
+	if !dlq.MayStart(r.op.Kind.Trigger(), l.State) {
 		if l.State == dlq.StateSending {
 			return dlq.SkipChanged // somebody else gives it back
 		}
-		return "state_" + string(l.State)
+		return dlq.SkipState(l.State)
 	}
 	if spec := r.op.Spec.Replay; spec != nil {
 		return why(l, spec, r.m.Policy(), now)
@@ -337,15 +337,6 @@ func why(l *dlq.Letter, spec *dlq.ReplaySpec, policy dlq.AutomationPolicy, now t
 		return dlq.SkipStale
 	}
 	return ""
-}
-
-// triggers are what each kind of operation does to a letter.
-var triggers = map[dlq.OperationKind]dlq.Trigger{
-	dlq.OperationReplay:  dlq.TriggerClaim,
-	dlq.OperationDiscard: dlq.TriggerDiscard,
-	dlq.OperationRestore: dlq.TriggerRestore,
-	dlq.OperationRoute:   dlq.TriggerReclassify,
-	dlq.OperationResolve: dlq.TriggerResolve,
 }
 
 func (r *run) skipLetter(letter int64, why string) {

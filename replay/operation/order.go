@@ -101,7 +101,7 @@ func (r *run) findOrder(ctx context.Context, o *order, now time.Time) error {
 		}
 		for _, i := range page.Items {
 			m, ok := messages[i.LetterID]
-			key := shardingKey(&m)
+			key := m.ShardingKey()
 			if !ok || key == "" {
 				continue
 			}
@@ -121,12 +121,12 @@ func (r *run) findOrder(ctx context.Context, o *order, now time.Time) error {
 
 // delivered reports whether a letter that was skipped needs no delivery, so that those after it may go.
 func delivered(why string) bool {
-	return why == "state_"+string(dlq.StateResolved) || why == "state_"+string(dlq.StateDiscarded) || why == dlq.SkipGone
+	return why == dlq.SkipState(dlq.StateResolved) || why == dlq.SkipState(dlq.StateDiscarded) || why == dlq.SkipGone
 }
 
 // may reports whether a letter may be sent now, and takes its key if so. hopeless says that it never may.
 func (o *order) may(group string, t *dlq.OperationTask) (may, hopeless bool) {
-	key := shardingKey(t.Message)
+	key := t.Message.ShardingKey()
 	if key == "" {
 		return true, false
 	}
@@ -147,7 +147,7 @@ func (o *order) failed(group string, t *dlq.OperationTask, why string) {
 		return
 	}
 	o.free(t.LetterID)
-	if key := shardingKey(t.Message); key != "" && !delivered(why) {
+	if key := t.Message.ShardingKey(); key != "" && !delivered(why) {
 		o.breaks(orderKey{group, key}, t.Position)
 	}
 }

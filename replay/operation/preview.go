@@ -173,7 +173,7 @@ func (x *examination) look(ctx context.Context, tasks []dlq.OperationTask) error
 		}
 		t.Message = &m
 		letters, whole = append(letters, *t.Letter), append(whole, t)
-		if shardingKey(&m) != "" {
+		if m.ShardingKey() != "" {
 			x.p.OrderRisk++
 		}
 		if x.samples[t.Letter.ConsumerGroup] == nil {
