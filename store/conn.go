@@ -21,7 +21,7 @@ const walLimit = 64 << 20
 
 const (
 	writerWords = "_busy_timeout=5000&_auto_vacuum=incremental&_journal_mode=WAL&_synchronous=FULL&_txlock=immediate&_foreign_keys=1&_cache_size=-16384"
-	readerWords = "mode=ro&_busy_timeout=5000&_cache_size=-4096&_stmt_cache_size=64"
+	readerWords = "mode=ro&_busy_timeout=5000&_cache_size=-2048&_stmt_cache_size=64"
 )
 
 // The driver ignores words of the DSN that it does not know, so what it does not know is set by these on every connection.

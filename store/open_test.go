@@ -134,7 +134,7 @@ func TestPragmas(t *testing.T) {
 			t.Fatal(err)
 		}
 		conns = append(conns, c)
-		for pragma, want := range map[string]string{"journal_mode": "wal", "cache_size": "-4096", "busy_timeout": "5000", "temp_store": "2"} {
+		for pragma, want := range map[string]string{"journal_mode": "wal", "cache_size": "-2048", "busy_timeout": "5000", "temp_store": "2"} {
 			if got := read(c, pragma); got != want {
 				t.Errorf("reader %d: %s is %s, want %s", i, pragma, got, want)
 			}

@@ -63,8 +63,8 @@ type Options struct {
 
 	DiscoveryInterval time.Duration // between looks for new %DLQ% topics; default 5 s
 	Group             string        // consumer group that pulls name; default "dlq-console". It must exist where brokers do not create groups by themselves
-	QueueMemory       int64         // bytes of messages that one queue is read ahead of the store; default 8 MiB. With what becomes of them on the way they take twice that
-	TotalMemory       int64         // the same over all queues; default 24 MiB
+	QueueMemory       int64         // bytes of messages that one queue is read ahead of the store; default 3 MiB. With what becomes of them on the way they take twice that
+	TotalMemory       int64         // the same over all queues; default 4 MiB, for one writer stores them all
 }
 
 // Intake takes dead messages in. Position says from where a queue is read; false when it was never read.
@@ -145,8 +145,8 @@ func New(o Options) (*Broker, error) {
 	o.DiscoveryInterval = cmp.Or(o.DiscoveryInterval, 5*time.Second)
 	o.Group = cmp.Or(o.Group, "dlq-console")
 	o.BodyLimit = cmp.Or(o.BodyLimit, 16<<20)
-	o.QueueMemory = cmp.Or(o.QueueMemory, 8<<20)
-	o.TotalMemory = max(cmp.Or(o.TotalMemory, 24<<20), o.QueueMemory)
+	o.QueueMemory = cmp.Or(o.QueueMemory, 3<<20)
+	o.TotalMemory = max(cmp.Or(o.TotalMemory, 4<<20), o.QueueMemory)
 	b := &Broker{
 		opt: o, log: o.Logger, now: o.Now, names: strings.Join(addrs, ";"),
 		memory: semaphore.NewWeighted(o.TotalMemory), gauges: newGauges(), kick: make(chan struct{}, 1), limits: defaultLimits(),

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	maxBatch   = 1024             // messages from which on a batch is handed over while others are outstanding
+	maxBatch   = 512              // messages from which on a batch is handed over while others are outstanding
 	longPoll   = 15 * time.Second // how long a broker holds a pull while nothing comes
 	firstPause = 500 * time.Millisecond
 	lastPause  = 10 * time.Second
