@@ -41,7 +41,6 @@ var SectionKeys = []string{"alerts", "receivers"}
 var (
 	alertKeys       = []string{"name", "signal", "by", "where", "above", "below", "for", "keep_firing_for", "severity", "labels", "annotations", "receivers", "off"}
 	receiverKeys    = []string{"type", "url", "secret", "format", "locale", "wait", "interval", "repeat", "resolved", "per_minute"}
-	receiverTypes   = []string{notify.TypeWebhook, notify.TypeAlertmanager, notify.TypeDingTalk, notify.TypeFeishu, notify.TypeWeCom, notify.TypeSlack}
 	receiverFormats = []string{formatNative, notify.FormatAlertmanager}
 	locales         = []string{notify.LocaleEnglish, notify.LocaleChinese, notify.LocaleBoth}
 	severities      = textsOf(dlq.AlertSeverities)

@@ -58,7 +58,7 @@ func TestLive(t *testing.T) {
 	}
 	for receiver, want := range map[string]string{"off": "the variable NONE is not set", "gone": "the receiver gone is no longer in rules.yaml"} {
 		_, err := l.Prepare(&dlq.Delivery{Receiver: receiver}, noon)
-		if code := dlq.CodeOf(err); publicSentence(err) != want || code != map[string]dlq.Code{"off": dlq.CodeRefused, "gone": dlq.CodeNotFound}[receiver] {
+		if code := dlq.CodeOf(err); dlq.SentenceOf(err, dlq.Unexpected) != want || code != map[string]dlq.Code{"off": dlq.CodeRefused, "gone": dlq.CodeNotFound}[receiver] {
 			t.Errorf("%s: %v", receiver, err)
 		}
 	}

@@ -114,7 +114,7 @@ func TestMeasure(t *testing.T) {
 		}
 		got := strings.Join(all, "; ")
 		if err != nil {
-			got = publicSentence(err)
+			got = dlq.SentenceOf(err, dlq.Unexpected)
 		}
 		if got != tt.want {
 			t.Errorf("%s:\n got %s\nwant %s", tt.rule, got, tt.want)

@@ -1,10 +1,10 @@
 package alerts
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -43,13 +43,23 @@ type receiver struct {
 	lookup      outside.Lookup
 }
 
-// pushed reports whether the receiver keeps the state of alerts itself, so that it is told again and again.
-func (r *receiver) pushed() bool { return r.typ == notify.TypeAlertmanager }
-
-// chat reports whether people read the messages as they come.
-func (r *receiver) chat() bool {
-	return slices.Contains([]string{notify.TypeDingTalk, notify.TypeFeishu, notify.TypeWeCom, notify.TypeSlack}, r.typ)
+// receiverTypes are the names of what a receiver can be.
+func receiverTypes() []string {
+	var types []string
+	for _, k := range notify.Kinds {
+		types = append(types, k.Type)
+	}
+	return types
 }
+
+// kind is what its type is like; that of none where the type is not known.
+func (r *receiver) kind() notify.Kind {
+	k, _ := notify.KindOf(r.typ)
+	return k
+}
+
+// pushed reports whether the receiver keeps the state of alerts itself, so that it is told again and again.
+func (r *receiver) pushed() bool { return r.kind().Pushed }
 
 // target reads the URL and the secrets. A file is read each time, so that a changed secret needs no reload. The error is
 // CodeRefused, with a sentence that does not repeat the values.
@@ -60,7 +70,7 @@ func (r *receiver) target() (notify.Receiver, error) {
 		return out, err
 	}
 	if err := webhook.CheckURL(out.URL); err != nil {
-		return out, dlq.Errorf(dlq.CodeRefused, "%s", publicSentence(err))
+		return out, dlq.Errorf(dlq.CodeRefused, "%s", dlq.SentenceOf(err, dlq.Unexpected))
 	}
 	if r.secret == (yamlnode.Reference{}) {
 		return out, nil
@@ -70,7 +80,7 @@ func (r *receiver) target() (notify.Receiver, error) {
 	}
 	if r.typ == notify.TypeWebhook {
 		if out.Secrets, err = webhook.ParseSecrets(out.Secret); err != nil {
-			return out, dlq.Errorf(dlq.CodeRefused, "the secret cannot sign: %s", publicSentence(err))
+			return out, dlq.Errorf(dlq.CodeRefused, "the secret cannot sign: %s", dlq.SentenceOf(err, dlq.Unexpected))
 		}
 		out.Secret = ""
 	}
@@ -80,7 +90,7 @@ func (r *receiver) target() (notify.Receiver, error) {
 // disabled says why the receiver cannot be told anything; "" when it can.
 func (r *receiver) disabled() string {
 	if _, err := r.target(); err != nil {
-		return publicSentence(err)
+		return dlq.SentenceOf(err, dlq.Unexpected)
 	}
 	return ""
 }
@@ -117,12 +127,8 @@ func (r *receiver) host() string {
 // receiverDefaults fills in what the file leaves out.
 func receiverDefaults(r *receiver) {
 	r.wait, r.interval, r.repeat, r.resolved = defaultWait, defaultInterval, defaultRepeat, true
-	r.locale = notify.LocaleEnglish
-	switch r.typ {
-	case notify.TypeDingTalk, notify.TypeFeishu, notify.TypeWeCom:
-		r.locale = notify.LocaleChinese
-	}
-	if r.chat() {
+	r.locale = cmp.Or(r.kind().Locale, notify.LocaleEnglish)
+	if r.kind().Chat {
 		r.perMinute = chatPerMinute
 	}
 	if r.pushed() {
@@ -147,7 +153,7 @@ func (g *grammar) readReceivers(n *yaml.Node) {
 
 func (g *grammar) readReceiver(name string, m yamlnode.Map) {
 	r := &receiver{name: name, lookup: g.lookup}
-	typ, known := g.OneOf(g.Require(m, "receiver", "type"), "type", receiverTypes)
+	typ, known := g.OneOf(g.Require(m, "receiver", "type"), "type", receiverTypes())
 	r.typ = typ
 	receiverDefaults(r)
 	var okURL, okSecret bool
@@ -198,7 +204,7 @@ func (g *grammar) idle(m yamlnode.Map, r *receiver) {
 	if r.pushed() {
 		idle("wait", "interval", "repeat", "resolved")
 	}
-	if !slices.Contains([]string{notify.TypeWebhook, notify.TypeDingTalk, notify.TypeFeishu}, r.typ) {
+	if !r.kind().Signed {
 		idle("secret")
 	}
 }
@@ -216,7 +222,7 @@ func (g *grammar) reachable(m yamlnode.Map, r *receiver) {
 	}
 	_, missing := r.lookup(ref)
 	absent := missing != nil
-	text := yamlnode.Say("the receiver %s is not told anything: %s", "接收方 %s 不会收到任何消息：%s", yamlnode.Show(r.name), publicSentence(err))
+	text := yamlnode.Say("the receiver %s is not told anything: %s", "接收方 %s 不会收到任何消息：%s", yamlnode.Show(r.name), dlq.SentenceOf(err, dlq.Unexpected))
 	switch {
 	case ref.Source == "":
 		g.Error(at, CodeBadReceiver, text, "")
@@ -230,13 +236,4 @@ func (g *grammar) reachable(m yamlnode.Map, r *receiver) {
 	default:
 		g.Warn(at, CodeReceiverOff, text, "")
 	}
-}
-
-// publicSentence is the part of an error that may be shown.
-func publicSentence(err error) string {
-	var e *dlq.Error
-	if errors.As(err, &e) {
-		return e.Message
-	}
-	return "something unexpected went wrong; see the log"
 }

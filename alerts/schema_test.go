@@ -45,7 +45,7 @@ func TestSchemaIsTheGrammar(t *testing.T) {
 		{"signals", alert.Properties["signal"].Enum, signalNames()},
 		{"severities", alert.Properties["severity"].Enum, severities},
 		{"labels", alert.Properties["by"].Items.Enum, letterLabels},
-		{"kinds of receiver", receiver.Properties["type"].Enum, receiverTypes},
+		{"kinds of receiver", receiver.Properties["type"].Enum, receiverTypes()},
 		{"formats", receiver.Properties["format"].Enum, receiverFormats},
 		{"locales", receiver.Properties["locale"].Enum, locales},
 		{"labels of the console", alert.Properties["labels"].PropertyNames.Not.Enum, reservedLabels},

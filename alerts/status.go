@@ -67,7 +67,7 @@ func (e *Engine) show(t *turn) {
 		at := t.now
 		shown.EvaluatedAt = &at
 		if err := t.readings[i].problem(); err != nil {
-			shown.Error = publicSentence(err)
+			shown.Error = dlq.SentenceOf(err, dlq.Unexpected)
 		}
 		for _, v := range t.readings[i].values {
 			one := dlq.AlertValue{Labels: v.labels, Value: v.value}

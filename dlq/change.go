@@ -106,12 +106,16 @@ type StaleLimit struct {
 	After Duration `json:"after"`
 }
 
-// StaleAfter returns the age above which letters of a topic need a second look; 0 for no limit.
-func (p AutomationPolicy) StaleAfter(topic string) time.Duration {
+// IsStale reports whether a message is older than the limit of its topic at a time: as old as its producer says, where that is
+// possible, and not as its newest death.
+func (p AutomationPolicy) IsStale(topic string, born, died, at time.Time) bool {
+	if born.IsZero() || born.After(died) {
+		born = died
+	}
 	for _, l := range p.Stale {
 		if ok, err := path.Match(l.Topic, topic); err == nil && ok || l.Topic == topic {
-			return time.Duration(l.After)
+			return l.After > 0 && at.Sub(born) > time.Duration(l.After)
 		}
 	}
-	return 0
+	return false
 }

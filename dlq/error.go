@@ -44,6 +44,18 @@ func (e *Error) Error() string {
 // Unwrap returns the hidden cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Unexpected is what a person reads of an error that nobody foresaw.
+const Unexpected = "something unexpected went wrong; see the log"
+
+// SentenceOf is what a person may read of an error: the sentence of the first Error in the chain, else the given one.
+func SentenceOf(err error, otherwise string) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return otherwise
+}
+
 // WhyDiskFull is the parameter "why" of an error that the data folder's disk is the cause of, and not a broker.
 const WhyDiskFull = "disk_full"
 

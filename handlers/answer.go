@@ -49,7 +49,7 @@ const (
 // there; 410 that the endpoint is gone. All else, an empty answer too, breaks the contract.
 func understand(res webhook.Response, callErr error, uid string, may []dlq.CallVerdict) answer {
 	if callErr != nil {
-		return answer{ruling: rulingFailed, err: sentence(callErr)}
+		return answer{ruling: rulingFailed, err: dlq.SentenceOf(callErr, dlq.Unexpected)}
 	}
 	status := fmt.Sprintf("the endpoint answered %d", res.Status)
 	if text := http.StatusText(res.Status); text != "" {

@@ -155,10 +155,10 @@ func (c *Compensation) check(r *yamlnode.Reader, n *yaml.Node, ref yamlnode.Refe
 		return
 	}
 	if ref.Source == "" {
-		r.Error(n, code, yamlnode.Say("%s: %s", "%s：%s", c.Name, sentence(err)), "")
+		r.Error(n, code, yamlnode.Say("%s: %s", "%s：%s", c.Name, dlq.SentenceOf(err, dlq.Unexpected)), "")
 		return
 	}
-	text := yamlnode.Say("the compensation %s is not asked: %s", "补偿 %s 不会被调用：%s", c.Name, sentence(err))
+	text := yamlnode.Say("the compensation %s is not asked: %s", "补偿 %s 不会被调用：%s", c.Name, dlq.SentenceOf(err, dlq.Unexpected))
 	if absent {
 		text.Chinese = fmt.Sprintf("补偿 %s 不会被调用：%s", c.Name, outside.Nothing(ref).Chinese)
 	}
@@ -168,14 +168,6 @@ func (c *Compensation) check(r *yamlnode.Reader, n *yaml.Node, ref yamlnode.Refe
 		r.Warn(n, DiagnosticCompensationOff, text, "")
 	}
 	c.off = true
-}
-
-// sentence is the part of an error that may be shown.
-func sentence(err error) string {
-	if e, ok := asError(err); ok {
-		return e.Message
-	}
-	return "something unexpected went wrong; see the log"
 }
 
 // LiveCompensations are the endpoints in force. They are exchanged as a whole while calls are made. The zero value has

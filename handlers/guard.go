@@ -18,12 +18,7 @@ func (c *Case) quarantined() bool {
 	return c.Policy.Quarantine > 0 && c.Failures >= c.Policy.Quarantine && !c.Person
 }
 
-// stale reports whether the message will be older than the limit of its topic at a time. It is as old as its producer says,
-// and not as its newest death.
+// stale reports whether the message will be older than the limit of its topic at a time. What a person asks for is never.
 func (c *Case) stale(at time.Time) bool {
-	limit, since := c.Policy.StaleAfter(c.Facts.Topic), c.BornAt
-	if since.IsZero() || since.After(c.DiedAt) {
-		since = c.DiedAt
-	}
-	return limit > 0 && at.Sub(since) > limit && !c.Person
+	return !c.Person && c.Policy.IsStale(c.Facts.Topic, c.BornAt, c.DiedAt, at)
 }

@@ -102,7 +102,7 @@ func (s *Service) Sample(steps []dlq.TransformStep, t dlq.OperationTask) dlq.Tra
 		after, err = s.changed(t.Message, program)
 	}
 	if err != nil {
-		out.Error = sentenceOr(err, "the transform cannot be applied")
+		out.Error = dlq.SentenceOf(err, "the transform cannot be applied")
 		return out
 	}
 	cut := false

@@ -107,7 +107,7 @@ func (d *dueRun) runOnce(ctx context.Context) (more bool, err error) {
 		case err != nil && dlq.CodeOf(err) == dlq.CodeNotFound:
 			continue // gone in between
 		case final(err): // of this letter, and none of the others of its consumer group
-			changes = append(changes, *leave(l, dlq.HoldSendFailed, sentenceOr(err, "it cannot be sent")))
+			changes = append(changes, *leave(l, dlq.HoldSendFailed, dlq.SentenceOf(err, "it cannot be sent")))
 		case waiting(err) && l.DueAt != nil && now.Sub(*l.DueAt) >= awayLimit:
 			changes = append(changes, *leave(l, dlq.HoldNoDoor, ShutBrokerAway))
 		case err != nil:

@@ -40,7 +40,7 @@ func waiting(err error) bool {
 func (sv survey) unavailable() error {
 	err := dlq.Errorf(dlq.CodeUnavailable, "a broker that this needs does not answer")
 	if sv.holder != nil {
-		err = dlq.Errorf(dlq.CodeUnavailable, "%s: %w", sentenceOr(sv.holder, "the broker with the dead copy does not answer"), sv.holder)
+		err = dlq.Errorf(dlq.CodeUnavailable, "%s: %w", dlq.SentenceOf(sv.holder, "the broker with the dead copy does not answer"), sv.holder)
 	}
 	err.Params = map[string]string{"why": ShutBrokerAway}
 	return err.WithHint("try again when it answers, or choose another way")
@@ -112,11 +112,11 @@ func (s *Service) OptionsFor(ctx context.Context, letterID int64, t dlq.Target, 
 		}
 	}
 	if sv.err != nil {
-		o.BrokerError = sentenceOr(sv.err, "the broker could not be asked")
+		o.BrokerError = dlq.SentenceOf(sv.err, "the broker could not be asked")
 	}
 	o.BrokersAway = sv.at.group.BrokersAway
 	if sv.holder != nil {
-		o.HolderError = sentenceOr(sv.holder, "the broker with the dead copy could not be asked")
+		o.HolderError = dlq.SentenceOf(sv.holder, "the broker with the dead copy could not be asked")
 		if !slices.Contains(o.BrokersAway, m.Broker) {
 			o.BrokersAway = append(slices.Clip(o.BrokersAway), m.Broker)
 		}

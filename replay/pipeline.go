@@ -245,7 +245,7 @@ func (b *batchRun) prepare(ctx context.Context, s *seat) {
 	case t.Letter.HasFlag(dlq.FlagQuarantined) && !b.Spec.IncludeQuarantined:
 		res.Skip = dlq.SkipQuarantined
 		return
-	case b.stale(t.Letter) && !b.Spec.IncludeStale:
+	case !b.Spec.IncludeStale && b.Policy().IsStale(t.Letter.Topic, t.Letter.BornAt, t.Letter.DiedAt, b.begun):
 		res.Skip = dlq.SkipStale
 		return
 	}
@@ -319,16 +319,6 @@ func (b *batchRun) inquire(ctx context.Context, l *dlq.Letter, m *dlq.DeadMessag
 		b.asked.Unlock()
 	}
 	return sv, sv.err
-}
-
-// stale reports whether the message is older than the limit of its topic: as old as its producer says, and not as its
-// newest death.
-func (b *batchRun) stale(l *dlq.Letter) bool {
-	limit, since := b.Policy().StaleAfter(l.Topic), l.BornAt
-	if since.IsZero() || since.After(l.DiedAt) {
-		since = l.DiedAt
-	}
-	return limit > 0 && b.begun.Sub(since) > limit
 }
 
 // unfit notes why a letter's way back could not be found out: for good where that is the letter's own fault.

@@ -253,17 +253,17 @@ func (s *Service) settling(j *job, now time.Time) dlq.Change {
 	case dlq.Diverted:
 		// The broker has it, and it is dead already: the copy carries the replay's id, so the intake will join it to this
 		// letter as one more death. Until then nobody may send it again.
-		r.Outcome, r.Detail, r.SentAt, r.Error = dlq.OutcomeWaiting, DetailDiverted, &now, sentenceOr(j.err, "the broker put it straight into the dead-letter queue")
+		r.Outcome, r.Detail, r.SentAt, r.Error = dlq.OutcomeWaiting, DetailDiverted, &now, dlq.SentenceOf(j.err, "the broker put it straight into the dead-letter queue")
 		ev.Detail["detail"] = DetailDiverted
 		c.Trigger, c.To, ev.Kind = dlq.TriggerSent, dlq.StateAwaiting, dlq.EventSendFailed
 		c.AddFlags = []dlq.Flag{dlq.FlagSendFailed}
 	case dlq.NotSent:
-		r.Outcome, r.Detail, r.SettledAt, r.NextLook, r.Error = dlq.OutcomeSendFailed, unsentFor(j.err), &now, nil, sentenceOr(j.err, "it was not sent")
+		r.Outcome, r.Detail, r.SettledAt, r.NextLook, r.Error = dlq.OutcomeSendFailed, unsentFor(j.err), &now, nil, dlq.SentenceOf(j.err, "it was not sent")
 		c = notSent(c, r, s.again(*r, j.err, now))
 		ev.Kind = dlq.EventSendFailed
 		ev.Detail["error"] = r.Error
 	default:
-		r.Detail, r.Error = DetailSendUnknown, sentenceOr(j.err, "the broker did not answer")
+		r.Detail, r.Error = DetailSendUnknown, dlq.SentenceOf(j.err, "the broker did not answer")
 		c.Trigger, c.To, ev.Kind = dlq.TriggerEdit, dlq.StateSending, dlq.EventSendUnknown
 		ev.Detail["error"] = r.Error
 	}
@@ -376,15 +376,6 @@ func (s *Service) settleLate(ctx context.Context, j *job, c dlq.Change, err erro
 	}
 	j.replay.Outcome, j.replay.Detail, j.replay.SettledAt = dlq.OutcomeSending, DetailSendUnknown, nil
 	s.Logger.Error("settle a replay; the broker will be asked for it", "replay", j.replay.ID, "letter", strconv.FormatInt(j.letter.ID, 10), "result", j.result, "error", err)
-}
-
-// sentenceOr is what a person may read of an error.
-func sentenceOr(err error, otherwise string) string {
-	var e *dlq.Error
-	if errors.As(err, &e) {
-		return e.Message
-	}
-	return otherwise
 }
 
 // backOff remembers how often automatic sends of a letter did not get through, and spaces the next. It forgets when the

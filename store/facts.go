@@ -151,8 +151,7 @@ func (s *Store) causes(ctx context.Context, number int64, counts map[int64]int64
 	return list, nil
 }
 
-// StaleItems counts the letters of an operation that it can act on and whose messages are older than the limit of their
-// topic: as old as their producers say, and not as their newest death.
+// StaleItems counts the letters of an operation that it can act on and whose messages are older than the limit of their topic.
 func (s *Store) StaleItems(ctx context.Context, number int64, p dlq.AutomationPolicy, now time.Time) (n int64, err error) {
 	if len(p.Stale) == 0 {
 		return 0, nil
@@ -161,7 +160,6 @@ func (s *Store) StaleItems(ctx context.Context, number int64, p dlq.AutomationPo
 	if err != nil {
 		return 0, err
 	}
-	limits := map[string]time.Duration{}
 	err = s.eachListed(ctx, number, func(l *listedLetter) {
 		if !l.state.Valid || !dlq.MayStart(o.Kind.Trigger(), dlq.States[l.state.Int64]) {
 			return
@@ -170,16 +168,7 @@ func (s *Store) StaleItems(ctx context.Context, number int64, p dlq.AutomationPo
 		if topic == "" {
 			topic = s.mem.textOf(l.topic.Int64)
 		}
-		limit, known := limits[topic]
-		if !known {
-			limit = p.StaleAfter(topic)
-			limits[topic] = limit
-		}
-		since := instant(l.born.Int64)
-		if died := instant(l.died.Int64); since.IsZero() || since.After(died) {
-			since = died
-		}
-		if limit > 0 && now.Sub(since) > limit {
+		if p.IsStale(topic, instant(l.born.Int64), instant(l.died.Int64), now) {
 			n++
 		}
 	})

@@ -3,7 +3,6 @@ package webhook
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -31,25 +30,16 @@ func (o *Outbox) attempt(ctx context.Context, d dlq.Delivery, byHand bool) resul
 	r := result{at: o.now(), byHand: byHand}
 	p, err := o.format.Prepare(&d, r.at)
 	if err != nil {
-		r.unsent, r.outcome = err, Outcome{Ruling: RulingRefused, Error: sentence(err, "the notification could not be put into its receiver's format")}
+		r.unsent, r.outcome = err, Outcome{Ruling: RulingRefused, Error: dlq.SentenceOf(err, "the notification could not be put into its receiver's format")}
 		return r
 	}
 	res, err := o.sender.Send(ctx, Raw{Receiver: d.Receiver, URL: p.URL, Headers: p.Headers, Body: p.Body, Timeout: p.Timeout})
 	r.outcome = o.format.Judge(&d, res, err)
 	if r.outcome.Ruling != RulingSent && r.outcome.Error == "" {
-		r.outcome.Error = sentence(err, "the receiver did not take it")
+		r.outcome.Error = dlq.SentenceOf(err, "the receiver did not take it")
 	}
 	r.attempt = logged(&d, r, p, res)
 	return r
-}
-
-// sentence returns what an error says to a person.
-func sentence(err error, other string) string {
-	var public *dlq.Error
-	if errors.As(err, &public) {
-		return public.Message
-	}
-	return other
 }
 
 // maxTries is how often a delivery may change while its attempt is being stored.

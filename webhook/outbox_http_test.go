@@ -33,7 +33,7 @@ func (f *real) Prepare(d *dlq.Delivery, _ time.Time) (Prepared, error) {
 // Judge refuses what the guard does.
 func (f *real) Judge(d *dlq.Delivery, res Response, err error) Outcome {
 	if dlq.CodeOf(err) == dlq.CodeRefused {
-		return Outcome{Ruling: RulingRefused, Error: sentence(err, "")}
+		return Outcome{Ruling: RulingRefused, Error: dlq.SentenceOf(err, "")}
 	}
 	return f.plain.Judge(d, res, err)
 }

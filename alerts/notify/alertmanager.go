@@ -2,6 +2,7 @@ package notify
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"deadletteroffice/dlq"
 	"deadletteroffice/webhook"
 )
+
+var alertmanagerKind = Kind{Type: TypeAlertmanager, Pushed: true, Locale: LocaleEnglish, render: renderPush, judge: judgePush}
 
 const (
 	// pushPath is where Alertmanager takes alerts (its API v2).
@@ -192,4 +195,16 @@ func endedAt(a *dlq.Alert) time.Time {
 		return start
 	}
 	return end
+}
+
+// judgePush judges by the status, as Alertmanager has it, and says its words.
+func judgePush(res webhook.Response) webhook.Outcome {
+	if res.Status == http.StatusNotFound {
+		return refused("the receiver answers %d %s: there is no Alertmanager at its URL", res.Status, http.StatusText(res.Status))
+	}
+	said := clean(string(res.Body), maxVendorText)
+	if said != "" {
+		said = ": " + said
+	}
+	return judgeStatus(res, said)
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -12,8 +13,14 @@ import (
 	"deadletteroffice/webhook"
 )
 
-// maxDingTalk is how long DingTalk lets a body be, in bytes.
-const maxDingTalk = 20_000
+var dingTalkKind = Kind{Type: TypeDingTalk, Chat: true, Signed: true, Locale: LocaleChinese, render: renderDingTalk, judge: judgeDingTalk}
+
+const (
+	// maxDingTalk is how long DingTalk lets a body be, in bytes.
+	maxDingTalk = 20_000
+	// dingTalkBlock is how long DingTalk refuses everything of a robot that sent more than 20 messages in a minute.
+	dingTalkBlock = 10 * time.Minute
+)
 
 type dingTalk struct {
 	Type     string           `json:"msgtype"`
@@ -87,4 +94,35 @@ func markdownLinks(links []link) string {
 		out[i] = "[" + l.text + "](" + l.url + ")"
 	}
 	return strings.Join(out, " · ")
+}
+
+func judgeDingTalk(res webhook.Response) webhook.Outcome {
+	a, ok := readVendor(res)
+	if ok && a.ErrCode == nil && (a.Punish != "" || a.Status != nil && *a.Status == 1111) {
+		wait := time.Duration(min(max(a.Wait, 0), int64(webhook.MaxRetryAfter/time.Second))) * time.Second
+		return again(res, max(wait, throttled), "DingTalk's gateway asks for fewer messages")
+	}
+	if !ok || a.ErrCode == nil {
+		return unreadable("DingTalk", res)
+	}
+	said := fmt.Sprintf("DingTalk answers %d: %s", *a.ErrCode, clean(a.ErrMsg, maxVendorText))
+	switch *a.ErrCode {
+	case 0:
+		if res.Status >= 200 && res.Status < 300 {
+			return sent()
+		}
+		return again(res, 0, "DingTalk answers status %d", res.Status)
+	case 130101, 410100:
+		return again(res, dingTalkBlock, "%s", said)
+	case 310000:
+		return refused("%s. The robot's security setting refuses the message: look at its keywords, its secret, its list of addresses, and this machine's clock", said)
+	case 300001, 300005, 400101:
+		return refused("%s. The token in the URL is unknown", said)
+	case 400013, 400102, 400106:
+		return refused("%s. The robot or its group is gone, or it was stopped", said)
+	case 40035, 43004, 400105, 430101, 430102:
+		return refused("%s", said)
+	default:
+		return again(res, 0, "%s", said)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"deadletteroffice/dlq"
 	"deadletteroffice/webhook"
 )
+
+var feishuKind = Kind{Type: TypeFeishu, Chat: true, Signed: true, Locale: LocaleChinese, render: renderFeishu, judge: judgeFeishu}
 
 // maxFeishu is below the 20 KB that Feishu lets a body be, in bytes, with its signature.
 const maxFeishu = 20_000
@@ -124,4 +127,36 @@ func feishuElements(m chat) []feishuElement {
 		buttons([]link{m.all})
 	}
 	return append(out, feishuElement{Tag: "note", Elements: []feishuText{feishuPlain(m.foot)}})
+}
+
+func judgeFeishu(res webhook.Response) webhook.Outcome {
+	a, ok := readVendor(res)
+	code, text := a.Code, a.Msg
+	if code == nil || *code == 0 && a.StatusCode != nil && *a.StatusCode != 0 {
+		code, text = a.StatusCode, a.StatusMessage
+	}
+	if !ok || code == nil {
+		return unreadable("Feishu", res)
+	}
+	said := fmt.Sprintf("Feishu answers %d: %s", *code, clean(text, maxVendorText))
+	words := strings.ToLower(text)
+	switch {
+	case *code == 0:
+		if res.Status >= 200 && res.Status < 300 {
+			return sent()
+		}
+		return again(res, 0, "Feishu answers status %d", res.Status)
+	case *code == 11232 || *code == 99991400 || *code == 9499 && (strings.Contains(words, "too many") || strings.Contains(words, "frequen")):
+		return again(res, throttled, "%s", said)
+	case *code == 19021:
+		return refused("%s. The secret is wrong, or this machine's clock is", said)
+	case *code == 19022 || *code == 19024:
+		return refused("%s. The robot's security setting refuses the message: look at its keywords and its list of addresses", said)
+	case *code == 19001:
+		return refused("%s. The token in the URL is unknown", said)
+	case *code == 9499:
+		return refused("%s", said)
+	default:
+		return again(res, 0, "%s", said)
+	}
 }

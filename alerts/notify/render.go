@@ -2,9 +2,11 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +25,31 @@ const (
 	TypeSlack        = "slack"
 )
 
+// Kind is what the receivers of one type are like. Each is one file of this package and one line in Kinds.
+type Kind struct {
+	Type   string
+	Chat   bool   // people read the messages as they come
+	Pushed bool   // it keeps the state of alerts itself, so that it is told again and again
+	Signed bool   // it knows a secret beside its URL
+	Locale string // of its texts, unless the file says another
+
+	render func(Receiver, *dlq.Delivery, Options) (webhook.Prepared, error)
+	judge  func(webhook.Response) webhook.Outcome
+}
+
+// Kinds lists what a receiver can be.
+var Kinds = []Kind{webhookKind, alertmanagerKind, dingTalkKind, feishuKind, weComKind, slackKind}
+
+var webhookKind = Kind{Type: TypeWebhook, Signed: true, Locale: LocaleEnglish, render: renderWebhook, judge: judgeWebhook}
+
+// KindOf returns the kind of a type.
+func KindOf(typ string) (Kind, bool) {
+	if i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Type == typ }); i >= 0 {
+		return Kinds[i], true
+	}
+	return Kind{}, false
+}
+
 // FormatAlertmanager makes a generic webhook send the JSON that Alertmanager's own webhooks send, version 4.
 const FormatAlertmanager = "alertmanager"
 
@@ -38,7 +65,7 @@ type Receiver struct {
 	Name   string
 	Type   string
 	Format string // of a webhook: "" for the native one, or FormatAlertmanager
-	Locale string // "" for the type's own: Chinese for DingTalk, Feishu and WeCom, else English
+	Locale string // "" for that of its kind
 	// URL is what the vendor gave, with its token. Its host decides, so private deployments work. For TypeAlertmanager it is
 	// Alertmanager's address, with or without /api/v2/alerts.
 	URL     string
@@ -60,22 +87,12 @@ func Render(r Receiver, d *dlq.Delivery, o Options) (webhook.Prepared, error) {
 	if err := webhook.CheckURL(r.URL); err != nil {
 		return webhook.Prepared{}, err
 	}
-	switch r.Type {
-	case TypeWebhook:
-		return renderWebhook(r, d, o)
-	case TypeAlertmanager:
-		return renderPush(r, d, o)
-	case TypeDingTalk:
-		return renderDingTalk(r, d, o)
-	case TypeFeishu:
-		return renderFeishu(r, d, o)
-	case TypeWeCom:
-		return renderWeCom(r, d, o)
-	case TypeSlack:
-		return renderSlack(r, d, o)
-	default:
+	kind, known := KindOf(r.Type)
+	if !known {
 		return webhook.Prepared{}, dlq.Errorf(dlq.CodeInvalid, "there is no type %q of receivers", r.Type)
 	}
+	r.Locale = cmp.Or(r.Locale, kind.Locale)
+	return kind.render(r, d, o)
 }
 
 // jsonHeaders are those of every request.

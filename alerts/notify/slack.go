@@ -1,12 +1,15 @@
 package notify
 
 import (
+	"net/http"
 	"strings"
 	"unicode/utf16"
 
 	"deadletteroffice/dlq"
 	"deadletteroffice/webhook"
 )
+
+var slackKind = Kind{Type: TypeSlack, Chat: true, Locale: LocaleEnglish, render: renderSlack, judge: judgeSlack}
 
 const (
 	// maxSlackSection is how long Slack lets a section's text be, in characters.
@@ -86,4 +89,21 @@ func slackLinks(links []link) string {
 		out[i] = "<" + strings.ReplaceAll(l.url, "&", "&amp;") + "|" + l.text + ">"
 	}
 	return strings.Join(out, " · ")
+}
+
+// judgeSlack wants the body "ok": a page to log in at is 200 too.
+func judgeSlack(res webhook.Response) webhook.Outcome {
+	words := clean(string(res.Body), 60)
+	switch {
+	case res.Status == http.StatusOK && words == "ok":
+		return sent()
+	case res.Status == http.StatusOK:
+		return again(res, 0, "the answer is not Slack's: something else answers at this URL")
+	case res.Status == http.StatusTooManyRequests:
+		return again(res, throttled, "Slack asks for fewer messages")
+	case res.Status >= 300 && res.Status < 500 && res.Status != http.StatusRequestTimeout:
+		return refused("Slack answers %d: %s", res.Status, words)
+	default:
+		return again(res, 0, "Slack answers %d", res.Status)
+	}
 }

@@ -30,14 +30,7 @@ type texts struct {
 }
 
 func textsOf(r Receiver, o Options) texts {
-	locale := r.Locale
-	if locale == "" {
-		locale = LocaleEnglish
-		if r.Type == TypeDingTalk || r.Type == TypeFeishu || r.Type == TypeWeCom {
-			locale = LocaleChinese
-		}
-	}
-	t := texts{zh: locale != LocaleEnglish, en: locale != LocaleChinese, zone: o.Zone, now: o.Now, product: clean(o.Product, maxName)}
+	t := texts{zh: r.Locale != LocaleEnglish, en: r.Locale != LocaleChinese, zone: o.Zone, now: o.Now, product: clean(o.Product, maxName)}
 	if t.zone == nil {
 		t.zone = time.UTC
 	}

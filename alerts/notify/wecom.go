@@ -1,11 +1,14 @@
 package notify
 
 import (
+	"fmt"
 	"strings"
 
 	"deadletteroffice/dlq"
 	"deadletteroffice/webhook"
 )
+
+var weComKind = Kind{Type: TypeWeCom, Chat: true, Locale: LocaleChinese, render: renderWeCom, judge: judgeWeCom}
 
 // maxWeCom is how long WeCom lets Markdown be, in bytes of UTF-8 before it is made JSON
 // (developer.work.weixin.qq.com/document/path/99110).
@@ -55,4 +58,27 @@ func weComText(m chat) string {
 	}
 	b.WriteString(`<font color="comment">` + plainMarkdown.Replace(m.foot) + "</font>")
 	return b.String()
+}
+
+func judgeWeCom(res webhook.Response) webhook.Outcome {
+	a, ok := readVendor(res)
+	if !ok || a.ErrCode == nil {
+		return unreadable("WeCom", res)
+	}
+	said := fmt.Sprintf("WeCom answers %d: %s", *a.ErrCode, clean(a.ErrMsg, maxVendorText))
+	switch *a.ErrCode {
+	case 0:
+		if res.Status >= 200 && res.Status < 300 {
+			return sent()
+		}
+		return again(res, 0, "WeCom answers status %d", res.Status)
+	case 45009:
+		return again(res, throttled, "%s", said)
+	case 93000:
+		return refused("%s. The key in the URL is unknown", said)
+	case 40008, 40058:
+		return refused("%s", said)
+	default:
+		return again(res, 0, "%s", said)
+	}
 }

@@ -291,21 +291,15 @@ func (b *Broker) discover(ctx context.Context) (*cluster, error) {
 		st.Cluster, st.Brokers, st.Members = c.name, slices.Sorted(maps.Keys(c.brokers)), b.members(c)
 	}
 	if err != nil {
-		st.Error, st.Hint = publicSentence(err), hintOf(err)
+		st.Error, st.Hint = dlq.SentenceOf(err, noWords), hintOf(err)
 		return nil, err
 	}
 	b.cluster = c
 	return c, nil
 }
 
-// publicSentence returns what a person may see of an error.
-func publicSentence(err error) string {
-	var e *dlq.Error
-	if errors.As(err, &e) {
-		return e.Message
-	}
-	return "the broker does not answer"
-}
+// noWords is what a person reads of a broker that said nothing.
+const noWords = "the broker does not answer"
 
 // hintOf returns what a person may do about an error.
 func hintOf(err error) string {

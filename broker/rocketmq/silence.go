@@ -147,16 +147,16 @@ func (b *Broker) members(c *cluster) []dlq.BrokerState {
 		switch s := b.silent[m.Address]; {
 		case m.Address == "":
 			at := b.lost[name]
-			m.Role, m.Address, m.AwaySince, m.Why, m.Error = dlq.RoleSlave, addrOf(d), &at, dlq.AwayNoMaster, publicSentence(onlySlave(name, d))
+			m.Role, m.Address, m.AwaySince, m.Why, m.Error = dlq.RoleSlave, addrOf(d), &at, dlq.AwayNoMaster, dlq.SentenceOf(onlySlave(name, d), noWords)
 		case s != nil:
 			at := s.since
-			m.AwaySince, m.Why, m.Error = &at, causeOf(s.err), publicSentence(noAnswer(name, m.Address, s.err))
+			m.AwaySince, m.Why, m.Error = &at, causeOf(s.err), dlq.SentenceOf(noAnswer(name, m.Address, s.err), noWords)
 		}
 		list = append(list, m)
 	}
 	for name, at := range b.lost {
 		if _, registered := c.brokers[name]; !registered {
-			list = append(list, dlq.BrokerState{Name: name, Address: b.addresses[name], Role: dlq.RoleGone, AwaySince: &at, Why: dlq.AwayUnregistered, Error: publicSentence(gone(name))})
+			list = append(list, dlq.BrokerState{Name: name, Address: b.addresses[name], Role: dlq.RoleGone, AwaySince: &at, Why: dlq.AwayUnregistered, Error: dlq.SentenceOf(gone(name), noWords)})
 		}
 	}
 	slices.SortFunc(list, func(x, y dlq.BrokerState) int { return cmp.Compare(x.Name, y.Name) })

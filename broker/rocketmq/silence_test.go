@@ -329,7 +329,7 @@ func TestWordsOfSilence(t *testing.T) {
 		{errors.New("?"), "nobody answers at 10.0.0.1:10911"},
 	} {
 		err := noAnswer("b", "10.0.0.1:10911", fmt.Errorf("asking: %w", tt.err))
-		if got, want := publicSentence(err), "the broker b does not answer: "+tt.want; got != want || dlq.CodeOf(err) != dlq.CodeUnavailable {
+		if got, want := dlq.SentenceOf(err, noWords), "the broker b does not answer: "+tt.want; got != want || dlq.CodeOf(err) != dlq.CodeUnavailable {
 			t.Errorf("%v: %q, want %q", tt.err, got, want)
 		}
 	}

@@ -76,7 +76,7 @@ func (b *Broker) topicInfo(ctx context.Context, c *cluster, f found) dlq.TopicIn
 		}
 	}
 	if failed != nil {
-		info.LastError = publicSentence(failed)
+		info.LastError = dlq.SentenceOf(failed, noWords)
 	}
 	info.Unread = max(f.max-max(info.Next, f.min), 0)
 	if info.Unread > 0 {

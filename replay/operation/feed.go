@@ -328,12 +328,7 @@ func why(l *dlq.Letter, spec *dlq.ReplaySpec, policy dlq.AutomationPolicy, now t
 	if l.HasFlag(dlq.FlagQuarantined) && !spec.IncludeQuarantined {
 		return dlq.SkipQuarantined
 	}
-	// A message is as old as its producer says.
-	since := l.BornAt
-	if since.IsZero() || since.After(l.DiedAt) {
-		since = l.DiedAt
-	}
-	if limit := policy.StaleAfter(l.Topic); limit > 0 && now.Sub(since) > limit && !spec.IncludeStale {
+	if !spec.IncludeStale && policy.IsStale(l.Topic, l.BornAt, l.DiedAt, now) {
 		return dlq.SkipStale
 	}
 	return ""

@@ -190,7 +190,7 @@ func (x *examination) look(ctx context.Context, tasks []dlq.OperationTask) error
 	case err != nil && (dlq.CodeOf(err) == dlq.CodeInvalid || len(doors) != len(whole)):
 		return err
 	case err != nil:
-		x.p.BrokerError = sentence(err)
+		x.p.BrokerError = dlq.SentenceOf(err, dlq.Unexpected)
 	}
 	for i := range whole {
 		t, d := &whole[i], doors[i]
@@ -259,7 +259,7 @@ func (x *examination) consumers(ctx context.Context, groups []string, work map[s
 		asks.Go(func() {
 			info, err := x.Cluster.Group(ctx, group, x.samples[group])
 			if err != nil {
-				c.Error = sentence(err)
+				c.Error = dlq.SentenceOf(err, dlq.Unexpected)
 				return
 			}
 			c.Group = info

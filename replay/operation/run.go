@@ -2,7 +2,6 @@ package operation
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -178,7 +177,7 @@ func (r *run) tryStep(ctx context.Context) (wait time.Duration, done bool) {
 // fail ends an operation that cannot go on. If even that cannot be written, it is tried again with the next step.
 func (r *run) fail(ctx context.Context, cause error) {
 	o := r.op
-	because := map[string]string{"error": sentence(cause)}
+	because := map[string]string{"error": dlq.SentenceOf(cause, dlq.Unexpected)}
 	if r.m.end(&o, dlq.EndFailed, because) != nil {
 		return // it had ended before
 	}
@@ -186,15 +185,6 @@ func (r *run) fail(ctx context.Context, cause error) {
 		r.poke()
 		r.m.Logger.Error("write that an operation failed", "operation", r.number, "error", err)
 	}
-}
-
-// sentence is what people may read of an error.
-func sentence(err error) string {
-	var public *dlq.Error
-	if errors.As(err, &public) {
-		return public.Message
-	}
-	return "it failed; the log says why"
 }
 
 // look reads the operation unless it was read a moment ago.
