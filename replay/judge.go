@@ -53,7 +53,7 @@ type finding struct {
 // offset is committed, and anybody can set an offset. So the newest copy decides. Only "passed by deliveries, and no newer
 // copy", seen twice, is a success
 // (apache/rocketmq ConsumeMessageConcurrentlyService.processConsumeResult sends back first, then moves the offset).
-func judge(r dlq.Replay, ev dlq.Evidence, last sight) finding {
+func judge(r dlq.Replay, ev dlq.Evidence, last watchState) finding {
 	f := finding{outcome: dlq.OutcomeWaiting, onlineFor: time.Duration(r.OnlineFor)}
 	if r.Door == dlq.DoorPop {
 		ev.PassedKnown = false // the offset moves with the delivery (apache/rocketmq PopBufferMergeService): only copies count
@@ -124,7 +124,7 @@ func judge(r dlq.Replay, ev dlq.Evidence, last sight) finding {
 // retry schedule must pass without one, unless the broker tells who has the message: a POP consumer that failed says nothing or
 // asks to get it back later, and acknowledges what it has done or put into the dead-letter queue. The schedule is counted from when somebody took the message, while the group is online: the
 // broker lists a client that died for up to two minutes.
-func waitOut(r dlq.Replay, ev dlq.Evidence, last sight, newest dlq.Copy) finding {
+func waitOut(r dlq.Replay, ev dlq.Evidence, last watchState, newest dlq.Copy) finding {
 	f := finding{outcome: dlq.OutcomeWaiting, detail: DetailWaitSchedule, onlineFor: time.Duration(r.OnlineFor)}
 	counted := r.Detail == DetailWaitSchedule || r.Detail == DetailBeingRetried // at the last look
 	switch {

@@ -23,25 +23,25 @@ type batchRun struct {
 	results  []dlq.BatchResult
 	begun    time.Time
 
-	todo   chan *seat   // to be claimed; holds all seats
-	left   atomic.Int64 // seats without a result
-	posted atomic.Int64 // seats with an intent that no settler has taken yet
+	todo   chan *slot   // to be claimed; holds all slots
+	left   atomic.Int64 // slots without a result
+	posted atomic.Int64 // slots with an intent that no settler has taken yet
 
 	asked sync.Mutex
 	away  map[[2]string]error // consumer groups, by broker, of which the cluster cannot tell now
 }
 
-// seat is one task on its way.
-type seat struct {
+// slot is one task on its way.
+type slot struct {
 	at   int // its place in the batch
-	next *seat
+	next *slot
 	job  *job
 }
 
 func newBatchRun(s *Service, b dlq.ReplayBatch) *batchRun {
 	run := &batchRun{
 		Service: s, ReplayBatch: b, results: make([]dlq.BatchResult, len(b.Tasks)), begun: s.now(),
-		todo: make(chan *seat, len(b.Tasks)), away: map[[2]string]error{},
+		todo: make(chan *slot, len(b.Tasks)), away: map[[2]string]error{},
 	}
 	for i, t := range b.Tasks {
 		run.results[i].LetterID = t.LetterID
@@ -58,7 +58,7 @@ func (b *batchRun) work(ctx context.Context) {
 	for _, s := range b.heads() {
 		b.todo <- s
 	}
-	posts, done := make(chan *seat, maxBatch), make(chan *seat, len(b.Tasks))
+	posts, done := make(chan *slot, maxBatch), make(chan *slot, len(b.Tasks))
 	var claiming, sending, settling sync.WaitGroup
 	for range claimers {
 		claiming.Go(func() { b.claimAll(ctx, posts) })
@@ -78,12 +78,12 @@ func (b *batchRun) work(ctx context.Context) {
 	settling.Wait()
 }
 
-// heads returns the seats that need not wait for another. With KeepOrder those of one sharding key hang one on another.
-func (b *batchRun) heads() (heads []*seat) {
+// heads returns the slots that need not wait for another. With KeepOrder those of one sharding key hang one on another.
+func (b *batchRun) heads() (heads []*slot) {
 	type line struct{ group, key string }
-	last := map[line]*seat{}
+	last := map[line]*slot{}
 	for i, t := range b.Tasks {
-		s := &seat{at: i}
+		s := &slot{at: i}
 		if m := messageOf(t, b.messages); b.Spec.KeepOrder && m != nil && m.ShardingKey() != "" {
 			in := line{m.ConsumerGroup, m.ShardingKey()}
 			before := last[in]
@@ -98,10 +98,10 @@ func (b *batchRun) heads() (heads []*seat) {
 	return heads
 }
 
-// claimAll prepares seats and writes their intents, as many in one transaction as wait.
-func (b *batchRun) claimAll(ctx context.Context, posts chan<- *seat) {
+// claimAll prepares slots and writes their intents, as many in one transaction as wait.
+func (b *batchRun) claimAll(ctx context.Context, posts chan<- *slot) {
 	for first := range b.todo {
-		group := []*seat{first}
+		group := []*slot{first}
 	gather:
 		for len(group) < maxBatch {
 			select {
@@ -115,7 +115,7 @@ func (b *batchRun) claimAll(ctx context.Context, posts chan<- *seat) {
 			}
 		}
 		var jobs []*job
-		var live []*seat
+		var live []*slot
 		for _, s := range group {
 			if b.prepare(ctx, s); s.job == nil {
 				b.unsent(s)
@@ -138,8 +138,8 @@ func (b *batchRun) claimAll(ctx context.Context, posts chan<- *seat) {
 	}
 }
 
-// postAll sends, and lets the next seat of a line follow when its message is with the broker.
-func (b *batchRun) postAll(ctx context.Context, posts <-chan *seat, done chan<- *seat) {
+// postAll sends, and lets the next slot of a line follow when its message is with the broker.
+func (b *batchRun) postAll(ctx context.Context, posts <-chan *slot, done chan<- *slot) {
 	for s := range posts {
 		b.post(context.WithoutCancel(ctx), ctx, s.job)
 		if s.next != nil && s.job.result == dlq.Sent {
@@ -151,10 +151,10 @@ func (b *batchRun) postAll(ctx context.Context, posts <-chan *seat, done chan<- 
 }
 
 // settleAll writes what became of sends. A settle waits a moment for others, unless there are none to wait for.
-func (b *batchRun) settleAll(ctx context.Context, done <-chan *seat) {
+func (b *batchRun) settleAll(ctx context.Context, done <-chan *slot) {
 	for first := range done {
 		b.posted.Add(-1)
-		group := []*seat{first}
+		group := []*slot{first}
 		timer := time.NewTimer(settleGrace)
 	gather:
 		for len(group) < maxBatch && b.posted.Load() > 0 {
@@ -186,8 +186,8 @@ func (b *batchRun) settleAll(ctx context.Context, done <-chan *seat) {
 	}
 }
 
-// unsent ends a seat that came to no intent.
-func (b *batchRun) unsent(s *seat) {
+// unsent ends a slot that came to no intent.
+func (b *batchRun) unsent(s *slot) {
 	if s.next != nil && past(b.results[s.at]) {
 		b.todo <- s.next
 		s.next = nil
@@ -207,8 +207,8 @@ func past(res dlq.BatchResult) bool {
 	return false
 }
 
-// finish ends a seat that has its result, and with it those that waited for it in vain.
-func (b *batchRun) finish(s *seat) {
+// finish ends a slot that has its result, and with it those that waited for it in vain.
+func (b *batchRun) finish(s *slot) {
 	ended := int64(1)
 	before := &b.results[s.at]
 	for n := s.next; n != nil; n = n.next {
@@ -226,7 +226,7 @@ func (b *batchRun) finish(s *seat) {
 }
 
 // prepare makes the job of a task, or its result.
-func (b *batchRun) prepare(ctx context.Context, s *seat) {
+func (b *batchRun) prepare(ctx context.Context, s *slot) {
 	t, res := &b.Tasks[s.at], &b.results[s.at]
 	m := messageOf(*t, b.messages)
 	switch {

@@ -129,7 +129,7 @@ type Service struct {
 	sends    map[string]chan struct{} // by broker, one for each send that is under way: one that hangs must not hold the others
 	inFlight map[string]int64         // replays that this process is sending now, with their letters: the tracker leaves them alone
 	probing  map[int64]bool           // letters whose listener is being run
-	sights   map[string]sight         // replays that the tracker follows; losing it loses none of them
+	watching map[string]watchState    // replays that the tracker follows; losing it loses none of them
 	sweepDue time.Time                // when one of them is overdue, at the earliest
 	sleeps   time.Time                // until when the tracker sleeps; zero while it works
 }
@@ -150,7 +150,7 @@ func New(d Deps) *Service {
 		sends:    map[string]chan struct{}{},
 		inFlight: map[string]int64{},
 		probing:  map[int64]bool{},
-		sights:   map[string]sight{},
+		watching: map[string]watchState{},
 	}
 	s.begun = s.now()
 	s.ask = &asker{cluster: d.Broker, now: s.now, known: map[askKey]*asked{}}

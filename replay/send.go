@@ -152,7 +152,7 @@ func (s *Service) landed(j *job) {
 	defer s.mu.Unlock()
 	delete(s.inFlight, j.replay.ID)
 	if j.claimed && !j.replay.Outcome.Final() && j.replay.NextLook != nil {
-		s.remember(j.replay.ID, sight{next: *j.replay.NextLook})
+		s.remember(j.replay.ID, watchState{next: *j.replay.NextLook})
 		s.stir(*j.replay.NextLook)
 	}
 }

@@ -121,7 +121,7 @@ func (t *tracker) rest(ctx context.Context) time.Duration {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.sights) > 0 {
+	if len(t.watching) > 0 {
 		wait = min(wait, max(sweepRest, t.sweepDue.Sub(now)))
 	}
 	return max(trackRest, wait)
@@ -154,7 +154,7 @@ type note struct {
 
 // read makes a note of a look. away says that nothing at all could be told.
 func (t *tracker) read(r dlq.Replay, ev dlq.Evidence, err error, away bool) note {
-	last := t.sightOf(r)
+	last := t.watchStateOf(r)
 	r.Looks++
 	if r.Outcome == dlq.OutcomeSending {
 		return t.decide(r, last, ev, err)
@@ -187,7 +187,7 @@ func (t *tracker) read(r dlq.Replay, ev dlq.Evidence, err error, away bool) note
 }
 
 // keep notes a look that decided nothing, and when the next is due: soon after something new, then less and less often.
-func (t *tracker) keep(r dlq.Replay, last sight, detail string, next time.Duration) note {
+func (t *tracker) keep(r dlq.Replay, last watchState, detail string, next time.Duration) note {
 	now := t.now()
 	if r.Detail == detail {
 		last.steps++
@@ -230,7 +230,7 @@ func (t *tracker) conclude(r dlq.Replay, f finding) note {
 }
 
 // decide finds out whether a send was made.
-func (t *tracker) decide(r dlq.Replay, last sight, ev dlq.Evidence, err error) note {
+func (t *tracker) decide(r dlq.Replay, last watchState, ev dlq.Evidence, err error) note {
 	now := t.now()
 	if err == nil && len(ev.Copies) == 0 && len(ev.Away) > 0 {
 		err = errAway

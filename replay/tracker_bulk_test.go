@@ -57,8 +57,8 @@ func TestTrackerFollowsAnOperation(t *testing.T) {
 		if r := store.written()[letters-1]; r.SeenAt == nil {
 			t.Errorf("not seen: %s", dump(r))
 		}
-		if s.mu.Lock(); len(s.sights)+len(s.inFlight) != 0 {
-			t.Errorf("%d replays are remembered", len(s.sights))
+		if s.mu.Lock(); len(s.watching)+len(s.inFlight) != 0 {
+			t.Errorf("%d replays are remembered", len(s.watching))
 		}
 		s.mu.Unlock()
 		before = store.called()
@@ -107,8 +107,8 @@ func TestTrackerWithoutMemory(t *testing.T) {
 		store.add(1, dlq.StateOpen, nil)
 		s := newService(store, &stubBroker{look: c.look})
 		s.mu.Lock()
-		for i := range maxSights {
-			s.remember(string(rune(i)), sight{next: time.Now().Add(1000 * time.Hour)})
+		for i := range maxWatched {
+			s.remember(string(rune(i)), watchState{next: time.Now().Add(1000 * time.Hour)})
 		}
 		s.mu.Unlock()
 		tracked(t, s)
@@ -127,8 +127,8 @@ func TestTrackerWithoutMemory(t *testing.T) {
 		if r := store.only(t); r.Outcome != dlq.OutcomeAssumed {
 			t.Errorf("in the end: %s", dump(r))
 		}
-		if len(s.sights) > maxSights {
-			t.Errorf("%d replays are remembered", len(s.sights))
+		if len(s.watching) > maxWatched {
+			t.Errorf("%d replays are remembered", len(s.watching))
 		}
 	})
 }

@@ -39,12 +39,12 @@ type Options struct {
 type Book struct {
 	opt Options
 
-	judging sync.Mutex // one look at the file at a time
-	judged  string     // what the last judgement was about, see mark; "" before the first
-	doubted string     // a bad text that was seen once: it may be half of a file that is being written
-	failure string     // what went wrong last, to say it once
-	credit  credit     // who saved the text that is to be judged
-	inForce string     // the text in force with its secrets, which are kept nowhere else but in the file
+	judging    sync.Mutex // one look at the file at a time
+	judged     string     // what the last judgement was about, see mark; "" before the first
+	doubted    string     // a bad text that was seen once: it may be half of a file that is being written
+	failure    string     // what went wrong last, to say it once
+	authorship authorship // who saved the text that is to be judged
+	inForce    string     // the text in force with its secrets, which are kept nowhere else but in the file
 
 	mu      sync.RWMutex
 	current Snapshot
@@ -157,8 +157,8 @@ func (b *Book) Current() Snapshot {
 	return b.current
 }
 
-// credit says who wrote a text, and why.
-type credit struct{ mark, author, note string }
+// authorship says who wrote a text, and why.
+type authorship struct{ mark, author, note string }
 
 // candidate is the file as it was read and compiled.
 type candidate struct {
@@ -218,8 +218,8 @@ func (b *Book) judge(ctx context.Context, c candidate) (applied bool, err error)
 	}
 	if version.Version == 0 || version.SHA256 != c.mark {
 		version = dlq.RuleVersion{SHA256: c.mark, Text: Redact(c.text), Author: author, At: b.opt.Now().UTC()}
-		if b.credit.mark == c.mark {
-			version.Author, version.Note = b.credit.author, b.credit.note
+		if b.authorship.mark == c.mark {
+			version.Author, version.Note = b.authorship.author, b.authorship.note
 		}
 		if _, err = b.opt.Versions.AddRuleVersion(ctx, version); err != nil {
 			return false, fmt.Errorf("keep the version of the rules: %w", err)
@@ -229,7 +229,7 @@ func (b *Book) judge(ctx context.Context, c candidate) (applied bool, err error)
 		}
 	}
 	c.apply(version.Version)
-	b.judged, b.failure, b.credit, b.inForce = c.mark, "", credit{}, string(c.text)
+	b.judged, b.failure, b.authorship, b.inForce = c.mark, "", authorship{}, string(c.text)
 	b.update(func(s *Snapshot) { s.Version, s.Diagnostics, s.Refused = redacted(version), c.found, nil })
 	b.opt.Logger.Info("rules are in force", "version", version.Version, "author", version.Author, "findings", len(c.found))
 	return true, nil

@@ -106,7 +106,7 @@ func (b *Book) Save(ctx context.Context, e Edit) (Snapshot, error) {
 			return Snapshot{}, err
 		}
 	}
-	b.credit = credit{c.mark, e.Author, e.Note}
+	b.authorship = authorship{c.mark, e.Author, e.Note}
 	if _, err := b.judge(ctx, c); err != nil {
 		return Snapshot{}, dlq.Errorf(dlq.CodeUnavailable, "the rules file is written, but the store cannot keep the version now: %w", err).
 			WithHint("it comes into force by itself as soon as the store can be written again")

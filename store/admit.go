@@ -310,7 +310,7 @@ func (t *tx) replayDied(r *row, id string) error {
 	}
 	const to = dlq.OutcomeFailedAgain
 	t.countSettled(r, have.settled, to)
-	t.unlearn(r.id)
+	t.forgetStanding(r.id)
 	if _, err := t.exec("UPDATE replay SET outcome='failed_again', detail=CASE detail WHEN 'diverted' THEN detail ELSE 'back_in_dlq' END, settled_at=?, next_look=NULL WHERE id=?", t.now, id); err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (t *tx) standingsAhead(letters map[string]int64) error {
 	return t.eachOf(selectStanding+"WHERE id IN (SELECT value FROM json_each(?))", ids, func(rows *sql.Rows) error {
 		h, err := scanStanding(rows)
 		if letter := letters[h.id]; letter != h.letter {
-			t.unlearn(letter) // the caller is mistaken
+			t.forgetStanding(letter) // the caller is mistaken
 		}
 		t.standings[h.letter] = h
 		return err
@@ -123,8 +123,8 @@ func (t *tx) written(r *row) {
 	}
 }
 
-// unlearn says that what was known of a letter's replays is so no longer.
-func (t *tx) unlearn(letter int64) { t.standings[letter] = namedStanding{} }
+// forgetStanding says that what was known of a letter's replays is so no longer.
+func (t *tx) forgetStanding(letter int64) { t.standings[letter] = namedStanding{} }
 
 // take takes over what a transaction leaves, after its commit.
 func (h *held) take(t *tx) {

@@ -129,7 +129,7 @@ func (t *tx) saveLook(r *dlq.Replay) error {
 	if err != nil {
 		return err
 	}
-	t.unlearn(have.letter)
+	t.forgetStanding(have.letter)
 	n, err := t.exec(saveLook, append(progressValues(r), r.ID)...)
 	if err == nil && n == 0 {
 		err = dlq.Errorf(dlq.CodeConflict, "the replay %s is no longer open", r.ID)
@@ -183,7 +183,7 @@ func (t *tx) replayStanding(letter int64, id string) (replayStanding, error) {
 
 // putReplay writes a replay of a change: a new one with a claim, else one that exists.
 func (t *tx) putReplay(r *dlq.Replay, isNew bool) error {
-	t.unlearn(r.LetterID)
+	t.forgetStanding(r.LetterID)
 	if isNew {
 		number := int64(r.Number)
 		t.standings[r.LetterID] = namedStanding{r.ID, replayStanding{settled: settled{outcome: r.Outcome, at: optMillis(r.SettledAt)}, letter: r.LetterID, number: number, newest: number, operation: r.Operation}}

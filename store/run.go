@@ -120,7 +120,7 @@ func (t *tx) deleteLetters(old []*row) error {
 			}
 		}
 		t.rows[r.id] = nil
-		t.unlearn(r.id)
+		t.forgetStanding(r.id)
 		if r.seq <= t.search {
 			if _, err := t.exec("DELETE FROM search WHERE rowid=?", r.seq); err != nil {
 				return err

@@ -94,29 +94,29 @@ type Broker struct {
 
 	requests [512]atomic.Int64 // that were sent, by code
 
-	mu        sync.Mutex
-	status    dlq.ClusterStatus
-	cluster   *cluster                        // of the last round that succeeded; nil before
-	met       map[string]time.Time            // when a broker was registered last, by name
-	lost      map[string]time.Time            // since when one of those has no master, by name
-	addresses map[string]string               // where its master was last, by name
-	served    map[string]map[string]time.Time // when a name server last named a broker for a topic, by topic and broker
-	failed    error                           // of the last round; nil when it succeeded
-	failedAt  time.Time
-	readers   map[dlq.Queue]*running
-	ages      map[dlq.Queue]age
-	known     map[string]traits     // by broker name
-	groups    map[string]seen       // by consumer group
-	presences map[string]presence   // likewise, for seconds
-	tables    map[string]groupTable // by broker address
-	routes    map[string]holders    // by topic, for seconds
-	follows   map[string]*following // by consumer group, while replays of it are open
-	heard     map[whom]hearing
-	straight  map[whither]time.Time    // when a send was last seen to be stored where it was sent
-	busy      map[string]chan struct{} // clients that are being asked; closed when they are free again
-	moves     map[question]*movement   // of committed offsets, while replays wait for them
-	gauged    map[counter]*gauge
-	counting  map[counter]time.Time // since when clients are known to count
+	mu         sync.Mutex
+	status     dlq.ClusterStatus
+	cluster    *cluster                        // of the last round that succeeded; nil before
+	met        map[string]time.Time            // when a broker was registered last, by name
+	lost       map[string]time.Time            // since when one of those has no master, by name
+	addresses  map[string]string               // where its master was last, by name
+	served     map[string]map[string]time.Time // when a name server last named a broker for a topic, by topic and broker
+	failed     error                           // of the last round; nil when it succeeded
+	failedAt   time.Time
+	readers    map[dlq.Queue]*running
+	ages       map[dlq.Queue]age
+	known      map[string]traits     // by broker name
+	groups     map[string]seen       // by consumer group
+	presences  map[string]presence   // likewise, for seconds
+	tables     map[string]groupTable // by broker address
+	routes     map[string]holders    // by topic, for seconds
+	follows    map[string]*following // by consumer group, while replays of it are open
+	heard      map[groupClient]clientWord
+	undiverted map[brokerTopic]time.Time // when a send was last seen to be stored where it was sent
+	busy       map[string]chan struct{}  // clients that are being asked; closed when they are free again
+	moves      map[question]*movement    // of committed offsets, while replays wait for them
+	gauged     map[counter]*gauge
+	counting   map[counter]time.Time // since when clients are known to count
 
 	popLogs map[string]*popLog // by broker name
 
@@ -154,7 +154,7 @@ func New(o Options) (*Broker, error) {
 		readers: map[dlq.Queue]*running{}, ages: map[dlq.Queue]age{}, known: map[string]traits{},
 		groups: map[string]seen{}, presences: map[string]presence{}, tables: map[string]groupTable{}, routes: map[string]holders{},
 		moves: map[question]*movement{}, gauged: map[counter]*gauge{}, counting: map[counter]time.Time{}, marked: marked{as: map[string]string{}}, popLogs: map[string]*popLog{},
-		met: map[string]time.Time{}, follows: map[string]*following{}, heard: map[whom]hearing{}, straight: map[whither]time.Time{}, busy: map[string]chan struct{}{},
+		met: map[string]time.Time{}, follows: map[string]*following{}, heard: map[groupClient]clientWord{}, undiverted: map[brokerTopic]time.Time{}, busy: map[string]chan struct{}{},
 		silent: map[string]*silence{}, lost: map[string]time.Time{}, addresses: map[string]string{}, served: map[string]map[string]time.Time{},
 	}
 	b.ending, b.end = context.WithCancel(context.Background())

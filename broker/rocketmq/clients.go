@@ -62,7 +62,7 @@ const propStarted = "PROP_CONSUMER_START_TIMESTAMP"
 func (b *Broker) words(ctx context.Context, group string, p presence) words {
 	asked := p.clients[:min(len(p.clients), proofClients)]
 	w := words{at: b.now(), online: len(p.clients), java: len(p.clients) > 0 && len(asked) == len(p.clients)}
-	heard := make([]hearing, len(asked))
+	heard := make([]clientWord, len(asked))
 	var g errgroup.Group
 	for i, cl := range asked {
 		g.Go(func() (err error) {

@@ -12,8 +12,8 @@ import (
 	"deadletteroffice/dlq"
 )
 
-// picture is what the copies of a replay show.
-type picture struct {
+// copyState is what the copies of a replay show.
+type copyState struct {
 	copies    []dlq.Copy // oldest first
 	delivered *trace     // newest copy in a topic that consumers read
 	parked    bool       // a newer one is parked on its way to a retry, or no copy was delivered yet
@@ -23,7 +23,7 @@ type picture struct {
 
 // classify says of every copy where it lies. A parked copy stays in the log and in the key index after its delivery, so
 // those that have arrived are left out.
-func classify(r dlq.Replay, traces []trace) picture {
+func classify(r dlq.Replay, traces []trace) copyState {
 	slices.SortFunc(traces, func(x, y trace) int {
 		return cmp.Or(x.m.StoredAt.Compare(y.m.StoredAt), cmp.Compare(x.broker, y.broker), cmp.Compare(x.m.PhysicalOffset, y.m.PhysicalOffset))
 	})
@@ -46,7 +46,7 @@ func classify(r dlq.Replay, traces []trace) picture {
 		}
 		return "" // another consumer group's
 	}
-	var v picture
+	var v copyState
 	var newestParked, newestDelivered time.Time
 	for i := range traces {
 		t := &traces[i]
@@ -91,8 +91,8 @@ func arrived(all []trace, parked *trace, topic string) bool {
 	})
 }
 
-// moment is what is asked once for all replays that are looked at together.
-type moment struct {
+// snapshot is what is asked once for all replays that are looked at together.
+type snapshot struct {
 	b  *Broker
 	c  *cluster
 	at time.Time
@@ -123,12 +123,12 @@ type offset struct {
 	read  time.Time // when the broker had answered
 }
 
-func (b *Broker) moment(c *cluster) *moment {
-	return &moment{b: b, c: c, at: b.now().UTC(), groups: map[string]standing{}, offsets: map[question]offset{}}
+func (b *Broker) snapshot(c *cluster) *snapshot {
+	return &snapshot{b: b, c: c, at: b.now().UTC(), groups: map[string]standing{}, offsets: map[question]offset{}}
 }
 
 // standing asks how a group stands, before its replays are searched.
-func (m *moment) standing(ctx context.Context, group string) (standing, error) {
+func (m *snapshot) standing(ctx context.Context, group string) (standing, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s, ok := m.groups[group]; ok {
@@ -145,7 +145,7 @@ func (m *moment) standing(ctx context.Context, group string) (standing, error) {
 }
 
 // ask asks a broker for an offset.
-func (m *moment) ask(ctx context.Context, q question) (int64, bool, error) {
+func (m *snapshot) ask(ctx context.Context, q question) (int64, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o, ok := m.offsets[q]
@@ -158,7 +158,7 @@ func (m *moment) ask(ctx context.Context, q question) (int64, bool, error) {
 }
 
 // readAt is when an offset was read that was asked for.
-func (m *moment) readAt(q question) time.Time {
+func (m *snapshot) readAt(q question) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.offsets[q].read
@@ -185,7 +185,7 @@ func (b *Broker) askOffset(ctx context.Context, q question) offset {
 }
 
 // weigh makes evidence of the copies that were found.
-func (m *moment) weigh(ctx context.Context, r dlq.Replay, s standing, traces []trace, away []string) (dlq.Evidence, error) {
+func (m *snapshot) weigh(ctx context.Context, r dlq.Replay, s standing, traces []trace, away []string) (dlq.Evidence, error) {
 	ev := dlq.Evidence{At: m.at, Online: s.online, Away: away}
 	view := classify(r, traces)
 	ev.Copies = view.copies
@@ -207,7 +207,7 @@ func (m *moment) weigh(ctx context.Context, r dlq.Replay, s standing, traces []t
 }
 
 // whereOf is the broker whose offsets tell of a replay.
-func whereOf(r dlq.Replay, v picture) string {
+func whereOf(r dlq.Replay, v copyState) string {
 	if v.delivered != nil {
 		return v.delivered.broker
 	}
@@ -216,7 +216,7 @@ func whereOf(r dlq.Replay, v picture) string {
 
 // positions fills in whether the group's committed offset passed the delivered copy, and whether the copy can still be
 // seen at all.
-func (m *moment) positions(ctx context.Context, r dlq.Replay, v picture, kind dlq.GroupKind, s standing, ev *dlq.Evidence) error {
+func (m *snapshot) positions(ctx context.Context, r dlq.Replay, v copyState, kind dlq.GroupKind, s standing, ev *dlq.Evidence) error {
 	if v.delivered == nil {
 		return m.expired(ctx, r, v, ev)
 	}
@@ -268,7 +268,7 @@ func (m *moment) positions(ctx context.Context, r dlq.Replay, v picture, kind dl
 }
 
 // offsetSpeaks says whether a committed offset behind the copy means that a listener was done with it.
-func offsetSpeaks(r dlq.Replay, v picture, kind dlq.GroupKind) bool {
+func offsetSpeaks(r dlq.Replay, v copyState, kind dlq.GroupKind) bool {
 	switch kind {
 	case dlq.GroupGRPC, dlq.GroupGRPCFIFO, dlq.GroupBroadcast:
 		return false
@@ -281,7 +281,7 @@ func offsetSpeaks(r dlq.Replay, v picture, kind dlq.GroupKind) bool {
 }
 
 // expired tells of a replay without a delivered copy whether one can have been there and gone.
-func (m *moment) expired(ctx context.Context, r dlq.Replay, v picture, ev *dlq.Evidence) error {
+func (m *snapshot) expired(ctx context.Context, r dlq.Replay, v copyState, ev *dlq.Evidence) error {
 	if len(v.copies) > 0 || r.SentAt == nil {
 		return nil
 	}
@@ -312,7 +312,7 @@ func (b *Broker) subscription(r dlq.Replay) remoting.Subscription {
 }
 
 // filtered says whether the group's subscription drops the copy unread. Retry topics are subscribed to whole.
-func (b *Broker) filtered(r dlq.Replay, v picture, p presence) bool {
+func (b *Broker) filtered(r dlq.Replay, v copyState, p presence) bool {
 	if r.Door != dlq.DoorTopic {
 		return false
 	}
@@ -327,7 +327,7 @@ func (b *Broker) filtered(r dlq.Replay, v picture, p presence) bool {
 }
 
 // retryLeft is how long the group goes on trying after the newest copy, at the longest; 0 when nobody can say.
-func (b *Broker) retryLeft(ctx context.Context, r dlq.Replay, v picture, kind dlq.GroupKind, p presence) time.Duration {
+func (b *Broker) retryLeft(ctx context.Context, r dlq.Replay, v copyState, kind dlq.GroupKind, p presence) time.Duration {
 	t, err := b.traits(ctx, whereOf(r, v))
 	if err != nil || len(t.Levels) == 0 || p.consume == consumeActively { // who pulls says each time how long it keeps a message
 		return 0

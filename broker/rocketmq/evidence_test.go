@@ -250,9 +250,9 @@ func TestKindOfSilentClients(t *testing.T) {
 		"retried":       {dead(17, dlq.PropRealTopic, "%RETRY%g"), dlq.GroupConcurrent, KindByRetryTrace},
 		"Java orderly":  {dead(3, propMaxReconsume, "2", propReconsumeTime, "3"), dlq.GroupOrderly, KindByOrderlyTrace},
 	} {
-		silent := hearing{until: time.Now().Add(time.Hour), err: errors.New("no answer")}
+		silent := clientWord{until: time.Now().Add(time.Hour), err: errors.New("no answer")}
 		b := &Broker{
-			groups: map[string]seen{}, heard: map[whom]hearing{{"g", client.ID}: silent}, busy: map[string]chan struct{}{},
+			groups: map[string]seen{}, heard: map[groupClient]clientWord{{"g", client.ID}: silent}, busy: map[string]chan struct{}{},
 			now: time.Now, log: slog.New(slog.DiscardHandler),
 		}
 		if kind, why := b.kind(t.Context(), "g", p, c.m); kind != c.kind || why != c.why {

@@ -79,7 +79,7 @@ const (
 )
 
 // holds tells who has a copy that POP consumers read.
-func (m *moment) holds(ctx context.Context, group string, d *trace) popHolder {
+func (m *snapshot) holds(ctx context.Context, group string, d *trace) popHolder {
 	t, err := m.b.traits(ctx, d.broker)
 	if err != nil || !t.popStored {
 		return holdUnknown

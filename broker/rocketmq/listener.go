@@ -19,8 +19,8 @@ const (
 	brokerWaits   = 11 * time.Second // until a broker has given up on a client's answer (Broker2Client.java), and a little more
 )
 
-// hearing is what a client said of itself.
-type hearing struct {
+// clientWord is what a client said of itself.
+type clientWord struct {
 	at, until     time.Time
 	orderly, pops bool
 	info          remoting.ConsumerRunningInfo // empty where it cannot be read
@@ -28,8 +28,8 @@ type hearing struct {
 	mute          bool // it did not answer at all
 }
 
-// whom names a client as a member of a consumer group.
-type whom struct{ group, client string }
+// groupClient names a client as a member of a consumer group.
+type groupClient struct{ group, client string }
 
 // listener tells whether a client's listener is an orderly one, and whether it pops. A Go client fails to encode its
 // answer between 10 and 20 s after its start, and says success with an empty body then (rocketmq-client-go v2.1.2
@@ -40,11 +40,11 @@ func (b *Broker) listener(ctx context.Context, addr, group, client string) (orde
 }
 
 // word is what a client says of itself, not older than stays if it can be had.
-func (b *Broker) word(ctx context.Context, addr, group, client string, stays time.Duration) (hearing, error) {
+func (b *Broker) word(ctx context.Context, addr, group, client string, stays time.Duration) (clientWord, error) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	who := whom{group, client}
-	holds := func(h hearing) bool { // until is of an answer that stays as long as any
+	who := groupClient{group, client}
+	holds := func(h clientWord) bool { // until is of an answer that stays as long as any
 		return b.now().Before(h.until) && (h.err != nil || b.now().Sub(h.at) < stays)
 	}
 	b.mu.Lock()
@@ -56,7 +56,7 @@ func (b *Broker) word(ctx context.Context, addr, group, client string, stays tim
 	}
 	release, err := b.turn(ctx, client)
 	if err != nil {
-		return hearing{}, err
+		return clientWord{}, err
 	}
 	b.mu.Lock()
 	last, known = b.heard[who]
@@ -80,7 +80,7 @@ func (b *Broker) word(ctx context.Context, addr, group, client string, stays tim
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	maps.DeleteFunc(b.heard, func(_ whom, old hearing) bool { return b.now().Sub(old.until) > time.Minute })
+	maps.DeleteFunc(b.heard, func(_ groupClient, old clientWord) bool { return b.now().Sub(old.until) > time.Minute })
 	b.heard[who] = h
 	return h, h.err
 }
@@ -113,7 +113,7 @@ func (b *Broker) turn(ctx context.Context, client string) (release func(), err e
 }
 
 // hear has a broker ask a client about itself.
-func (b *Broker) hear(ctx context.Context, addr, group, client string) (h hearing) {
+func (b *Broker) hear(ctx context.Context, addr, group, client string) (h clientWord) {
 	ans, err := b.wire.Do(ctx, addr, &remoting.Command{Code: remoting.RequestConsumerRunningInfo, Ext: map[string]string{
 		"consumerGroup": group, "clientId": client, "jstackEnable": "false",
 	}})
@@ -121,7 +121,7 @@ func (b *Broker) hear(ctx context.Context, addr, group, client string) (h hearin
 		err = ans.Err()
 	}
 	if err != nil {
-		return hearing{err: err, mute: true} // errors are the broker's word, about a client that said nothing
+		return clientWord{err: err, mute: true} // errors are the broker's word, about a client that said nothing
 	}
 	h.orderly, h.pops, h.err = parseListener(ans.Body)
 	if info, err := remoting.ParseRunningInfo(ans.Body); err == nil {

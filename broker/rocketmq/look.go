@@ -43,10 +43,10 @@ func (b *Broker) Look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error) {
 	if err != nil {
 		return dlq.Evidence{}, err
 	}
-	return b.moment(c).look(ctx, r)
+	return b.snapshot(c).look(ctx, r)
 }
 
-func (m *moment) look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error) {
+func (m *snapshot) look(ctx context.Context, r dlq.Replay) (dlq.Evidence, error) {
 	s, err := m.standing(ctx, r.ConsumerGroup)
 	if err != nil {
 		return dlq.Evidence{}, err

@@ -52,7 +52,7 @@ func (b *Broker) LookMany(ctx context.Context, list []dlq.Replay) ([]dlq.Evidenc
 	for i, r := range list {
 		of := groups[r.ConsumerGroup]
 		if of == nil {
-			of = &round{moment: b.moment(c), group: r.ConsumerGroup, evs: evs, errs: errs}
+			of = &round{snapshot: b.snapshot(c), group: r.ConsumerGroup, evs: evs, errs: errs}
 			groups[r.ConsumerGroup] = of
 		}
 		of.replays = append(of.replays, asked{Replay: r, i: i})
@@ -74,7 +74,7 @@ func (b *Broker) LookMany(ctx context.Context, list []dlq.Replay) ([]dlq.Evidenc
 
 // round is the part of one LookMany that is about one consumer group.
 type round struct {
-	*moment
+	*snapshot
 	group    string
 	replays  []asked
 	standing standing
@@ -131,7 +131,7 @@ func (b *Broker) following(group string) *following {
 // round looks at the replays of one consumer group.
 func (f *following) round(ctx context.Context, o *round) {
 	var err error
-	if o.standing, err = o.moment.standing(ctx, o.group); err != nil {
+	if o.standing, err = o.snapshot.standing(ctx, o.group); err != nil {
 		o.fail(o.replays, err)
 		return
 	}

@@ -61,21 +61,21 @@ const (
 type movement struct {
 	used time.Time // when a copy was last asked for; guarded by Broker.mu
 
-	mu     sync.Mutex
-	begun  time.Time
-	seen   bool      // an offset was observed before any copy was found to be passed
-	floor  int64     // copies below were passed before anything was observed
-	sure   int64     // how offsets below came to be passed is known
-	since  time.Time // since when the offset was sure, and messages waited behind it
-	last   time.Time // when it was last seen there
-	read   time.Time // when it was read last, wherever it was
-	online bool      // whether somebody was connected when it was last seen there
-	credit float64   // what the broker gave out until since, and no step explains; negative: it had not counted so far
-	paid   bool      // credit says what was not counted by since; else it has to be guessed
-	uses   []use     // steps of the last minutes that consumers made
-	points []point   // later observations, oldest first
-	moved  []stretch // offsets that were passed without deliveries
-	judged time.Time
+	mu      sync.Mutex
+	begun   time.Time
+	seen    bool      // an offset was observed before any copy was found to be passed
+	floor   int64     // copies below were passed before anything was observed
+	sure    int64     // how offsets below came to be passed is known
+	since   time.Time // since when the offset was sure, and messages waited behind it
+	last    time.Time // when it was last seen there
+	read    time.Time // when it was read last, wherever it was
+	online  bool      // whether somebody was connected when it was last seen there
+	surplus float64   // what the broker gave out until since, and no step explains; negative: it had not counted so far
+	paid    bool      // surplus says what was not counted by since; else it has to be guessed
+	uses    []use     // steps of the last minutes that consumers made
+	points  []point   // later observations, oldest first
+	moved   []stretch // offsets that were passed without deliveries
+	judged  time.Time
 }
 
 type point struct {
@@ -125,7 +125,7 @@ func (p *movement) observe(at time.Time, committed int64, online bool, x int64, 
 		}
 		if committed < p.sure {
 			p.sure, p.floor, p.since, p.last, p.online = committed, min(p.floor, committed), at, at, online
-			p.credit, p.paid = 0, false
+			p.surplus, p.paid = 0, false
 		}
 	case committed > newest:
 		p.points = append(p.points, point{at, committed, online})
@@ -145,7 +145,7 @@ func (p *movement) observe(at time.Time, committed int64, online bool, x int64, 
 func (p *movement) waits(stored time.Time) {
 	switch {
 	case stored.Sub(p.since) > countLag: // everything before is counted by now
-		p.since, p.credit, p.paid = stored, 0, false
+		p.since, p.surplus, p.paid = stored, 0, false
 	case stored.Before(p.since) && p.since.Equal(p.begun):
 		p.since = stored
 	}
@@ -163,9 +163,9 @@ func (p *movement) settle(n int, moved bool, gave *gauge) {
 	at := p.points[n]
 	length := float64(at.offset - p.sure)
 	if p.paid = gave != nil && !moved; p.paid {
-		p.credit += gave.between(p.since, at.at) - length
+		p.surplus += gave.between(p.since, at.at) - length
 	} else {
-		p.credit = 0
+		p.surplus = 0
 	}
 	if moved {
 		p.moved = append(p.moved, stretch{p.sure, at.offset})
@@ -205,7 +205,7 @@ func (p *movement) of(x, committed int64) (how passing, before bool) {
 }
 
 // passed says how the committed offset of a consumer group came behind a delivered copy.
-func (m *moment) passed(ctx context.Context, group string, s standing, d *trace, committed int64) passing {
+func (m *snapshot) passed(ctx context.Context, group string, s standing, d *trace, committed int64) passing {
 	q := question{group: group, broker: d.broker, topic: d.m.Topic, queue: d.m.QueueID}
 	p := m.b.movementOf(q)
 	p.mu.Lock()
@@ -228,7 +228,7 @@ func (m *moment) passed(ctx context.Context, group string, s standing, d *trace,
 }
 
 // untouched notes that a group never committed an offset where a copy lies, so that it has not consumed it yet.
-func (m *moment) untouched(group string, s standing, d *trace) {
+func (m *snapshot) untouched(group string, s standing, d *trace) {
 	q := question{group: group, broker: d.broker, topic: d.m.Topic, queue: d.m.QueueID}
 	p := m.b.movementOf(q)
 	p.mu.Lock()

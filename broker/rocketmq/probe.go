@@ -15,8 +15,8 @@ import (
 // probePatience is longer than the ten seconds for which a broker waits for its client (Broker2Client.java).
 const probePatience = 15 * time.Second
 
-// specimen is a stored copy that a listener can be run on.
-type specimen struct {
+// probeMessage is a stored copy that a listener can be run on.
+type probeMessage struct {
 	broker, id string
 	dead       bool // the dead copy: its listener sees the topic %DLQ%<group>
 }
@@ -89,7 +89,7 @@ func (b *Broker) Probe(ctx context.Context, group, clientID string, m *dlq.DeadM
 
 // probe asks one client once. An error says that its listener was not run; an answer of code 1, that the broker cannot reach
 // the client or has no such message. When the broker lost the client in between, it says "invoke consumer … Exception".
-func (b *Broker) probe(ctx context.Context, addr, group string, s specimen, m *dlq.DeadMessage, a *dlq.ProbeAnswer) error {
+func (b *Broker) probe(ctx context.Context, addr, group string, s probeMessage, m *dlq.DeadMessage, a *dlq.ProbeAnswer) error {
 	release, err := b.turn(ctx, a.ClientID)
 	if err != nil {
 		return dlq.Errorf(dlq.CodeUnavailable, "the client %s is busy with other questions: %w", a.ClientID, err)
@@ -151,8 +151,8 @@ func (b *Broker) truthful(ctx context.Context, p presence, group string, cl dlq.
 }
 
 // specimens returns the copies of a dead message that a listener can be run on, the best first.
-func (b *Broker) specimens(ctx context.Context, c *cluster, m *dlq.DeadMessage) ([]specimen, error) {
-	var out []specimen
+func (b *Broker) specimens(ctx context.Context, c *cluster, m *dlq.DeadMessage) ([]probeMessage, error) {
+	var out []probeMessage
 	s, found, err := b.original(ctx, c, m)
 	if err != nil {
 		return nil, err
@@ -173,14 +173,14 @@ func (b *Broker) specimens(ctx context.Context, c *cluster, m *dlq.DeadMessage) 
 	case err != nil:
 		return nil, unreachable(m.Broker, "to show the dead copy", err)
 	case dead.Topic == m.Topic && dead.QueueOffset == m.Offset && dead.PhysicalOffset == m.PhysOffset:
-		out = append(out, specimen{broker: m.Broker, id: dead.OffsetID(), dead: true})
+		out = append(out, probeMessage{broker: m.Broker, id: dead.OffsetID(), dead: true})
 	}
 	return out, nil
 }
 
 // original finds the message as a listener got it first: by the id that its dead copy names, else by its key under its
 // topic and under the retry topic, where it lies when it was given back.
-func (b *Broker) original(ctx context.Context, c *cluster, m *dlq.DeadMessage) (specimen, bool, error) {
+func (b *Broker) original(ctx context.Context, c *cluster, m *dlq.DeadMessage) (probeMessage, bool, error) {
 	if _, offset, err := remoting.ParseMessageID(m.Properties[dlq.PropOriginID]); err == nil {
 		host, _, _ := remoting.ParseMessageID(m.Properties[dlq.PropOriginID])
 		for name, data := range c.brokers {
@@ -191,7 +191,7 @@ func (b *Broker) original(ctx context.Context, c *cluster, m *dlq.DeadMessage) (
 			found, err := b.wire.ViewMessage(actx, data.Master(), "", offset)
 			cancel()
 			if err == nil && b.same(m, &found) {
-				return specimen{broker: name, id: found.OffsetID()}, true, nil
+				return probeMessage{broker: name, id: found.OffsetID()}, true, nil
 			}
 		}
 	}
@@ -202,7 +202,7 @@ func (b *Broker) original(ctx context.Context, c *cluster, m *dlq.DeadMessage) (
 		}
 		holders, err := b.mastersOf(ctx, topic)
 		if err != nil {
-			return specimen{}, false, err
+			return probeMessage{}, false, err
 		}
 		for _, name := range holders {
 			if b.isAway(c, name) {
@@ -211,16 +211,16 @@ func (b *Broker) original(ctx context.Context, c *cluster, m *dlq.DeadMessage) (
 			addr := c.brokers[name].Master()
 			found, err := b.byKey(ctx, name, addr, topic, m.UniqueKey(), time.Time{})
 			if err != nil {
-				return specimen{}, false, err
+				return probeMessage{}, false, err
 			}
 			for _, f := range found {
 				if b.same(m, &f) {
-					return specimen{broker: name, id: f.OffsetID()}, true, nil
+					return probeMessage{broker: name, id: f.OffsetID()}, true, nil
 				}
 			}
 		}
 	}
-	return specimen{}, false, nil
+	return probeMessage{}, false, nil
 }
 
 // same says whether a stored message is what died, in a topic under whose name a listener takes it. An edited replay shares

@@ -52,7 +52,7 @@ func (b *Broker) proveOnce(ctx context.Context) {
 		return // Status says so
 	}
 	each(slices.Collect(maps.Keys(open)), func(group string) {
-		m := b.moment(c)
+		m := b.snapshot(c)
 		s, err := m.standing(ctx, group)
 		if err != nil {
 			b.log.Debug("how far a consumer group is cannot be watched", "consumer_group", group, "error", err)
@@ -65,7 +65,7 @@ func (b *Broker) proveOnce(ctx context.Context) {
 }
 
 // follow notes where an offset is, and how it came there.
-func (m *moment) follow(ctx context.Context, q question, s standing) {
+func (m *snapshot) follow(ctx context.Context, q question, s standing) {
 	committed, known, err := m.ask(ctx, q)
 	if err != nil || !known {
 		return

@@ -268,24 +268,24 @@ func (b *Broker) sendOwn(ctx context.Context, broker string, req dlq.SendRequest
 		Broker: broker, Address: addr, Queue: res.Queue, Offset: res.QueueOffset, MessageID: res.MessageID, Weak: res.Code != remoting.AnswerSuccess,
 	}}
 	if req.Replay.Door != dlq.DoorTopic {
-		v = b.unlessStraight(sendCtx, whither{broker, req.Replay.Target}, v)
+		v = b.checkSend(sendCtx, brokerTopic{broker, req.Replay.Target}, v)
 	}
 	return v
 }
 
-// straightFor is how long sends to one retry topic go unchecked after one that was not diverted. What diverts is the lock
+// undivertedFor is how long sends to one retry topic go unchecked after one that was not diverted. What diverts is the lock
 // of an orderly consumer group on the broker, so all sends of a moment fare alike (apache/rocketmq 5.1.1
 // SendMessageProcessor.handleRetryAndDLQ asks RebalanceLockManager.isLockAllExpired of the group).
-const straightFor = 500 * time.Millisecond
+const undivertedFor = 500 * time.Millisecond
 
-// whither is a topic on a broker.
-type whither struct{ broker, topic string }
+// brokerTopic is a topic on a broker.
+type brokerTopic struct{ broker, topic string }
 
-// unlessStraight looks at what became of a send, unless one to the same place was seen to go straight a moment ago: a look
+// checkSend looks at what became of a send, unless one to the same place was seen to be stored where it was sent a moment ago: a look
 // costs as much as the send.
-func (b *Broker) unlessStraight(ctx context.Context, to whither, v verdict) verdict {
+func (b *Broker) checkSend(ctx context.Context, to brokerTopic, v verdict) verdict {
 	b.mu.Lock()
-	fresh := b.now().Sub(b.straight[to]) < straightFor
+	fresh := b.now().Sub(b.undiverted[to]) < undivertedFor
 	b.mu.Unlock()
 	if fresh {
 		return v
@@ -293,8 +293,8 @@ func (b *Broker) unlessStraight(ctx context.Context, to whither, v verdict) verd
 	v, seen := b.checkDiverted(ctx, v)
 	if seen && v.result == dlq.Sent {
 		b.mu.Lock()
-		maps.DeleteFunc(b.straight, func(_ whither, at time.Time) bool { return b.now().Sub(at) >= straightFor })
-		b.straight[to] = b.now()
+		maps.DeleteFunc(b.undiverted, func(_ brokerTopic, at time.Time) bool { return b.now().Sub(at) >= undivertedFor })
+		b.undiverted[to] = b.now()
 		b.mu.Unlock()
 	}
 	return v

@@ -113,7 +113,7 @@ func TestTrailShowsAll(t *testing.T) {
 
 func TestTrailBegins(t *testing.T) {
 	now := time.Now()
-	o := &round{moment: &moment{b: &Broker{limits: limits{few: 3}}, at: now}}
+	o := &round{snapshot: &snapshot{b: &Broker{limits: limits{few: 3}}, at: now}}
 	sent := func(ages ...time.Duration) time.Duration {
 		var list []asked
 		for _, a := range ages {

@@ -16,7 +16,7 @@ type scale struct {
 	filters bool // what is given out is not all that the offset passes
 }
 
-func (m *moment) scale(ctx context.Context, q question, s standing) scale {
+func (m *snapshot) scale(ctx context.Context, q question, s standing) scale {
 	w := scale{standing: s, words: m.b.words(ctx, q.group, s.presence)}
 	w.gave, w.counted = m.b.gauge(ctx, q)
 	if work, _ := w.words.rates(q.topic); work > 0 {
@@ -44,7 +44,7 @@ func (w *scale) heard() time.Time {
 }
 
 // weighSteps finds out what explains the steps that were observed. The caller holds the lock of p.
-func (m *moment) weighSteps(ctx context.Context, q question, p *movement, s standing) {
+func (m *snapshot) weighSteps(ctx context.Context, q question, p *movement, s standing) {
 	if len(p.points) == 0 || p.judged.Equal(m.at) {
 		return
 	}
@@ -78,12 +78,12 @@ func (m *moment) weighSteps(ctx context.Context, q question, p *movement, s stan
 }
 
 // unexplained logs what is known of steps that no deliveries explain.
-func (m *moment) unexplained(q question, p *movement, n int, w *scale) {
+func (m *snapshot) unexplained(q question, p *movement, n int, w *scale) {
 	count, _ := w.gave.fresh(p.since)
 	work, pulled := w.words.rates(q.topic)
 	m.b.log.Info("an offset moved, and no deliveries explain it", "consumer_group", q.group, "broker", q.broker, "topic", q.topic, "queue", q.queue,
 		"from", p.sure, "to", p.points[n].offset, "since", p.since.UTC(), "seen", p.points[n].at.UTC(), "online", w.online, "counted", w.counted, "given", count,
-		"credit", p.credit, "clients", w.words.online, "answered", w.words.answered, "reads", w.words.owner(q) != nil, "worked", work, "pulled", pulled)
+		"credit", p.surplus, "clients", w.words.online, "answered", w.words.answered, "reads", w.words.owner(q) != nil, "worked", work, "pulled", pulled)
 }
 
 // toldOf says whether who made a step that was read at an instant would be known by now: a list of clients was asked for
@@ -125,7 +125,7 @@ func (p *movement) ordinary() bool {
 
 // booted is when a broker was started; the zero time when it does not say. It counts from 0 then, and what it gave out before it
 // looked at its counters for the first time it never counts.
-func (m *moment) booted(ctx context.Context, broker string) (at time.Time) {
+func (m *snapshot) booted(ctx context.Context, broker string) (at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if at, asked := m.boots[broker]; asked {
@@ -165,7 +165,7 @@ func (p *movement) attended(last time.Time) bool {
 }
 
 // explains says whether deliveries explain the steps to a point.
-func (m *moment) explains(ctx context.Context, q question, p *movement, to point, w *scale) bool {
+func (m *snapshot) explains(ctx context.Context, q question, p *movement, to point, w *scale) bool {
 	step := float64(to.offset - p.sure)
 	if w.filters {
 		step = 1 // what a filter drops is not given out, and not counted among what was given
@@ -175,7 +175,7 @@ func (m *moment) explains(ctx context.Context, q question, p *movement, to point
 			return false
 		}
 		count, from := w.gave.fresh(p.since)
-		if count+p.credit < step+m.late(ctx, q, p, to, w) {
+		if count+p.surplus < step+m.late(ctx, q, p, to, w) {
 			return false
 		}
 		if w.filters {
@@ -186,7 +186,7 @@ func (m *moment) explains(ctx context.Context, q question, p *movement, to point
 			return false
 		}
 		// What an earlier step took of the first sample is among the recent messages, too.
-		return from.IsZero() || count+max(p.credit, 0) >= 0.8*m.recent(ctx, q, to.offset, from)
+		return from.IsZero() || count+max(p.surplus, 0) >= 0.8*m.recent(ctx, q, to.offset, from)
 	}
 	words := &w.words
 	switch {
@@ -232,7 +232,7 @@ func (m *moment) explains(ctx context.Context, q question, p *movement, to point
 // they are taken to be those that were stored just before, as far as they are missing in the count of then. Where the broker had
 // just been started they may never have been counted; there it is enough that the client that reads the queue was there before,
 // and has come to the point by itself.
-func (m *moment) late(ctx context.Context, q question, p *movement, to point, w *scale) float64 {
+func (m *snapshot) late(ctx context.Context, q question, p *movement, to point, w *scale) float64 {
 	base, ok := w.gave.base(p.since)
 	if !ok || p.paid || w.filters {
 		return 0
@@ -251,7 +251,7 @@ func (m *moment) late(ctx context.Context, q question, p *movement, to point, w 
 // recent is how many of the messages before an offset were stored in the minute before an instant, and a little earlier, since
 // counters lag, but not before the broker was started. All of them must have been counted in that minute, or nearly all where
 // they come steadily.
-func (m *moment) recent(ctx context.Context, q question, offset int64, at time.Time) float64 {
+func (m *snapshot) recent(ctx context.Context, q question, offset int64, at time.Time) float64 {
 	since := at.Add(-gaugeWindow - counting)
 	if boot := m.booted(ctx, q.broker); boot.After(since) {
 		since = boot
@@ -260,7 +260,7 @@ func (m *moment) recent(ctx context.Context, q question, offset int64, at time.T
 }
 
 // storedSince is how many of the messages before an offset were stored since an instant; 0 where the broker does not say.
-func (m *moment) storedSince(ctx context.Context, q question, offset int64, since time.Time) float64 {
+func (m *snapshot) storedSince(ctx context.Context, q question, offset int64, since time.Time) float64 {
 	addr, err := m.b.master(q.broker)
 	if err != nil {
 		return 0

@@ -29,7 +29,7 @@ func watch(t *testing.T) *watched {
 	w := &watched{t: t, q: question{"g", "b", dlq.RetryPrefix + "g", 0}, p: &movement{used: time.Now()}, start: time.Now()}
 	w.now = w.start
 	w.b = &Broker{
-		now: func() time.Time { return w.now }, log: slog.New(slog.DiscardHandler), groups: map[string]seen{}, heard: map[whom]hearing{},
+		now: func() time.Time { return w.now }, log: slog.New(slog.DiscardHandler), groups: map[string]seen{}, heard: map[groupClient]clientWord{},
 		busy: map[string]chan struct{}{}, gauged: map[counter]*gauge{}, counting: map[counter]time.Time{}, moves: map[question]*movement{},
 	}
 	w.b.moves[w.q] = w.p
@@ -67,12 +67,12 @@ func (w *watched) count() {
 func (w *watched) look(s float64, online bool, committed int64, late time.Duration) {
 	w.t.Helper()
 	w.now = w.at(s)
-	m := &moment{b: w.b, at: w.now, offsets: map[question]offset{}}
+	m := &snapshot{b: w.b, at: w.now, offsets: map[question]offset{}}
 	st := standing{presence: presence{at: w.now, online: online}}
 	if online {
 		st.clients = []dlq.GroupClient{{ID: "c", Language: "GO"}}
 		w.b.groups["g"] = seen{online: w.now}
-		h := hearing{at: w.now.Add(late), until: w.now.Add(time.Hour), mute: w.mute}
+		h := clientWord{at: w.now.Add(late), until: w.now.Add(time.Hour), mute: w.mute}
 		if w.mute {
 			h.err = errRefused
 		} else if w.info != nil {
@@ -80,7 +80,7 @@ func (w *watched) look(s float64, online bool, committed int64, late time.Durati
 		} else {
 			h.info = remoting.ConsumerRunningInfo{Queues: map[remoting.MessageQueue]remoting.ProcessQueue{messageQueue(w.q): {CommitOffset: committed}}}
 		}
-		w.b.heard[whom{"g", "c"}] = h
+		w.b.heard[groupClient{"g", "c"}] = h
 	}
 	w.now = w.now.Add(late)
 	if !w.blind {

@@ -12,46 +12,46 @@ const (
 	sweepRest  = time.Second     // between sweeps
 	sweepLimit = 1000            // replays of one sweep
 
-	// maxSights bounds what is remembered of followed replays; those beyond it are followed by what the store has of them.
-	maxSights = 50_000
+	// maxWatched bounds what is remembered of followed replays; those beyond it are followed by what the store has of them.
+	maxWatched = 50_000
 )
 
-// sight is what a replay's watcher remembers between looks. It need not survive the process.
-type sight struct {
+// watchState is what a replay's watcher remembers between looks. It need not survive the process.
+type watchState struct {
 	at    time.Time // of the last look; zero before the first
 	steps int       // looks since the last that showed something new
 	next  time.Time // when the next is due
 }
 
-// remember keeps a sight. The caller holds the lock.
-func (s *Service) remember(id string, seen sight) {
-	if _, known := s.sights[id]; !known && len(s.sights) >= maxSights {
+// remember keeps a watch state. The caller holds the lock.
+func (s *Service) remember(id string, seen watchState) {
+	if _, known := s.watching[id]; !known && len(s.watching) >= maxWatched {
 		return
 	}
-	s.sights[id] = seen
+	s.watching[id] = seen
 	if late := seen.next.Add(sweepAfter); s.sweepDue.IsZero() || late.Before(s.sweepDue) {
 		s.sweepDue = late
 	}
 }
 
-// sightOf returns what is remembered of a replay or, where nothing is, what its row tells of the last look.
-func (s *Service) sightOf(r dlq.Replay) sight {
+// watchStateOf returns what is remembered of a replay or, where nothing is, what its row tells of the last look.
+func (s *Service) watchStateOf(r dlq.Replay) watchState {
 	s.mu.Lock()
-	seen, known := s.sights[r.ID]
+	seen, known := s.watching[r.ID]
 	s.mu.Unlock()
 	if known || r.Looks == 0 || r.NextLook == nil {
 		return seen
 	}
 	paused := pause(r, r.Looks)
 	if s.now().Sub(*r.NextLook) > paused {
-		return sight{} // nobody has looked for a while, so nobody knows what was then
+		return watchState{} // nobody has looked for a while, so nobody knows what was then
 	}
-	return sight{at: r.NextLook.Add(-paused), steps: r.Looks, next: *r.NextLook}
+	return watchState{at: r.NextLook.Add(-paused), steps: r.Looks, next: *r.NextLook}
 }
 
 func (s *Service) drop(id string) {
 	s.mu.Lock()
-	delete(s.sights, id)
+	delete(s.watching, id)
 	s.mu.Unlock()
 }
 
@@ -65,7 +65,7 @@ func (t *tracker) sweep(ctx context.Context) {
 		return
 	}
 	t.sweepDue = time.Time{}
-	for id, seen := range t.sights {
+	for id, seen := range t.watching {
 		due := seen.next.Add(sweepAfter)
 		if !due.After(now) && len(late) < sweepLimit {
 			late = append(late, id)
@@ -79,7 +79,7 @@ func (t *tracker) sweep(ctx context.Context) {
 			continue
 		}
 		t.mu.Lock()
-		t.remember(id, sight{next: now})
+		t.remember(id, watchState{next: now})
 		t.mu.Unlock()
 	}
 }
