@@ -212,9 +212,16 @@ func (n *Node) PauseNameServer(ctx context.Context) error { return n.change(ctx,
 func (n *Node) ResumeNameServer(ctx context.Context) error { return n.change(ctx, "resume", "namesrv") }
 
 // Admin runs a command of mqadmin, RocketMQ's own tool and so a referee of what the broker holds, against this
-// node and returns what it printed, 1 to 3 s later. Unlike mqadmin itself it fails when the command failed.
-func (n *Node) Admin(ctx context.Context, args ...string) (string, error) {
-	return n.run(ctx, "admin", args...)
+// node and returns what it printed, 1 to 3 s later. Unlike mqadmin itself it fails when the command failed. mqadmin waits for
+// one to five seconds, which a broker on a busy machine may exceed; what it waited for in vain is asked three times, so the
+// command must be one that may be done twice.
+func (n *Node) Admin(ctx context.Context, args ...string) (out string, err error) {
+	for range 3 {
+		if out, err = n.run(ctx, "admin", args...); err == nil || !strings.Contains(err.Error(), "RemotingTimeoutException") {
+			return out, err
+		}
+	}
+	return out, err
 }
 
 // Jars returns a class path with the jars of a set, which is a version of RocketMQ or GRPCClient. It downloads them when
