@@ -2,7 +2,6 @@ package notify
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -44,11 +43,7 @@ func refused(format string, args ...any) webhook.Outcome {
 
 // judgeError judges a call without an answer. An address that is never called, or none at all, stays so.
 func judgeError(err error) webhook.Outcome {
-	text := "the call failed"
-	var public *dlq.Error
-	if errors.As(err, &public) {
-		text = public.Message
-	}
+	text := dlq.SentenceOf(err, "the call failed")
 	if code := dlq.CodeOf(err); code == dlq.CodeRefused || code == dlq.CodeInvalid {
 		return refused("%s", text)
 	}

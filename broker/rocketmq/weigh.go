@@ -83,7 +83,7 @@ func (m *snapshot) unexplained(q question, p *movement, n int, w *scale) {
 	work, pulled := w.words.rates(q.topic)
 	m.b.log.Info("an offset moved, and no deliveries explain it", "consumer_group", q.group, "broker", q.broker, "topic", q.topic, "queue", q.queue,
 		"from", p.sure, "to", p.points[n].offset, "since", p.since.UTC(), "seen", p.points[n].at.UTC(), "online", w.online, "counted", w.counted, "given", count,
-		"credit", p.surplus, "clients", w.words.online, "answered", w.words.answered, "reads", w.words.owner(q) != nil, "worked", work, "pulled", pulled)
+		"surplus", p.surplus, "clients", w.words.online, "answered", w.words.answered, "reads", w.words.owner(q) != nil, "worked", work, "pulled", pulled)
 }
 
 // toldOf says whether who made a step that was read at an instant would be known by now: a list of clients was asked for
