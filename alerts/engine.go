@@ -139,7 +139,8 @@ func (e *Engine) runOnce(ctx context.Context) (next time.Time, err error) {
 	}
 	now := e.deps.Now().UTC().Truncate(time.Millisecond)
 	live := e.deps.Live.value.Load()
-	t := turn{now: now, book: e.book, version: live.version, config: live.config, silences: silences, disabled: map[string]string{}, newID: dlq.NewDeliveryID}
+	t := turn{now: now, book: e.book, version: live.version, config: live.config, silences: silences,
+		disabled: map[string]string{}, newID: dlq.NewDeliveryID}
 	s := e.sample(ctx, live.config, now)
 	if ctx.Err() != nil {
 		return next, ctx.Err()

@@ -39,7 +39,8 @@ var SectionKeys = []string{"alerts", "receivers"}
 
 // The keys of each mapping. docs/rules.schema.json says the same; a test holds the two together.
 var (
-	alertKeys       = []string{"name", "signal", "by", "where", "above", "below", "for", "keep_firing_for", "severity", "labels", "annotations", "receivers", "off"}
+	alertKeys = []string{"name", "signal", "by", "where", "above", "below", "for", "keep_firing_for", "severity", "labels",
+		"annotations", "receivers", "off"}
 	receiverKeys    = []string{"type", "url", "secret", "format", "locale", "wait", "interval", "repeat", "resolved", "per_minute"}
 	receiverFormats = []string{formatNative, notify.FormatAlertmanager}
 	locales         = []string{notify.LocaleEnglish, notify.LocaleChinese, notify.LocaleBoth}
@@ -75,7 +76,8 @@ func Compile(root *yaml.Node, lookup outside.Lookup) (*Config, []dlq.Diagnostic)
 	g.readReceivers(top.Get("receivers"))
 	members, _ := g.List(top.Get("alerts"), "alerts")
 	if len(members) > maxRules {
-		g.Error(members[maxRules], CodeTooMany, yamlnode.Say("a file holds at most %d alerts", "一个文件最多有 %d 条告警规则", maxRules), "")
+		g.Error(members[maxRules], CodeTooMany,
+			yamlnode.Say("a file holds at most %d alerts", "一个文件最多有 %d 条告警规则", maxRules), "")
 		members = members[:maxRules]
 	}
 	seen := map[string]int{}
@@ -93,7 +95,8 @@ func (g *grammar) alert(m yamlnode.Map, seen map[string]int) {
 	if name, ok := g.Name(g.Require(m, "alert", "name"), "name"); ok {
 		g.SetRule(yamlnode.Show(name))
 		if line, twice := seen[name]; twice {
-			g.Error(m.Get("name"), CodeDuplicateName, yamlnode.Say("the name %q is taken by the one on line %d", "名称 “%s” 已被第 %d 行使用", yamlnode.Show(name), line), "")
+			g.Error(m.Get("name"), CodeDuplicateName,
+				yamlnode.Say("the name %q is taken by the one on line %d", "名称 “%s” 已被第 %d 行使用", yamlnode.Show(name), line), "")
 		}
 		seen[name] = m.Get("name").Line
 		r.name = name
@@ -118,7 +121,8 @@ func (g *grammar) alert(m yamlnode.Map, seen map[string]int) {
 	for _, n := range names {
 		name, ok := g.Text(n, "receivers")
 		if ok && !slices.Contains(g.names, name) {
-			g.Error(n, CodeUnknownReceiver, yamlnode.Say("receivers defines no %q", "receivers 中没有定义 “%s”", yamlnode.Show(name)), yamlnode.Closest(name, g.names))
+			g.Error(n, CodeUnknownReceiver,
+				yamlnode.Say("receivers defines no %q", "receivers 中没有定义 “%s”", yamlnode.Show(name)), yamlnode.Closest(name, g.names))
 		} else if ok && !slices.Contains(r.receivers, name) {
 			r.receivers = append(r.receivers, name)
 		}
@@ -135,7 +139,8 @@ func (g *grammar) threshold(m yamlnode.Map, s signal) float64 {
 	if s.unit == dlq.UnitFlag {
 		for _, key := range []string{want, other} {
 			if m.Get(key) != nil {
-				g.Error(m.Key(key), CodeBadThreshold, yamlnode.Say("%s is so or not so; it has no threshold", "%s 只有是与否，没有阈值", s.name), "")
+				g.Error(m.Key(key), CodeBadThreshold,
+					yamlnode.Say("%s is so or not so; it has no threshold", "%s 只有是与否，没有阈值", s.name), "")
 			}
 		}
 		return 0

@@ -108,10 +108,7 @@ func judgeDingTalk(res webhook.Response) webhook.Outcome {
 	said := fmt.Sprintf("DingTalk answers %d: %s", *a.ErrCode, clean(a.ErrMsg, maxVendorText))
 	switch *a.ErrCode {
 	case 0:
-		if res.Status >= 200 && res.Status < 300 {
-			return sent()
-		}
-		return again(res, 0, "DingTalk answers status %d", res.Status)
+		return success("DingTalk", res)
 	case 130101, 410100:
 		return again(res, dingTalkBlock, "%s", said)
 	case 310000:

@@ -142,10 +142,7 @@ func judgeFeishu(res webhook.Response) webhook.Outcome {
 	words := strings.ToLower(text)
 	switch {
 	case *code == 0:
-		if res.Status >= 200 && res.Status < 300 {
-			return sent()
-		}
-		return again(res, 0, "Feishu answers status %d", res.Status)
+		return success("Feishu", res)
 	case *code == 11232 || *code == 99991400 || *code == 9499 && (strings.Contains(words, "too many") || strings.Contains(words, "frequen")):
 		return again(res, throttled, "%s", said)
 	case *code == 19021:

@@ -24,11 +24,10 @@ func Judge(typ string, res webhook.Response, err error) webhook.Outcome {
 	if err != nil {
 		return judgeError(err)
 	}
-	kind, _ := KindOf(typ) // what is no type any more is judged as a webhook is
-	if kind.judge == nil {
-		kind.judge = judgeWebhook
+	if kind, known := KindOf(typ); known {
+		return kind.judge(res)
 	}
-	return kind.judge(res)
+	return judgeWebhook(res) // it is no type any more
 }
 
 func sent() webhook.Outcome { return webhook.Outcome{Ruling: webhook.RulingSent} }
@@ -103,4 +102,12 @@ func unreadable(vendor string, res webhook.Response) webhook.Outcome {
 		return again(res, throttled, "%s asks for fewer messages: %d %s", vendor, res.Status, http.StatusText(res.Status))
 	}
 	return again(res, 0, "the answer is not one of %s's (status %d, no result code): something else answers at this URL, or a gateway stands before it", vendor, res.Status)
+}
+
+// success judges an answer whose result code is 0.
+func success(vendor string, res webhook.Response) webhook.Outcome {
+	if res.Status >= 200 && res.Status < 300 {
+		return sent()
+	}
+	return again(res, 0, "%s answers status %d", vendor, res.Status)
 }

@@ -68,10 +68,7 @@ func judgeWeCom(res webhook.Response) webhook.Outcome {
 	said := fmt.Sprintf("WeCom answers %d: %s", *a.ErrCode, clean(a.ErrMsg, maxVendorText))
 	switch *a.ErrCode {
 	case 0:
-		if res.Status >= 200 && res.Status < 300 {
-			return sent()
-		}
-		return again(res, 0, "WeCom answers status %d", res.Status)
+		return success("WeCom", res)
 	case 45009:
 		return again(res, throttled, "%s", said)
 	case 93000:
